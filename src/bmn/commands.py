@@ -1,0 +1,25 @@
+"""How every command ends: an error that a person can mend is one sentence and exit code 1, not a traceback."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+from bmn.errors import BmnError
+
+Arguments = ParamSpec("Arguments")
+
+
+def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Make ``main`` print a :class:`BmnError` after ``error:`` on standard error and exit with code 1."""
+
+    @functools.wraps(main)
+    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            main(*args, **kwargs)
+        except BmnError as error:
+            sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return wrapped

@@ -1,0 +1,60 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bmn.config import load_params
+from bmn.presets import PRESETS, differences, preset_params, use_preset
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+@pytest.fixture
+def params(tmp_path):
+    return Path(shutil.copy(PARAMS, tmp_path))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_the_recipe_and_keeps_machine_and_person(params, name):
+    params.write_text(
+        params.read_text().replace("devices: auto", "devices: cpu:2").replace("experiment: bmn", "experiment: mine")
+    )
+    use_preset(name, params)
+    written = load_params(params)
+    assert differences(written) == {}
+    assert written.train.devices == "cpu:2"
+    assert written.tracking.experiment == "mine"
+
+
+def test_there_and_back_again_leaves_the_file_as_it_was(params):
+    before = params.read_text()
+    assert "source: activitynet" in use_preset("activitynet", params)
+    assert "source: synthetic" in use_preset("embedded", params)
+    assert params.read_text() == before
+
+
+def test_the_shipped_params_are_the_embedded_preset():
+    assert load_params(PARAMS) == preset_params("embedded")
+
+
+def test_the_activitynet_preset_is_the_published_recipe():
+    params = preset_params("activitynet")
+    assert (params.train.batch_size, params.train.epochs, params.train.decay_iteration) == (16, 9, 4200)
+    assert (params.model.tscale, params.model.dscale, params.model.num_sample) == (100, 100, 32)
+
+
+def test_differences_name_what_was_changed(params):
+    params.write_text(params.read_text().replace("num_sample: 32", "num_sample: 16"))
+    assert differences(load_params(params)) == {"model.num_sample": 16}
+
+
+def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
+    before = params.read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "bmn.presets", "thumos"], cwd=params.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: PRESET is 'thumos'; one of embedded, activitynet is allowed\n"
+    assert params.read_text() == before
