@@ -1,0 +1,90 @@
+"""Checkpoints: all that a training needs to go on as if it had not been stopped, in one file that is whole or absent."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from numpy.typing import NDArray
+
+from bmn.files import whole_file
+
+Arrays = dict[str, NDArray[Any]]
+KEPT = 2  # the newest, and the one before in case the newest is damaged
+
+
+class Checkpoints:
+    """The checkpoints of one training, in a folder that belongs to it alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, iteration: int, arrays: Arrays, state: dict[str, Any]) -> None:
+        """Write a checkpoint; drop those older than the last two.
+
+        Args:
+            iteration: training iterations done so far.
+            arrays: weights and optimizer state by name.
+            state: everything else, as JSON.
+        """
+        with whole_file(self.folder / f"{iteration:09d}.npz") as temporary:
+            np.savez(temporary, **arrays, state=np.array(json.dumps(state)))
+        for old in self._files()[:-KEPT]:
+            old.unlink()
+
+    def newest(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """The arrays and the state of the newest checkpoint that is undamaged; None where there is none."""
+        for path in reversed(self._files()):
+            try:
+                with np.load(path, allow_pickle=False) as file:
+                    arrays = {name: file[name] for name in file.files}
+                return arrays, json.loads(str(arrays.pop("state")))
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                print(f"warning: {path}: is damaged ({error}); the checkpoint before it is taken")
+        return None
+
+    def clear(self) -> None:
+        """Remove all checkpoints: the training is done."""
+        for path in self._files():
+            path.unlink()
+        if self.folder.exists():
+            self.folder.rmdir()
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]*.npz"))
+
+
+def pack(network: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer) -> Arrays:
+    """Weights and optimizer state as arrays, both under the network's own parameter names.
+
+    Paddle files an optimizer's state under names that depend on what else the process has built; these do not.
+    """
+    given = {parameter.name: name for name, parameter in network.named_parameters()}
+    arrays = {f"network/{name}": tensor.numpy() for name, tensor in network.state_dict().items()}
+    for key, value in optimizer.state_dict().items():
+        owner = _owner(key, given)
+        if owner is not None:
+            arrays[f"optimizer/{given[owner]}/{key.removeprefix(owner)}"] = value.numpy()
+    return arrays
+
+
+def unpack(arrays: Arrays, network: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer) -> None:
+    """Put back what :func:`pack` took."""
+    given = {name: parameter.name for name, parameter in network.named_parameters()}
+    network.set_state_dict(_under("network/", arrays))
+    state = {}
+    for key, value in _under("optimizer/", arrays).items():
+        name, kind = key.split("/")
+        state[given[name] + kind] = paddle.to_tensor(value)
+    optimizer.set_state_dict(state)
+
+
+def _owner(key: str, given: dict[str, str]) -> str | None:
+    """The parameter that an entry of an optimizer's state belongs to: the longest name that it begins with."""
+    return max((name for name in given if key.startswith(f"{name}_")), key=len, default=None)
+
+
+def _under(prefix: str, arrays: Arrays) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
