@@ -1,0 +1,246 @@
+"""Videos and their segments: the canonical form, its checks, and the two files that hold it.
+
+Readers of other people's files (:mod:`bmn.data.dialects`) give unchecked :class:`Entry` objects;
+:func:`clean` is the one place that judges them.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bmn.errors import BmnError
+from bmn.files import write_json
+
+SUBSETS = {
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "testing",
+    "testing": "testing",
+}
+"""Names that the field gives a subset, in lower case, and ours."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Segment:
+    """An action from ``start`` to ``end`` (seconds)."""
+
+    start: float
+    end: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A checked video: 0 <= start < end <= duration (seconds) holds for each of its segments, sorted."""
+
+    id: str
+    subset: str
+    duration: float
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a file says of one video, unchecked.
+
+    Attributes:
+        segments: (start, end, label) each, in seconds.
+    """
+
+    id: object
+    subset: object
+    duration: object
+    segments: tuple[tuple[object, object, object], ...] = field(default=())
+
+
+Action = Literal["cut", "dropped", "kept", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong with an entry and what was done about it; ``problem`` says how to mend it at the
+    source."""
+
+    video: str
+    field: str
+    value: str
+    problem: str
+    action: Action
+
+    def __str__(self) -> str:
+        return f"video {self.video}: {self.field} is {self.value}, {self.problem}"
+
+
+def clean(entries: Iterable[Entry]) -> tuple[list[Video], list[Finding]]:
+    """Check every entry and mend what can be mended without guessing.
+
+    ========================================  ========================================================
+    a segment that passes the video's edges   cut to the video
+    a segment without length (end = start)    dropped: it marks no time (ActivityNet has twelve)
+    a segment given twice                     kept: label maps take a maximum, the official evaluator
+                                              counts both
+    end < start, a segment wholly outside,    refused: nobody can tell what was meant
+    a value that is missing, of the wrong
+    type or not finite, a bad or second id
+    ========================================  ========================================================
+
+    Returns:
+        The videos sorted by id, without the refused entries, and all findings in the order of the entries.
+        Pass the findings to :func:`refuse` before the videos are used.
+    """
+    videos: dict[str, Video] = {}
+    findings: list[Finding] = []
+    for entry in entries:
+        video, problems = _clean_entry(entry)
+        findings += problems
+        if video is None:
+            continue
+        key = video.id.removeprefix("v_")
+        if key in videos:
+            problem = "which an earlier video has (with or without v_); keep one"
+            findings.append(Finding(video.id, "id", repr(video.id), problem, "refused"))
+        videos.setdefault(key, video)
+    return sorted(videos.values(), key=lambda video: video.id), findings
+
+
+def refuse(findings: Iterable[Finding], source: Path, strict: bool = False) -> None:
+    """Stop when findings remain that nothing could mend; under ``strict``, when there are findings at all.
+
+    Raises:
+        BmnError: one sentence with the number of such findings and the first three.
+    """
+    bad = [finding for finding in findings if strict or finding.action == "refused"]
+    if not bad:
+        return
+    first = "; ".join(str(finding) for finding in bad[:3])
+    more = f"; and {len(bad) - 3} more like these" if len(bad) > 3 else ""
+    raise BmnError(f"{source}: {first}{more}")
+
+
+def subset_videos(videos: Iterable[Video], subset: str, source: Path) -> list[Video]:
+    """The videos of one subset.
+
+    Raises:
+        BmnError: there are none.
+    """
+    chosen = [video for video in videos if video.subset == subset]
+    if not chosen:
+        raise BmnError(f"{source}: the subset {subset!r} holds no video; give some videos this subset")
+    return chosen
+
+
+def write_canonical(folder: Path, videos: Iterable[Video]) -> None:
+    """Write ``annotations.json`` (PaddleVideo's form) and ``ground_truth.json`` (ActivityNet's official
+    form).
+
+    The bytes depend on the videos only, not on their order.
+    """
+    ordered = sorted(videos, key=lambda video: video.id)
+    annotations = {video.id: [_segment_json(segment) for segment in video.segments] for video in ordered}
+    write_json(
+        folder / "annotations.json",
+        {
+            video.id: {
+                "subset": video.subset,
+                "duration_second": video.duration,
+                "annotations": annotations[video.id],
+            }
+            for video in ordered
+        },
+    )
+    write_json(
+        folder / "ground_truth.json",
+        {
+            "version": "VERSION 1.3",
+            "taxonomy": [],
+            "database": {
+                video.id.removeprefix("v_"): {
+                    "subset": video.subset,
+                    "duration": video.duration,
+                    "annotations": annotations[video.id],
+                }
+                for video in ordered
+            },
+        },
+    )
+
+
+def write_findings(path: Path, findings: Iterable[Finding]) -> None:
+    """Write the findings as a JSON list of objects, one an entry that was wrong."""
+    write_json(path, [asdict(finding) for finding in findings])
+
+
+def _segment_json(segment: Segment) -> dict[str, object]:
+    return {"segment": [segment.start, segment.end], "label": segment.label}
+
+
+def _clean_entry(entry: Entry) -> tuple[Video | None, list[Finding]]:
+    name = entry.id if isinstance(entry.id, str) else _short(entry.id)
+    findings: list[Finding] = []
+
+    def found(where: str, value: str, problem: str, action: Action = "refused") -> None:
+        findings.append(Finding(name, where, value, problem, action))
+
+    subset = SUBSETS.get(entry.subset.lower()) if isinstance(entry.subset, str) else None
+    duration = _number(entry.duration)
+    if not isinstance(entry.id, str) or not _is_plain_name(entry.id):
+        found("id", _short(entry.id), "but must be a plain file name")
+    if subset is None:
+        found("subset", _short(entry.subset), "but must be training, validation or testing")
+    if duration is None or duration <= 0:
+        found("duration", _short(entry.duration), "but must be a number of seconds above 0")
+    if findings or subset is None or duration is None:
+        return None, findings
+
+    segments: set[Segment] = set()
+    repeated: list[Segment] = []
+    for index, (raw_start, raw_end, label) in enumerate(entry.segments):
+        where, value = f"annotations[{index}].segment", f"[{_short(raw_start)}, {_short(raw_end)}]"
+        start, end = _number(raw_start), _number(raw_end)
+        if not isinstance(label, str) or not label.strip():
+            found(f"annotations[{index}].label", _short(label), "but must name a class")
+        elif start is None or end is None:
+            found(where, value, "but must be two finite numbers of seconds")
+        elif end < start:
+            found(where, value, "but the end must lie after the start; correct or remove it")
+        elif end == start:
+            found(where, value, "which has no length; remove it", "dropped")
+        elif start >= duration or end <= 0:
+            found(where, value, f"outside the video of {duration} s; correct it or the duration")
+        else:
+            if start < 0 or end > duration:
+                found(where, value, f"which passes the edges of the video of {duration} s; cut it", "cut")
+            segment = Segment(max(start, 0.0), min(end, duration), label)
+            if segment in segments:
+                found(where, value, "given twice; remove one", "kept")
+                repeated.append(segment)
+            segments.add(segment)
+    if any(finding.action == "refused" for finding in findings):
+        return None, findings
+    return Video(name, subset, duration, tuple(sorted([*segments, *repeated]))), findings
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_plain_name(name: str) -> bool:
+    printable = all(unicodedata.category(character) not in {"Cc", "Cs"} for character in name)
+    return 0 < len(name) <= 200 and printable and name[0] != "." and not {"/", "\\"} & set(name)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
