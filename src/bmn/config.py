@@ -71,6 +71,10 @@ class LossWeights(Group):
     pem_reg: NotNegative = 10.0
     pem_cls: NotNegative = 1.0
 
+    def in_order(self) -> tuple[float, float, float]:
+        """The factors of tem_loss, pem_reg_loss and pem_cls_loss."""
+        return self.tem, self.pem_reg, self.pem_cls
+
 
 class TrainParams(Group):
     """The recipe; the defaults are the published one."""

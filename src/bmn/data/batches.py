@@ -66,11 +66,10 @@ def training_batches(
     return [batch[rank::ranks] for batch in whole.reshape(-1, batch_size)]
 
 
-def ordered_batches(count: int, batch_size: int, rank: int = 0, ranks: int = 1) -> list[NDArray[np.int64]]:
-    """Every row once and in order, for evaluation: process r takes rows r, r + ranks, …; the last batch is
-    shorter."""
-    rows = np.arange(count)[rank::ranks]
-    return [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
+def ordered_batches(count: int, batch_size: int) -> list[NDArray[np.int64]]:
+    """Every row once and in order, for evaluation; the last batch may be shorter. Processes share whole batches."""
+    rows = np.arange(count)
+    return [rows[first : first + batch_size] for first in range(0, count, batch_size)]
 
 
 def row_segments(store: FeatureStore, videos: Iterable[Video]) -> list[NDArray[np.float64]]:

@@ -1,0 +1,44 @@
+"""One subset of the converted data: its packed features and the segments that belong to them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from numpy.typing import NDArray
+
+from bmn.data.annotations import Video, clean, refuse, subset_videos
+from bmn.data.batches import row_segments
+from bmn.data.dialects import read_annotations
+from bmn.data.store import FeatureStore, open_store
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A subset, ready for training or evaluation.
+
+    Attributes:
+        store: the packed features.
+        videos: its videos, by id.
+        segments: for each row of the store its segments ``[segment, 2]``, fractions of the window.
+    """
+
+    store: FeatureStore
+    videos: dict[str, Video]
+    segments: list[NDArray]
+
+
+def open_subset(folder: Path, name: str) -> Subset:
+    """Open a subset of the converted data.
+
+    Args:
+        folder: what the conversion wrote.
+        name: training, validation or testing.
+
+    Raises:
+        BmnError: a file is missing or damaged, or the subset is empty.
+    """
+    source = folder / "annotations.json"
+    videos, findings = clean(read_annotations(source))
+    refuse(findings, source)
+    chosen = subset_videos(videos, name, source)
+    store = open_store(folder, name)
+    return Subset(store, {video.id: video for video in chosen}, row_segments(store, chosen))

@@ -1,0 +1,158 @@
+"""The one place that knows MLflow: where the store is, what a run is called, and what is filed under it.
+
+A training is one run. ``train`` starts it and writes its id; ``evaluate`` and ``export`` reopen it by that id.
+"""
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.data.sources import LocalArtifactDatasetSource
+from mlflow.exceptions import MlflowException
+from ruamel.yaml import YAML
+
+from bmn.config import Params
+from bmn.presets import differences, flatten
+
+LOGGED_ONCE = ("data", "model", "train")  # what a training is made of: MLflow parameters
+LOGGED_AGAIN = ("proposals", "evaluate", "export")  # may change on the same run: tags, which can be overwritten
+
+
+def project_root() -> Path:
+    """The project's folder; DVC's temporary copies of it (queued experiments) name the real one in DVC_ROOT."""
+    return Path(os.environ.get("DVC_ROOT", Path.cwd())).resolve()
+
+
+def store_uri() -> str:
+    """Where runs are kept: MLFLOW_TRACKING_URI, or a database under the project's ``mlruns/``."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlruns' / 'mlflow.db'}"
+
+
+def connect(experiment: str) -> None:
+    """Point MLflow at the store and the experiment, made at the first use."""
+    folder = project_root() / "mlruns"
+    local = "MLFLOW_TRACKING_URI" not in os.environ
+    if local:
+        folder.mkdir(exist_ok=True)
+    mlflow.set_tracking_uri(store_uri())
+    with _alone_in(folder) if local else _nothing():
+        if local and mlflow.get_experiment_by_name(experiment) is None:
+            mlflow.create_experiment(experiment, artifact_location=(folder / experiment).as_uri())
+        mlflow.set_experiment(experiment)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out: two that create MLflow's database at the same time break it."""
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def run_name(params: Params) -> str:
+    """What tells this run from others: the data set, then each parameter that differs from its preset."""
+    preset = "embedded" if params.data.source == "synthetic" else params.data.source
+    changed = (f"{key.rpartition('.')[2]}={value}" for key, value in differences(params).items())
+    return params.tracking.run_name or " ".join([preset, *changed])
+
+
+@contextmanager
+def training_run(params: Params, run_id: str | None) -> Iterator[str]:
+    """Start the run of a training, or go on with ``run_id``; FINISHED at the end, FAILED on an error.
+
+    Yields:
+        The run's id.
+    """
+    connect(params.tracking.experiment)
+    name = run_name(params)
+    with mlflow.start_run(
+        run_id=run_id if run_id and _exists(run_id) else None, run_name=name, log_system_metrics=True
+    ) as run:
+        values = params.model_dump(include=set(LOGGED_ONCE), exclude={"train": {"devices"}})
+        mlflow.log_params(dict(flatten(values)))
+        mlflow.set_tags(dict(flatten(params.model_dump(include=set(LOGGED_AGAIN)))) | origin())
+        yield run.info.run_id
+        mlflow.flush_async_logging()
+
+
+@contextmanager
+def reopened_run(params: Params, run_id: str) -> Iterator[None]:
+    """Go on with the run of a training that is done; where this store does not have it, start one that names it."""
+    connect(params.tracking.experiment)
+    known = _exists(run_id)
+    with mlflow.start_run(run_id=run_id if known else None, run_name=None if known else run_name(params)):
+        if not known:
+            mlflow.set_tag("bmn.trained_in_run", run_id)
+        mlflow.set_tags(dict(flatten(params.model_dump(include=set(LOGGED_AGAIN)))))
+        yield
+        mlflow.flush_async_logging()
+
+
+def _exists(run_id: str) -> bool:
+    try:
+        return bool(mlflow.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
+
+
+def origin() -> dict[str, str]:
+    """What the run was computed from: git commit and whether the tree differs from it, DVC's names and hashes."""
+    tags = {}
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        tags["git.commit"] = commit
+        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()
+    for tag, variable in (("dvc.stage", "DVC_STAGE"), ("dvc.exp", "DVC_EXP_NAME")):
+        if variable in os.environ:
+            tags[tag] = os.environ[variable]
+    lock = Path("dvc.lock")
+    if lock.exists():
+        outs = YAML(typ="safe").load(lock)["stages"].get("convert", {}).get("outs", [])
+        tags |= {f"dvc.{out['path']}": out["md5"] for out in outs}
+    return tags
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def log_dataset(path: Path, sha256: str, source: str, context: str) -> None:
+    """File a packed feature array as an input of the run.
+
+    Args:
+        sha256: its checksum.
+        source: ``data.source``, which names it.
+        context: what it was used for: ``training`` or ``validation``.
+    """
+    place = LocalArtifactDatasetSource(path.resolve().as_uri())
+    mlflow.log_input(MetaDataset(place, name=f"{source} {context}", digest=sha256[:16]), context=context)
+
+
+def log_metrics(values: Mapping[str, float], step: int) -> None:
+    """Send metrics without waiting for the store."""
+    mlflow.log_metrics(dict(values), step=step, synchronous=False)
+
+
+def log_figure(figure: Any, name: str) -> None:
+    """File a figure under ``figures/``."""
+    mlflow.log_figure(figure, f"figures/{name}")
+
+
+def log_file(path: Path, folder: str) -> None:
+    """File a file or a folder under a folder of the run's artifacts."""
+    if path.is_dir():
+        mlflow.log_artifacts(str(path), folder)
+    else:
+        mlflow.log_artifact(str(path), folder)

@@ -1,0 +1,58 @@
+"""Validation while training: the losses and the recall on a subset, the same from any number of processes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import paddle
+
+from bmn.config import LossWeights
+from bmn.data.batches import ordered_batches
+from bmn.data.labels import label_maps
+from bmn.data.subset import Subset
+from bmn.evaluation import Recall, proposal_recall
+from bmn.inference.proposing import network_maps, proposals_of
+from bmn.model.losses import Losses, bmn_loss
+from bmn.model.network import BMN
+from bmn.proposals import SoftNMS
+from bmn.training.distributed import World
+
+BATCH_SIZE = 16  # of its own: the figures do not depend on the recipe
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Figures of a subset.
+
+    Attributes:
+        losses: loss, tem_loss, pem_reg_loss, pem_cls_loss: means over the videos of those of their batches.
+        recall: of the proposals, with the published Soft-NMS whatever params.yaml says, so that what training keeps
+            as best does not depend on it.
+    """
+
+    losses: dict[str, float]
+    recall: Recall
+
+    def metrics(self) -> dict[str, float]:
+        """Everything under the names of the history."""
+        figures = self.losses | self.recall.headline()
+        return {f"val/{name}": value for name, value in figures.items()}
+
+
+def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: World) -> Validation:
+    """Validate; every process takes its share of the batches and gets the figures of all."""
+    total = np.zeros(len(Losses._fields))
+    proposals = {}
+    draw = np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32)
+    batches = ordered_batches(len(subset.store), BATCH_SIZE)[world.rank :: world.size]
+    for batch, maps in network_maps(network, subset, batches):
+        labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
+        losses = bmn_loss(maps, labels, paddle.to_tensor(draw), loss_weights.in_order())
+        total += len(batch.rows) * np.array([part.item() for part in losses])
+        proposals |= proposals_of(batch, maps, subset, SoftNMS())
+    shares = world.gather((total, proposals))
+    mean = sum(total for total, _ in shares) / len(subset.store)
+    everything = {video: rows for _, found in shares for video, rows in found.items()}
+    truth = {video.id: [(s.start, s.end) for s in video.segments] for video in subset.videos.values()}
+    return Validation(
+        dict(zip(Losses._fields, mean.tolist(), strict=True)), proposal_recall(truth, everything)
+    )

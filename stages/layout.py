@@ -1,0 +1,10 @@
+"""Where each stage leaves its work, relative to the project's folder; ``dvc.yaml`` names the same places."""
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+PROCESSED = Path("data/processed")
+TRAIN = Path("outputs/train")
+EVALUATE = Path("outputs/evaluate")
+EXPORT = Path("outputs/export")
+CHECKPOINTS = Path(".cache/train")  # outside DVC's outputs, which it deletes before a stage runs
