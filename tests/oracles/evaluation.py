@@ -1,0 +1,49 @@
+"""AR@AN and AUC as the official ActivityNet evaluator computes them: loops over thresholds, videos and numbers."""
+
+import numpy as np
+
+
+def evaluate(ground_truth, proposals, max_average=100):
+    """{video: [(start, end)]}, {video: [(start, end, score)]} → recall [tIoU, AN], AR [AN] (fractions), AUC (percent)."""
+    thresholds = np.linspace(0.5, 0.95, 10)
+    videos = [video for video in ground_truth if len(ground_truth[video])]
+    given = sum(len(found) for found in proposals.values())
+    ratio = max_average * float(len(videos)) / given
+
+    tious = []
+    retrieved = 0
+    for video in videos:
+        segments = np.asarray(ground_truth[video])
+        found = np.asarray(proposals.get(video, []))
+        if len(found) == 0:
+            tious.append(np.zeros((len(segments), 1)))
+            continue
+        found = found[np.argsort(-found[:, 2], kind="stable")]
+        number = min(int(len(found) * ratio), len(found))
+        retrieved += number
+        tious.append(np.array([[tiou(segment, proposal) for proposal in found[:number, :2]] for segment in segments]))
+    share = np.arange(1, 101) / 100.0 * (max_average * float(len(videos)) / retrieved)
+    return recalls(tious, thresholds, share, share * (float(retrieved) / len(videos)))
+
+
+def recalls(tious, thresholds, share, average_number):
+    """tIoU [segment, proposal] of each video → recall, AR and AUC: the part that takes the time."""
+    recall = np.empty((len(thresholds), len(share)))
+    positives = sum(tiou.shape[0] for tiou in tious)
+    for row, threshold in enumerate(thresholds):
+        matches = np.empty((len(tious), len(share)))
+        for i, tiou in enumerate(tious):
+            reached = tiou >= threshold
+            numbers = np.minimum((tiou.shape[1] * share).astype(int), tiou.shape[1])
+            for j, number in enumerate(numbers):
+                matches[i, j] = np.count_nonzero(reached[:, :number].sum(axis=1))
+        recall[row] = matches.sum(axis=0) / positives
+    average = recall.mean(axis=0)
+    area = sum((average[j] + average[j + 1]) / 2 * (average_number[j + 1] - average_number[j]) for j in range(99))
+    return recall, average, 100.0 * area / average_number[-1]
+
+
+def tiou(one, other):
+    intersection = max(min(one[1], other[1]) - max(one[0], other[0]), 0.0)
+    union = (one[1] - one[0]) + (other[1] - other[0]) - intersection
+    return intersection / union if union else 0.0
