@@ -48,6 +48,10 @@ class Recall:
         average = self.average_recall
         return 100 * float(((average[1:] + average[:-1]) / 2).sum()) / AVERAGE_NUMBERS[-1]
 
+    def headline(self) -> dict[str, float]:
+        """The figures that the field compares, in percent: AR@1, AR@5, AR@10, AR@100 and AUC."""
+        return {f"AR@{number}": self.ar_at(number) for number in (1, 5, 10, 100)} | {"AUC": self.auc}
+
 
 def proposal_recall(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[str, ArrayLike]) -> Recall:
     """Match the proposals of one subset with its annotated segments.
