@@ -8,3 +8,4 @@ TRAIN = Path("outputs/train")
 EVALUATE = Path("outputs/evaluate")
 EXPORT = Path("outputs/export")
 CHECKPOINTS = Path(".cache/train")  # outside DVC's outputs, which it deletes before a stage runs
+LOGS = Path(".cache/logs")  # of the processes of a training

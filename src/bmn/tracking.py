@@ -128,21 +128,22 @@ def _git(*words: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def log_dataset(path: Path, sha256: str, source: str, context: str) -> None:
-    """File a packed feature array as an input of the run.
+def log_dataset(path: Path, sha256: str, source: str) -> None:
+    """File the packed features of a subset as an input of the run.
 
     Args:
+        path: the array, named after its subset.
         sha256: its checksum.
-        source: ``data.source``, which names it.
-        context: what it was used for: ``training`` or ``validation``.
+        source: ``data.source``.
     """
     place = LocalArtifactDatasetSource(path.resolve().as_uri())
-    mlflow.log_input(MetaDataset(place, name=f"{source} {context}", digest=sha256[:16]), context=context)
+    mlflow.log_input(MetaDataset(place, name=f"{source} {path.stem}", digest=sha256[:16]), context=path.stem)
 
 
 def log_metrics(values: Mapping[str, float], step: int) -> None:
-    """Send metrics without waiting for the store."""
-    mlflow.log_metrics(dict(values), step=step, synchronous=False)
+    """Send metrics without waiting for the store; MLflow allows no ``@`` in a name, ``AR@100`` becomes ``AR_100``."""
+    named = {name.replace("@", "_"): value for name, value in values.items()}
+    mlflow.log_metrics(named, step=step, synchronous=False)
 
 
 def log_figure(figure: Any, name: str) -> None:

@@ -58,10 +58,10 @@ def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
     return weights
 
 
-def write_weights(network: paddle.nn.Layer, path: Path) -> None:
-    """Write a network's weights in Paddle's own form, whole or not at all."""
+def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
+    """Write weights in Paddle's own form, whole or not at all."""
     with whole_file(path) as temporary:
-        paddle.save(network.state_dict(), str(temporary))
+        paddle.save({name: paddle.to_tensor(array) for name, array in weights.items()}, str(temporary))
 
 
 def load_weights(network: paddle.nn.Layer, weights: dict[str, NDArray[np.float32]], origin: Path) -> None:

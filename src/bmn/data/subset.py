@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from bmn.data.annotations import Video, clean, refuse, subset_videos
@@ -23,7 +24,14 @@ class Subset:
 
     store: FeatureStore
     videos: dict[str, Video]
-    segments: list[NDArray]
+    segments: list[NDArray[np.float64]]
+
+    def truth(self) -> dict[str, list[tuple[float, float]]]:
+        """The segments of every video, by id: (start, end) in seconds."""
+        return {
+            video.id: [(segment.start, segment.end) for segment in video.segments]
+            for video in self.videos.values()
+        }
 
 
 def open_subset(folder: Path, name: str) -> Subset:

@@ -1,6 +1,7 @@
 """Checkpoints: all that a training needs to go on as if it had not been stopped, in one file that is whole or absent."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,8 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Remove all checkpoints: the training is done."""
-        for path in self._files():
-            path.unlink()
-        if self.folder.exists():
-            self.folder.rmdir()
+        """Remove the folder: the training is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.npz"))

@@ -7,7 +7,7 @@ the weights of one that was never stopped.
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import paddle
@@ -28,7 +28,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 class Reporter(Protocol):
-    """Who wants to know how the training goes (on rank 0 only)."""
+    """Who wants to know how the training goes."""
 
     def iteration(self, position: "Position", metrics: dict[str, float]) -> None:
         """An iteration is done: loss parts, learning rate, gradient norm, videos a second."""
@@ -89,27 +89,37 @@ class Trainer:
         self.position = Position()
         self.best: Weights = {}
 
+    def resume(self, checkpoints: Checkpoints) -> None:
+        """Go back to the newest checkpoint, where there is one."""
+        found = checkpoints.newest()
+        if found is None:
+            return
+        arrays, state = found
+        unpack(arrays, self.network, self.optimizer)
+        self.best = {
+            name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")
+        }
+        self.position = Position(**state)
+
     def fit(
         self,
         training: Subset,
         validation: Subset,
         checkpoints: Checkpoints,
-        report: Reporter,
-        extra_state: dict[str, Any],
+        report: Reporter | None,
     ) -> Trained:
-        """Train to the last epoch, from the newest checkpoint where there is one.
+        """Train to the last epoch, from where :meth:`resume` left off.
 
         Args:
-            extra_state: kept in the checkpoints beside the training's own state.
+            report: told how it goes; None on all processes but the first.
 
         Raises:
             BmnError: the loss is not finite, or a batch is larger than the training subset.
         """
-        self._resume(checkpoints)
 
         def save() -> None:
             if self.world.rank == 0:
-                checkpoints.save(self.position.iteration, self._arrays(), asdict(self.position) | extra_state)
+                checkpoints.save(self.position.iteration, self._arrays(), asdict(self.position))
 
         while self.position.epoch < self.recipe.epochs:
             self._train_epoch(training, report, save)
@@ -118,7 +128,7 @@ class Trainer:
         last = {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
         return Trained(self.position.history, self.best, last)
 
-    def _train_epoch(self, training: Subset, report: Reporter, save: Callable[[], None]) -> None:
+    def _train_epoch(self, training: Subset, report: Reporter | None, save: Callable[[], None]) -> None:
         position, recipe = self.position, self.recipe
         batches = training_batches(
             recipe.seed, position.epoch, len(training.store), recipe.batch_size, self.world.rank, self.world.size
@@ -132,7 +142,7 @@ class Trainer:
             position.iteration += 1
             position.sums = [total + loss for total, loss in zip(position.sums, losses, strict=True)]
             now = time.monotonic()
-            if self.world.rank == 0:
+            if report:
                 metrics = {f"train/{name}": value for name, value in zip(Losses._fields, losses, strict=True)}
                 metrics["train/learning_rate"] = learning_rate
                 metrics["train/gradient_norm"] = gradient_norm
@@ -191,7 +201,7 @@ class Trainer:
         position.epoch += 1
         position.batch = 0
         position.sums = [0.0] * len(Losses._fields)
-        if self.world.rank == 0:
+        if report:
             report.epoch(row)
 
     def _learning_rate(self) -> float:
@@ -201,14 +211,3 @@ class Trainer:
     def _arrays(self) -> Arrays:
         best = {f"best/{name}": array for name, array in self.best.items()}
         return pack(self.network, self.optimizer) | best
-
-    def _resume(self, checkpoints: Checkpoints) -> None:
-        found = checkpoints.newest()
-        if found is None:
-            return
-        arrays, state = found
-        unpack(arrays, self.network, self.optimizer)
-        self.best = {
-            name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")
-        }
-        self.position = Position(**{name: state[name] for name in asdict(self.position)})

@@ -52,7 +52,5 @@ def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: Wor
     shares = world.gather((total, proposals))
     mean = sum(total for total, _ in shares) / len(subset.store)
     everything = {video: rows for _, found in shares for video, rows in found.items()}
-    truth = {video.id: [(s.start, s.end) for s in video.segments] for video in subset.videos.values()}
-    return Validation(
-        dict(zip(Losses._fields, mean.tolist(), strict=True)), proposal_recall(truth, everything)
-    )
+    losses_by_name = dict(zip(Losses._fields, mean.tolist(), strict=True))
+    return Validation(losses_by_name, proposal_recall(subset.truth(), everything))

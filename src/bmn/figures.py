@@ -1,0 +1,113 @@
+"""Figures of a training and its proposals, drawn without a screen."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from bmn.data.annotations import Video
+from bmn.evaluation import AVERAGE_NUMBERS, TIOU_THRESHOLDS, Recall
+from bmn.proposals import Floats
+
+TRAINING, VALIDATION, TRUTH = "#4c78a8", "#e4572e", "#54a24b"
+PARTS = {"loss": "total", "tem_loss": "start and end", "pem_reg_loss": "regression", "pem_cls_loss": "classification"}
+
+
+def loss_curves(history: Sequence[dict[str, float]]) -> Figure:
+    """The total loss and its three parts over the epochs, training beside validation.
+
+    Args:
+        history: a line an epoch, as training gives it.
+    """
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    for axes, (part, title) in zip(figure.subplots(1, len(PARTS)), PARTS.items(), strict=True):
+        for subset, colour in (("train", TRAINING), ("val", VALIDATION)):
+            rows = [row for row in history if f"{subset}/{part}" in row]
+            epochs, values = [row["epoch"] for row in rows], [row[f"{subset}/{part}"] for row in rows]
+            axes.plot(epochs, values, "o-", color=colour, label=subset, markersize=3)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def recall_curves(recall: Recall) -> Figure:
+    """AR over the average number of proposals, with the recall at each tIoU threshold behind it."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for threshold, values in zip(TIOU_THRESHOLDS, recall.recall, strict=True):
+        axes.plot(AVERAGE_NUMBERS, 100 * values, color="0.75", linewidth=1)
+        axes.annotate(f"{threshold:.2f}", (100, 100 * values[-1]), (4, -3), textcoords="offset points", fontsize=7)
+    axes.plot(AVERAGE_NUMBERS, 100 * recall.average_recall, color=TRAINING, linewidth=2.5, label="AR (mean)")
+    axes.set_title(f"AUC {recall.auc:.2f} %   AR@1 {recall.ar_at(1):.2f}   AR@100 {recall.ar_at(100):.2f}")
+    axes.set_xlabel("average number of proposals a video (AN)")
+    axes.set_ylabel("recall in %, grey: by tIoU")
+    axes.set(xlim=(1, 100), ylim=(0, 100))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def timelines(videos: Sequence[Video], proposals: Sequence[Floats], shown: int = 8) -> Figure:
+    """A strip a video: its segments above, its best proposals below, darker for a higher score.
+
+    Args:
+        proposals: for each video ``[proposal, 3]`` (start, end in seconds, score), best first.
+        shown: proposals drawn a video.
+    """
+    figure = Figure(figsize=(11, 1.5 * len(videos)), layout="constrained")
+    for axes, video, rows in zip(np.atleast_1d(figure.subplots(len(videos), 1)), videos, proposals, strict=True):
+        for segment in video.segments:
+            axes.add_patch(Rectangle((segment.start, 0.3), segment.end - segment.start, 0.7, color=TRUTH))
+            axes.text(segment.start, 1.05, segment.label, fontsize=7, clip_on=True)
+        best = max(rows[:, 2].max(initial=0), 1e-12)
+        for place, (start, end, score) in enumerate(rows[:shown]):
+            bar = Rectangle((start, -place - 0.5), end - start, 0.7, color=TRAINING, alpha=0.15 + 0.85 * score / best)
+            axes.add_patch(bar)
+        axes.set(xlim=(0, video.duration), ylim=(-shown, 1.6), yticks=[])
+        axes.set_title(f"{video.id}: segments (green), best {shown} proposals (blue)", fontsize=8, loc="left")
+        axes.spines[["left", "right", "top"]].set_visible(False)
+        axes.tick_params(labelsize=7)
+    axes.set_xlabel("seconds", fontsize=8)
+    return figure
+
+
+def confidence_figure(
+    confidence_map: NDArray[np.float32],
+    start: NDArray[np.float32],
+    end: NDArray[np.float32],
+    segments: Floats,
+    title: str,
+) -> Figure:
+    """The network's outputs for one window: both channels of the confidence map, and the boundary probabilities.
+
+    Args:
+        confidence_map: ``[2, duration, start]``.
+        start, end: ``[snippet]``.
+        segments: the true ones ``[segment, 2]``, fractions of the window; rings on the maps.
+    """
+    _, dscale, tscale = confidence_map.shape
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=[3, 1])
+    duration, first = np.mgrid[:dscale, :tscale]
+    for column, name in enumerate(("regression", "classification")):
+        axes = figure.add_subplot(grid[0, column])
+        shown = np.where(duration + first < tscale, confidence_map[column], np.nan)
+        image = axes.imshow(shown, origin="lower", aspect="auto", vmin=0, vmax=1, cmap="viridis")
+        cells = segments * tscale
+        axes.plot(cells[:, 0], cells[:, 1] - cells[:, 0] - 1, "o", mfc="none", mec=VALIDATION, mew=1.5, clip_on=False)
+        axes.set(title=f"{name} (rings: segments)", xlabel="start in snippets", ylabel="duration in snippets")
+    figure.colorbar(image, ax=axes)
+    axes = figure.add_subplot(grid[1, :])
+    axes.plot(start, color=TRAINING, label="start probability")
+    axes.plot(end, color=VALIDATION, label="end probability")
+    for left, right in segments * tscale:
+        axes.axvspan(left, right, color=TRUTH, alpha=0.15)
+    axes.set(xlim=(0, tscale - 1), ylim=(0, 1), xlabel="snippet (green: segments)")
+    axes.legend(loc="upper right", fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    return figure

@@ -1,0 +1,24 @@
+"""What a training is made of, in one short name: a checkpoint is resumed by the training with the same name only."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+CODE = ("data", "model", "proposals.py", "evaluation.py", "training")  # what can change the course of a training
+
+
+def fingerprint(choices: dict[str, Any], data: list[str]) -> str:
+    """A name that differs when the parameters, the data or the code of a training differ.
+
+    Args:
+        choices: the parameters that shape the training.
+        data: checksums of what it reads.
+    """
+    digest = hashlib.sha256(json.dumps([choices, data], sort_keys=True).encode())
+    for part in CODE:
+        path = PACKAGE / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
