@@ -14,7 +14,7 @@ from bmn.files import read_json, whole_file, write_json
 from bmn.inference.proposing import network_maps, propose
 from bmn.model.network import BMN
 from bmn.proposals import Floats, SoftNMS, results
-from bmn.weights import load_weights, read_weights
+from bmn.weights import load_network
 
 SHOWN = 6  # videos in the figure of timelines, spread evenly over the subset
 
@@ -24,8 +24,7 @@ def main() -> None:
     """Evaluate the best weights of the training."""
     params = load_params()
     subset = open_subset(PROCESSED, params.evaluate.subset)
-    network = BMN(**params.model.model_dump())
-    load_weights(network, read_weights(TRAIN / "best.pdparams"), TRAIN / "best.pdparams")
+    network = load_network(params.model, TRAIN / "best.pdparams")
 
     proposals = propose(network, subset, SoftNMS(**params.proposals.model_dump()), params.evaluate.batch_size)
     recall = proposal_recall(subset.truth(), proposals)

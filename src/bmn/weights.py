@@ -9,8 +9,10 @@ import numpy as np
 import paddle
 from numpy.typing import NDArray
 
+from bmn.config import ModelParams
 from bmn.errors import BmnError
 from bmn.files import whole_file
+from bmn.model.network import BMN
 
 PREFIX = "backbone."  # PaddleVideo's files hold the network under this name
 
@@ -62,6 +64,18 @@ def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
     """Write weights in Paddle's own form, whole or not at all."""
     with whole_file(path) as temporary:
         paddle.save({name: paddle.to_tensor(array) for name, array in weights.items()}, str(temporary))
+
+
+def load_network(model: ModelParams, path: Path) -> BMN:
+    """A network with weights from a file, ready for evaluation.
+
+    Raises:
+        BmnError: see :func:`read_weights` and :func:`load_weights`.
+    """
+    network = BMN(**model.model_dump())
+    load_weights(network, read_weights(path), path)
+    network.eval()
+    return network
 
 
 def load_weights(network: paddle.nn.Layer, weights: dict[str, NDArray[np.float32]], origin: Path) -> None:

@@ -1,0 +1,89 @@
+"""The network as a program that Paddle Inference runs: ``BMN.pdmodel`` (the published form), ``BMN.json`` (Paddle 3's)
+and ``BMN.pdiparams``, the weights of both.
+
+``python -m bmn.inference.export WEIGHTS FOLDER`` writes one program; which one, Paddle decides when it is imported, so
+:func:`export` runs it in a process for each.
+"""
+
+import argparse
+import filecmp
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import paddle
+from numpy.typing import NDArray
+
+from bmn.commands import command
+from bmn.config import load_params
+from bmn.errors import BmnError
+from bmn.inference.predictor import Predictor
+from bmn.model.network import BMN
+from bmn.weights import load_network
+
+NAME = "BMN"
+INPUT = "feat_input"  # as PaddleVideo names it
+
+
+def export(weights: Path, folder: Path) -> list[Path]:
+    """Write the programs with their weights.
+
+    Args:
+        weights: ``.pdparams`` of the network of params.yaml.
+        folder: an empty one.
+
+    Returns:
+        The program files.
+
+    Raises:
+        BmnError: Paddle failed, or wrote different weights for the two.
+    """
+    forms = {"0": ".pdmodel", "1": ".json"} if paddle.__version__ >= "3" else {"0": ".pdmodel"}
+    for flag in forms:
+        words = [sys.executable, "-m", "bmn.inference.export", str(weights), str(folder / flag)]
+        environment = os.environ | {"FLAGS_enable_pir_api": flag}
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            print(done.stderr, file=sys.stderr)
+            raise BmnError(f"{weights}: could not be exported as {NAME}{forms[flag]}; Paddle's reason stands above")
+    programs = []
+    for flag, suffix in forms.items():
+        parameters = folder / flag / f"{NAME}.pdiparams"
+        if flag != "0" and not filecmp.cmp(parameters, folder / f"{NAME}.pdiparams", shallow=False):
+            raise BmnError(f"{weights}: Paddle wrote other weights for {suffix} than for .pdmodel; they cannot share")
+        os.replace(parameters, folder / f"{NAME}.pdiparams")
+        programs.append((folder / flag / f"{NAME}{suffix}").rename(folder / f"{NAME}{suffix}"))
+        for rest in (folder / flag).iterdir():
+            rest.unlink()
+        (folder / flag).rmdir()
+    return programs
+
+
+def largest_difference(network: BMN, program: Path, features: NDArray[np.float32]) -> float:
+    """The largest absolute difference between the outputs of the network and of its exported program.
+
+    Args:
+        features: ``[batch, channel, snippet]``.
+    """
+    with paddle.no_grad():
+        wanted = [tensor.numpy() for tensor in network(paddle.to_tensor(features))]
+    found = Predictor(program).maps(features)
+    return max(float(np.abs(a - b).max()) for a, b in zip(wanted, found, strict=True))
+
+
+@command
+def main() -> None:
+    """Write one program, in the form that FLAGS_enable_pir_api names."""
+    parser = argparse.ArgumentParser(prog="bmn.inference.export", description=main.__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    network = load_network(load_params().model, given.weights)
+    features = paddle.static.InputSpec([None, network.feat_dim, network.tscale], "float32", INPUT)
+    paddle.jit.save(network, str(given.folder / NAME), input_spec=[features])
+
+
+if __name__ == "__main__":
+    main()
