@@ -8,17 +8,22 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from bmn.config import Params
-from bmn.presets import differences, flatten
+from bmn.params_file import differences, flatten
 
 LOGGED_ONCE = ("data", "model", "train")  # what a training is made of: MLflow parameters
 LOGGED_AGAIN = ("proposals", "evaluate", "export")  # may change on the same run: tags, which can be overwritten
@@ -157,3 +162,40 @@ def log_file(path: Path, folder: str) -> None:
         mlflow.log_artifacts(str(path), folder)
     else:
         mlflow.log_artifact(str(path), folder)
+
+
+def log_inference_model(folder: Path, example: NDArray[np.float32], tscale: int, dscale: int) -> None:
+    """File an exported model as one that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take.
+
+    It is kept as code and program; nothing in it is pickled.
+
+    Args:
+        folder: what :func:`bmn.inference.export.export` wrote.
+        example: features ``[1, channel, snippet]``.
+    """
+    packages = ("mlflow", "numpy", _paddle_package())
+    outputs = {"confidence_map": (-1, 2, dscale, tscale), "start": (-1, tscale), "end": (-1, tscale)}
+    float32 = np.dtype(np.float32)
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(float32, (-1, *example.shape[1:]))]),
+        outputs=Schema([TensorSpec(float32, shape, name) for name, shape in outputs.items()]),
+    )
+    package = Path(__file__).parent
+    mlflow.pyfunc.log_model(
+        name="bmn",
+        python_model=str(package / "inference" / "served.py"),
+        artifacts={"program": str(folder)},
+        code_paths=[str(package)],
+        signature=signature,
+        input_example=example,
+        pip_requirements=[f"{name}=={version(name)}" for name in packages],
+    )
+
+
+def _paddle_package() -> str:
+    """The name under which Paddle is installed here."""
+    try:
+        version("paddlepaddle")
+    except PackageNotFoundError:
+        return "paddlepaddle-gpu"
+    return "paddlepaddle"

@@ -1,6 +1,6 @@
-"""Presets of ``params.yaml``: the embedded data set and the published recipe on ActivityNet-1.3.
+"""Edits of ``params.yaml`` that keep its comments, and the presets: the embedded data set, the published recipe.
 
-``python -m bmn.presets NAME`` writes one into ``params.yaml``, keeps the comments and prints the difference.
+``python -m bmn.params_file PRESET`` and ``python -m bmn.params_file KEY=VALUE`` write and print the difference.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from bmn.commands import command
-from bmn.config import Params, load_params
+from bmn.config import Params, load_params, validate_params
 from bmn.errors import BmnError
 from bmn.files import whole_file
 
@@ -66,10 +66,19 @@ def differences(params: Params) -> dict[str, Any]:
 
 
 def use_preset(name: str, path: Path) -> str:
-    """Write a preset into a parameter file, comments kept; give the difference as unified diff lines.
+    """Write a preset into a parameter file, all but what belongs to the machine and the person; see :func:`edit`."""
+    values = flatten(preset_params(name).model_dump())
+    return edit(path, {key: value for key, value in values if not key.startswith(KEPT)})
+
+
+def edit(path: Path, values: dict[str, Any]) -> str:
+    """Write values under dotted keys into a parameter file, comments kept, if the result is valid.
+
+    Returns:
+        The difference, as the lines of a unified diff.
 
     Raises:
-        BmnError: there is no preset of that name, or the file is not valid parameters.
+        BmnError: the file, or what it would become, is not valid parameters.
     """
     load_params(path)
     before = path.read_text(encoding="utf-8")
@@ -78,29 +87,41 @@ def use_preset(name: str, path: Path) -> str:
     yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
     document = yaml.load(before)
     present = dict(flatten(document))
-    for key, value in flatten(preset_params(name).model_dump()):
-        if not key.startswith(KEPT) and present.get(key, ...) != value:
+    for key, value in values.items():
+        if present.get(key, ...) != value:
             *groups, last = key.split(".")
             group = document
             for part in groups:
                 group = group.setdefault(part, {})
             group[last] = value
+    validate_params(document, str(path))
     written = io.StringIO()
     yaml.dump(document, written)
-    after = written.getvalue()
     with whole_file(path) as temporary:
-        temporary.write_text(after, encoding="utf-8")
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=0)
-    return "\n".join(lines)
+        temporary.write_text(written.getvalue(), encoding="utf-8")
+    lines = before.splitlines(), written.getvalue().splitlines()
+    return "\n".join(difflib.unified_diff(*lines, "before", "after", lineterm="", n=0))
 
 
 @command
 def main() -> None:
-    """Write a preset into params.yaml."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("name", help=" | ".join(PRESETS))
-    difference = use_preset(parser.parse_args().name, Path("params.yaml"))
+    """Write into params.yaml, comments kept, and print the difference."""
+    parser = argparse.ArgumentParser(prog="bmn.params_file", description=main.__doc__)
+    parser.add_argument("what", nargs="+", help=f"one preset ({' | '.join(PRESETS)}), or dotted keys as key=value")
+    what = parser.parse_args().what
+    path = Path("params.yaml")
+    if len(what) == 1 and "=" not in what[0]:
+        difference = use_preset(what[0], path)
+    else:
+        difference = edit(path, dict(_assignment(words) for words in what))
     print(difference or "params.yaml stands so already")
+
+
+def _assignment(words: str) -> tuple[str, Any]:
+    key, equals, value = words.partition("=")
+    if not equals:
+        raise BmnError(f"{words}: is not of the form key=value")
+    return key, YAML(typ="safe").load(value)
 
 
 if __name__ == "__main__":

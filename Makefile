@@ -1,0 +1,53 @@
+# `make` alone lists the targets.
+PYTHON ?= python3.11
+PADDLE_INDEX ?=
+DRIVER := $(wildcard /proc/driver/nvidia/version)
+REQUIREMENTS ?= $(if $(PADDLE_INDEX),requirements-gpu3.txt,$(if $(DRIVER),requirements-gpu.txt,requirements-cpu.txt))
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+PORT ?= 5000
+# Stages, DVC's workers and MLflow's servers find each other by name.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DO_NOT_TRACK ?= true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint ui predict train-gpu use clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready  ## make .venv and install everything (PADDLE_INDEX= for Paddle's own GPU builds)
+.venv/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PIP) -r $(REQUIREMENTS) -r requirements-dev.txt $(if $(PADDLE_INDEX),--extra-index-url $(PADDLE_INDEX))
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+repro: setup  ## run the stages that a change touches: download, convert, train, evaluate, export
+	dvc repro
+	@dvc metrics show
+
+test: setup  ## run the tests
+	pytest -n 2 --dist worksteal
+
+lint: setup  ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start can take a minute
+	@echo "MLflow's UI: http://localhost:$(PORT) (stop it with Ctrl-C)"
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT) \
+		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}
+
+predict: setup  ## proposals for feature files or a list of them: INPUT=data/example_feat.list
+	python -m bmn.inference.predict $(INPUT) --params params.yaml
+
+train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
+	python -m bmn.params_file train.devices=gpu:$(GPUS)
+	dvc repro train
+
+use: setup  ## switch params.yaml to a preset: PRESET=embedded or PRESET=activitynet
+	python -m bmn.params_file $(PRESET)
+
+clean:  ## remove data, outputs and caches; .venv and mlruns stay
+	rm -rf data/raw data/processed outputs .cache .dvc/cache .dvc/tmp
