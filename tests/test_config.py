@@ -6,7 +6,7 @@ from ruamel.yaml import YAML
 
 from bmn.config import load_params, validate_params
 from bmn.errors import BmnError
-from bmn.presets import flatten
+from bmn.params_file import flatten
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
