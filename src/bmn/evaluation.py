@@ -1,6 +1,6 @@
 """How good proposals are: AR@AN and the AUC, as ActivityNet's official evaluator computes them.
 
-The figures of the proposal task of the ActivityNet challenge: arXiv 1907.09702, section 5.1, and the evaluator that the
+The figures of the challenge's proposal task: arXiv 1907.09702, section 5.1, and the evaluator that the
 challenge published. All videos, proposals and tIoU thresholds are matched together.
 """
 
@@ -25,9 +25,9 @@ class Recall:
     """What the proposals of a subset recall of its annotated segments.
 
     Attributes:
-        recall: ``[tIoU, AN]``, fraction of the segments that are met, for ``TIOU_THRESHOLDS`` and AN = 1 … 100.
-        best_tiou: for each video with segments, ``[segment]``: the highest tIoU that a proposal within the AN of
-            100 reaches, in the order of the ground truth.
+        recall: ``[tIoU, AN]``, fraction of the segments that are met; ``TIOU_THRESHOLDS``, AN = 1 … 100.
+        best_tiou: for each video with segments, ``[segment]``: the highest tIoU that a proposal reaches at
+            AN = 100, in the order of the ground truth.
     """
 
     recall: Floats
@@ -36,7 +36,8 @@ class Recall:
     @property
     def average_recall(self) -> Floats:
         """``[AN]``: the recall averaged over the tIoU thresholds, a fraction."""
-        return self.recall.mean(axis=0)
+        average: Floats = self.recall.mean(axis=0)
+        return average
 
     def ar_at(self, number: int) -> float:
         """AR@``number`` in percent, for 1 … 100 proposals a video on average."""
@@ -46,7 +47,7 @@ class Recall:
     def auc(self) -> float:
         """The area under AR over AN from 1 to 100, in percent of 100 (so that perfect proposals have 99)."""
         average = self.average_recall
-        return 100 * float(((average[1:] + average[:-1]) / 2).sum()) / AVERAGE_NUMBERS[-1]
+        return 100 * float(((average[1:] + average[:-1]) / 2).sum() / AVERAGE_NUMBERS[-1])
 
     def headline(self) -> dict[str, float]:
         """The figures that the field compares, in percent: AR@1, AR@5, AR@10, AR@100 and AUC."""
@@ -57,10 +58,10 @@ def proposal_recall(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[st
     """Match the proposals of one subset with its annotated segments.
 
     As the official evaluator does: AN is an average over the videos, so a video is granted a share of its own
-    proposals (its best), the same share for all. The share counts every proposal given, also those of videos without
-    segments or unknown to the ground truth; a video without proposals recalls nothing; fractions of a proposal are
-    cut off. Equal scores keep the order given (the official order is arbitrary there). Where it would divide by zero,
-    because no proposal is given or none is left of its share, the recall is 0.
+    proposals (its best), the same share for all. The share counts every proposal given, also those of videos
+    without segments or unknown to the ground truth; a video without proposals recalls nothing; fractions of a
+    proposal are cut off. Equal scores keep the order given (the official order is arbitrary there). Where it
+    would divide by zero, because no proposal is given or none is left of the shares, the recall is 0.
 
     Args:
         ground_truth: video → ``[segment, 2]`` (start, end), seconds; a video without segments is left out.
@@ -111,8 +112,8 @@ def _first_matches(
         counts: ``[video]``, how many proposals it has.
 
     Returns:
-        ``[segment, tIoU]``: the place (from 0) of the first proposal whose tIoU reaches the threshold, or the greatest
-        count where none does; and ``[segment]``: the highest tIoU.
+        ``[segment, tIoU]``: the place (from 0) of the first proposal whose tIoU reaches the threshold, or the
+        greatest count where none does; and ``[segment]``: the highest tIoU.
     """
     rank = np.full((len(segments), len(TIOU_THRESHOLDS)), counts.max())
     best = np.zeros(len(segments))
@@ -137,4 +138,5 @@ def _first_matches(
 def _tiou(start: Floats, end: Floats, other_start: Floats, other_end: Floats) -> Floats:
     intersection = np.maximum(np.minimum(end, other_end) - np.maximum(start, other_start), 0.0)
     union = (end - start) + (other_end - other_start) - intersection
-    return np.divide(intersection, union, out=np.zeros_like(union), where=union != 0)
+    ratio: Floats = np.divide(intersection, union, out=np.zeros_like(union), where=union != 0)
+    return ratio

@@ -1,10 +1,10 @@
-"""AR@AN and AUC as the official ActivityNet evaluator computes them: loops over thresholds, videos and numbers."""
+"""AR@AN and AUC as the official ActivityNet evaluator computes them, with loops over everything."""
 
 import numpy as np
 
 
 def evaluate(ground_truth, proposals, max_average=100):
-    """{video: [(start, end)]}, {video: [(start, end, score)]} → recall [tIoU, AN], AR [AN] (fractions), AUC (percent)."""
+    """{video: [(start, end)]}, {video: [(start, end, score)]} → recall [tIoU, AN], AR [AN], AUC (percent)."""
     thresholds = np.linspace(0.5, 0.95, 10)
     videos = [video for video in ground_truth if len(ground_truth[video])]
     given = sum(len(found) for found in proposals.values())
@@ -21,7 +21,8 @@ def evaluate(ground_truth, proposals, max_average=100):
         found = found[np.argsort(-found[:, 2], kind="stable")]
         number = min(int(len(found) * ratio), len(found))
         retrieved += number
-        tious.append(np.array([[tiou(segment, proposal) for proposal in found[:number, :2]] for segment in segments]))
+        found = found[:number, :2]
+        tious.append(np.array([[tiou(segment, proposal) for proposal in found] for segment in segments]))
     share = np.arange(1, 101) / 100.0 * (max_average * float(len(videos)) / retrieved)
     return recalls(tious, thresholds, share, share * (float(retrieved) / len(videos)))
 
@@ -39,7 +40,9 @@ def recalls(tious, thresholds, share, average_number):
                 matches[i, j] = np.count_nonzero(reached[:, :number].sum(axis=1))
         recall[row] = matches.sum(axis=0) / positives
     average = recall.mean(axis=0)
-    area = sum((average[j] + average[j + 1]) / 2 * (average_number[j + 1] - average_number[j]) for j in range(99))
+    area = 0.0
+    for j in range(len(share) - 1):
+        area += (average[j] + average[j + 1]) / 2 * (average_number[j + 1] - average_number[j])
     return recall, average, 100.0 * area / average_number[-1]
 
 

@@ -1,7 +1,7 @@
 """Decoding and Soft-NMS as published: one video, one cell, one candidate at a time.
 
-Written from PaddleVideo's behaviour, slow and obvious. One thing is settled that it leaves to chance: candidates of
-equal score keep the order of decoding (its sort is not stable).
+Written from PaddleVideo's behaviour, slow and obvious. One thing is settled that it leaves to chance:
+candidates of equal score keep the order of decoding (its sort is not stable).
 """
 
 import numpy as np
@@ -46,12 +46,13 @@ def soft_nms(candidates, alpha=0.4, low_threshold=0.55, high_threshold=0.9, max_
     kept = []
     while len(scores) > 1 and len(kept) < max_proposals + 1:
         best = scores.index(max(scores))
-        width = ends[best] - starts[best]
-        threshold = low_threshold + (high_threshold - low_threshold) * width
-        overlap = tiou(np.array(starts), np.array(ends), starts[best], ends[best])
+        overlaps = tiou(np.array(starts), np.array(ends), starts[best], ends[best])
         for i in range(len(scores)):
-            if i != best and overlap[i] > threshold:
-                scores[i] = scores[i] * np.exp(-np.square(overlap[i]) / alpha)
+            if i != best:
+                overlap = overlaps[i]
+                width = ends[best] - starts[best]
+                if overlap > low_threshold + (high_threshold - low_threshold) * width:
+                    scores[i] = scores[i] * np.exp(-np.square(overlap) / alpha)
         kept.append((starts.pop(best), ends.pop(best), scores.pop(best)))
     return kept[:max_proposals]
 
