@@ -181,7 +181,8 @@ def _segment_json(segment: Segment) -> dict[str, object]:
 
 
 def _clean_entry(entry: Entry) -> tuple[Video | None, list[Finding]]:
-    name = entry.id if isinstance(entry.id, str) else _short(entry.id)
+    plain = isinstance(entry.id, str) and _is_plain_name(entry.id)
+    name = str(entry.id) if plain else _short(entry.id)
     findings: list[Finding] = []
 
     def found(where: str, value: str, problem: str, action: Action = "refused") -> None:
@@ -189,7 +190,7 @@ def _clean_entry(entry: Entry) -> tuple[Video | None, list[Finding]]:
 
     subset = SUBSETS.get(entry.subset.lower()) if isinstance(entry.subset, str) else None
     duration = _number(entry.duration)
-    if not isinstance(entry.id, str) or not _is_plain_name(entry.id):
+    if not plain:
         found("id", _short(entry.id), "but must be a plain file name")
     if subset is None:
         found("subset", _short(entry.subset), "but must be training, validation or testing")

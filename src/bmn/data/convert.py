@@ -18,9 +18,9 @@ def convert(
 ) -> dict[str, int]:
     """Check all raw data and write the canonical form, whole or not at all.
 
-    ``annotations.json`` (every video, PaddleVideo's form), ``ground_truth.json`` (ActivityNet's form), for each subset
-    its packed features ``<subset>.npy`` and their index ``<subset>.json``, and ``findings.json``: what was wrong with
-    entries, and what was done about it.
+    ``annotations.json`` (every video, PaddleVideo's form), ``ground_truth.json`` (ActivityNet's form), for
+    each subset its packed features ``<subset>.npy`` and their index ``<subset>.json``, and ``findings.json``:
+    what was wrong with entries, and what was done about it.
 
     Args:
         annotations: a file in any known form.

@@ -41,7 +41,8 @@ def read_features(path: Path, channels: int) -> NDArray[np.float32]:
         )
     if array.shape[1] != channels:
         array = array.T
-    features = np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        features = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(features).all():
         snippet, channel = np.argwhere(~np.isfinite(features))[0]
         raise BmnError(

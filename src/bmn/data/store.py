@@ -133,7 +133,11 @@ def open_store(folder: Path, subset: str) -> FeatureStore:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise BmnError(f"{path}: cannot be opened ({error}); run the conversion again") from error
-    windows = tuple(Window(*window) for window in index["windows"])
-    if list(array.shape) != index["shape"] or len(windows) != len(array) or array.dtype != np.float32:
+    match index:
+        case {"sha256": str(sha256), "shape": shape, "windows": list(rows)}:
+            windows = tuple(Window(*row) for row in rows if isinstance(row, list) and len(row) == 3)
+        case _:
+            raise BmnError(f"{index_path}: is not the index of a feature store; run the conversion again")
+    if [len(windows), *array.shape[1:]] != shape or list(array.shape) != shape or array.dtype != np.float32:
         raise BmnError(f"{path}: does not fit its index {index_path.name}; run the conversion again")
-    return FeatureStore(path, windows, array, index["sha256"])
+    return FeatureStore(path, windows, array, sha256)

@@ -1,0 +1,117 @@
+"""Feature files: what is read and what is refused with which sentence."""
+
+import os
+import pickle
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bmn.data.features import read_features, resize
+from bmn.errors import BmnError
+
+
+def save(folder, array, **options):
+    path = folder / "v_a.npy"
+    np.save(path, array, **options)
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int16", ">f4"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_either_orientation_and_any_number_type(tmp_path, dtype, transposed):
+    features = np.arange(12).reshape(3, 4).astype(dtype)
+    path = save(tmp_path, features.T if transposed else features)
+    found = read_features(path, channels=4)
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, features.astype("float32"))
+
+
+def test_a_square_array_is_snippets_first(tmp_path):
+    features = np.arange(16, dtype="float32").reshape(4, 4)
+    np.testing.assert_array_equal(read_features(save(tmp_path, features), channels=4), features)
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((3, 5)), r"has the shape \(3, 5\) but must be \[snippet, channel\] with 4 channels"),
+        (np.zeros(4), r"has the shape \(4,\)"),
+        (np.zeros((1, 3, 4)), r"has the shape \(1, 3, 4\)"),
+        (np.zeros((0, 4)), r"has the shape \(0, 4\)"),
+        (np.float32(3), r"has the shape \(\)"),
+        (np.array([["a"] * 4]), "holds no array of numbers"),
+        (np.zeros((3, 4), dtype=complex), "holds no array of numbers"),
+        (np.full((3, 4), np.nan), "holds nan at snippet 0, channel 0"),
+        (np.array([[0, 1, 2, -np.inf]]), "holds -inf at snippet 0, channel 3"),
+        (np.array([[0, 1e300, 2, 3]]), "holds inf at snippet 0, channel 1"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_what_is_refused(tmp_path, array, sentence):
+    path = save(tmp_path, array)
+    with pytest.raises(BmnError, match=sentence) as caught:
+        read_features(path, channels=4)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+class Bomb:
+    """Unpickling this makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    proof = tmp_path / "unpickled"
+    save(tmp_path, np.array([[Bomb(proof)]], dtype=object), allow_pickle=True)
+    with pytest.raises(BmnError, match=r"not a readable \.npy array"):
+        read_features(tmp_path / "v_a.npy", channels=1)
+    (tmp_path / "v_a.npy").write_bytes(pickle.dumps(Bomb(proof)))
+    with pytest.raises(BmnError, match=r"not a readable \.npy array"):
+        read_features(tmp_path / "v_a.npy", channels=1)
+    assert not proof.exists()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(BmnError, match=r"v_b\.npy: no such feature file"):
+        read_features(tmp_path / "v_b.npy", channels=4)
+
+
+@given(st.binary(max_size=200), st.integers(0, 300))
+def test_damaged_files_never_end_in_a_traceback(tmp_path_factory, noise, keep):
+    path = save(tmp_path_factory.mktemp("damaged"), np.ones((3, 4), dtype="float32"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:keep] + noise)
+    with suppress(BmnError):
+        assert read_features(path, channels=4).shape[1] == 4
+
+
+def test_resizing_is_linear_between_snippet_centres():
+    ramp = np.arange(4, dtype="float32")[:, None]
+    np.testing.assert_allclose(resize(ramp, 8)[:, 0], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
+    np.testing.assert_allclose(resize(ramp, 2)[:, 0], [0.5, 2.5])
+    np.testing.assert_allclose(resize(ramp[:1] + 7, 3)[:, 0], [7, 7, 7])
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.floats(-3, 3), st.floats(-3, 3))
+def test_resizing_keeps_the_range_and_the_time_of_what_happens(length, tscale, height, slope):
+    centres = (np.arange(length) + 0.5) / length
+    features = (height + slope * centres).astype("float32")[:, None]
+    found = resize(features, tscale)
+    assert found.dtype == np.float32
+    assert found.shape == (tscale, 1)
+    expected = height + slope * np.clip((np.arange(tscale) + 0.5) / tscale, centres[0], centres[-1])
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-5)
+
+
+def test_features_of_the_right_length_are_left_alone():
+    features = np.ones((5, 2), dtype="float32")
+    assert resize(features, 5) is features
