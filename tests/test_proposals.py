@@ -54,8 +54,9 @@ def outputs(draw):
     return random_maps(draw(st.integers(1, 4)), dscale, tscale, draw(st.integers(0, 2**32)), levels)
 
 
-fractions = st.floats(0, 1)
-settings = st.builds(SoftNMS, st.floats(0.01, 2), fractions, fractions, st.integers(1, 120))
+thresholds = st.sampled_from([0, 0.25, 0.5, 1]) | st.floats(0, 1)  # a grid has tIoUs at the first ones
+alphas = st.sampled_from([1e-4, 0.4]) | st.floats(0.01, 2)  # the first lets scores vanish
+settings = st.builds(SoftNMS, alphas, thresholds, thresholds, st.integers(1, 120))
 
 
 def golden(name):
@@ -134,6 +135,28 @@ def test_equals_the_published_loop_at_full_size(levels, dscale):
     candidates = decode(bm, start, end)
     assert candidates.counts[0] == dscale * 100 - dscale * (dscale - 1) // 2
     assert_equals_the_published_loop(rows(soft_nms(candidates)), candidates)
+
+
+@pytest.mark.parametrize("reach", [5, 512])
+def test_scores_that_vanish_are_selected_once_each(reach):
+    candidates = decode(*random_maps(2, 10, 10, seed=0))
+    settings = SoftNMS(alpha=1e-4, low_threshold=0, high_threshold=0)
+    with patch.object(proposals, "REACH", reach):
+        kept = soft_nms(candidates, settings)
+    assert (kept.scores[0, : kept.counts[0]] == 0).any()
+    assert_equals_the_published_loop(rows(kept), candidates, settings)
+
+
+def test_a_threshold_that_is_met_exactly_is_not_passed():
+    candidates = batch_of([[(0.0, 1.0, 0.9), (0.0, 0.5, 0.8), (0.5, 1.0, 0.7)]])
+    kept = soft_nms(candidates, SoftNMS(low_threshold=0.5, high_threshold=0.5))
+    assert rows(kept) == [[(0.0, 1.0, 0.9), (0.0, 0.5, 0.8)]]
+
+
+def test_minus_zero_is_zero():
+    maps = random_maps(1, 6, 6, seed=0, levels=2)
+    negated = tuple(np.where(part == 0, np.float32(-0.0), part) for part in maps)
+    assert rows(decode(*negated)) == rows(decode(*maps))
 
 
 def test_equal_scores_keep_the_order_of_decoding():
