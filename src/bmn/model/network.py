@@ -1,0 +1,123 @@
+"""The Boundary-Matching Network (arXiv 1907.09702), computed on the valid triangle of its map alone."""
+
+import math
+from typing import Any
+
+import paddle
+import paddle.nn.functional as F
+from numpy.typing import NDArray
+from paddle import Tensor, nn
+
+from bmn.model.rows import convolve, match_boundaries
+from bmn.model.triangle import make_plan
+
+HIDDEN_1D = 256
+HIDDEN_2D = 128
+HIDDEN_3D = 512
+
+
+def _conv1d(in_channels: int, out_channels: int, kernel_size: int, groups: int = 1) -> nn.Conv1D:
+    bound = 1 / math.sqrt(in_channels * kernel_size)
+    uniform = nn.initializer.Uniform(-bound, bound)
+    return nn.Conv1D(
+        in_channels,
+        out_channels,
+        kernel_size,
+        padding=kernel_size // 2,
+        groups=groups,
+        weight_attr=paddle.ParamAttr(initializer=uniform),
+        bias_attr=paddle.ParamAttr(initializer=uniform),
+    )
+
+
+class BMN(nn.Layer):  # type: ignore[misc]
+    """Score the boundaries and all proposals of a video at once.
+
+    Args:
+        feat_dim: channels of the features (divisible by 4: the first convolutions have 4 groups).
+        tscale: snippets of a sequence, T.
+        dscale: durations that are proposed, D <= T: from 1 to D snippets.
+        num_sample: samples of a proposal, N.
+        num_sample_perbin: points that are averaged to a sample, P.
+        prop_boundary_ratio: context read on either side of a proposal, in lengths of it.
+    """
+
+    def __init__(
+        self,
+        feat_dim: int,
+        tscale: int,
+        dscale: int,
+        num_sample: int,
+        num_sample_perbin: int,
+        prop_boundary_ratio: float,
+    ) -> None:
+        super().__init__()
+        self.feat_dim = feat_dim
+        self.tscale = tscale
+        self.dscale = dscale
+        self.num_sample = num_sample
+        self.num_sample_perbin = num_sample_perbin
+        self.prop_boundary_ratio = prop_boundary_ratio
+
+        self.b_conv1 = _conv1d(feat_dim, HIDDEN_1D, 3, groups=4)
+        self.b_conv2 = _conv1d(HIDDEN_1D, HIDDEN_1D, 3, groups=4)
+        self.ts_conv1 = _conv1d(HIDDEN_1D, HIDDEN_1D, 3, groups=4)
+        self.ts_conv2 = _conv1d(HIDDEN_1D, 1, 1)
+        self.te_conv1 = _conv1d(HIDDEN_1D, HIDDEN_1D, 3, groups=4)
+        self.te_conv2 = _conv1d(HIDDEN_1D, 1, 1)
+        self.p_conv1 = _conv1d(HIDDEN_1D, HIDDEN_2D, 3)
+        self.p_conv3d1 = nn.Conv3D(HIDDEN_2D, HIDDEN_3D, (num_sample, 1, 1), stride=(num_sample, 1, 1))
+        self.p_conv2d1 = nn.Conv2D(HIDDEN_3D, HIDDEN_2D, 1)
+        self.p_conv2d2 = nn.Conv2D(HIDDEN_2D, HIDDEN_2D, 3, padding=1)
+        self.p_conv2d3 = nn.Conv2D(HIDDEN_2D, HIDDEN_2D, 3, padding=1)
+        self.p_conv2d4 = nn.Conv2D(HIDDEN_2D, 2, 1)
+
+        plan = make_plan(tscale, dscale, num_sample, num_sample_perbin, prop_boundary_ratio)
+        self._groups = len(plan.tiles)
+        for group, tiles in enumerate(plan.tiles):
+            self._hold(f"tile_reads_{group}", tiles.reads)
+            self._hold(f"tile_weights_{group}", tiles.weights)
+        self._hold("ring_neighbours", plan.ring_neighbours)
+        self._hold("cell_neighbours", plan.cell_neighbours)
+        self._hold("map_cells", plan.map_cells)
+        self._hold("map_inside", plan.map_inside)
+
+    def _hold(self, name: str, value: NDArray[Any]) -> None:
+        """Keep a constant of the plan: it moves with the network and is exported, but no checkpoint holds it."""
+        dtype = paddle.get_default_dtype() if value.dtype.kind == "f" else None
+        self.register_buffer(name, paddle.to_tensor(value, dtype=dtype), persistable=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute the maps of a batch.
+
+        Args:
+            x: features ``[batch, channel, snippet]``.
+
+        Returns:
+            The confidence map ``[batch, 2, duration, start]`` (channel 0 regression, 1 classification; 0 outside
+            the triangle), the start probability ``[batch, snippet]``, the end probability ``[batch, snippet]``.
+        """
+        base = F.relu(self.b_conv2(F.relu(self.b_conv1(x))))
+        start = F.sigmoid(self.ts_conv2(F.relu(self.ts_conv1(base)))).squeeze(1)
+        end = F.sigmoid(self.te_conv2(F.relu(self.te_conv1(base)))).squeeze(1)
+        sequence = F.relu(self.p_conv1(base))
+        return self._confidence_map(sequence), start, end
+
+    def _confidence_map(self, sequence: Tensor) -> Tensor:
+        """The proposal branch after its first convolution, ``[batch, 128, snippet]`` to ``[batch, 2, D, T]``."""
+        # Contract the 3-D convolution's weights with the sequence first: [snippet, (bin, hidden)] a video.
+        weight = self.p_conv3d1.weight.squeeze([3, 4]).transpose([1, 2, 0]).flatten(1)
+        contracted = paddle.matmul(sequence.transpose([0, 2, 1]).flatten(0, 1), weight)
+        contracted = contracted.reshape([-1, self.tscale * self.num_sample, HIDDEN_3D])
+        tiles = [
+            (getattr(self, f"tile_reads_{group}"), getattr(self, f"tile_weights_{group}"))
+            for group in range(self._groups)
+        ]
+        rows = match_boundaries(
+            contracted, self.p_conv3d1.bias, self.p_conv2d1.weight.flatten(1), self.p_conv2d1.bias, tiles
+        )
+        rows = convolve(rows, self.p_conv2d2.weight, self.p_conv2d2.bias, self.ring_neighbours)
+        rows = convolve(rows, self.p_conv2d3.weight, self.p_conv2d3.bias, self.cell_neighbours)[:, 1:]
+        logits = paddle.matmul(rows, self.p_conv2d4.weight.flatten(1), transpose_y=True) + self.p_conv2d4.bias
+        scores = paddle.gather(F.sigmoid(logits), self.map_cells, axis=1).transpose([0, 2, 1]) * self.map_inside
+        return scores.reshape([-1, 2, self.dscale, self.tscale])

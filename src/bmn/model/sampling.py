@@ -1,0 +1,68 @@
+"""Where every proposal reads the sequence (arXiv 1907.09702, section 3.3): pure NumPy.
+
+A proposal that starts at snippet ``t`` and lasts ``d + 1`` snippets is the cell ``(d, t)`` of the map
+``[dscale, tscale]``, and it is valid when ``d + t < tscale``. It spreads ``num_sample * num_sample_perbin``
+points over its span and some context on either side, and reads each by linear interpolation between two snippets;
+the points of a bin are averaged.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Reads:
+    """The non-zeros of the sampling matrix: every point of every valid cell reads two snippets.
+
+    Attributes:
+        snippet: which snippet is read, ``[cell, point, 2]``, always inside the sequence.
+        weight: its share of the bin's value, ``[cell, point, 2]``; 0 where the point reads nothing. The sum
+            over equal ``(cell, bin, snippet)`` is the entry of the matrix.
+        bin: the bin that a point belongs to, ``[point]``.
+    """
+
+    snippet: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    bin: NDArray[np.int64]
+
+
+def valid_cells(tscale: int, dscale: int, margin: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Duration index and start of the cells with ``d + t < tscale + margin``, row by row of the map."""
+    duration, start = np.indices((dscale, tscale))
+    inside = duration + start < tscale + margin
+    return duration[inside], start[inside]
+
+
+def sampling_reads(
+    tscale: int, dscale: int, num_sample: int, num_sample_perbin: int, prop_boundary_ratio: float
+) -> Reads:
+    """The reads of all valid cells, in the order of :func:`valid_cells`.
+
+    The points lie evenly on ``[t - r (d + 1), t + d + r (d + 1)]``. A neighbour outside the sequence contributes
+    nothing. As in the published code, whose weights we load, the lower neighbour is found by truncation
+    towards zero, so a point in (-1, 0) reads snippet 0 with its full weight. Where the published code divides by
+    zero (one single point), the point lies in the middle of the span.
+    """
+    duration, start = valid_cells(tscale, dscale)
+    context = (duration + 1.0) * prop_boundary_ratio
+    first, last = start - context, start + duration + context
+    points = num_sample * num_sample_perbin
+    # The order of these float operations is the published one: a point that rounds to -1 reads nothing, one just
+    # above it reads all of snippet 0.
+    if points == 1:
+        position = (0.5 * (first + last))[:, None]
+    else:
+        position = first[:, None] + ((last - first) / (points - 1.0))[:, None] * np.arange(points)
+    lower, upper = np.trunc(position), np.ceil(position)
+    share = position - lower
+    snippet = np.stack([lower, upper], axis=-1).astype(np.int64)
+    weight = np.stack([1.0 - share, share], axis=-1) / num_sample_perbin
+    reads_something = (snippet >= 0) & (snippet < tscale)
+    return Reads(
+        snippet=np.where(reads_something, snippet, 0),
+        weight=np.where(reads_something, weight, 0.0),
+        bin=np.arange(points) // num_sample_perbin,
+    )
