@@ -33,6 +33,8 @@ def main() -> None:
     checkpoints = Checkpoints(tracking.project_root() / CHECKPOINTS / name)
     trainer = Trainer(params.model, params.train, world)
     trainer.resume(checkpoints)
+    if trainer.position.iteration:
+        print(f"goes on from iteration {trainer.position.iteration} of an earlier start")
     if world.rank > 0:
         trainer.fit(training, validation, checkpoints, None)
         return

@@ -1,6 +1,7 @@
 """How every command ends: an error that a person can mend is one sentence and exit code 1, not a traceback."""
 
 import functools
+import signal
 import sys
 from collections.abc import Callable
 from typing import ParamSpec
@@ -11,10 +12,14 @@ Arguments = ParamSpec("Arguments")
 
 
 def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Make ``main`` print a :class:`BmnError` after ``error:`` on standard error and exit with code 1."""
+    """Make ``main`` print a :class:`BmnError` after ``error:`` on standard error and exit with code 1.
+
+    SIGTERM unwinds it like an exception, so that temporary files go and runs are marked as failed.
+    """
 
     @functools.wraps(main)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         try:
             main(*args, **kwargs)
         except BmnError as error:

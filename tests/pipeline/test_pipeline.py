@@ -1,0 +1,149 @@
+"""The whole pipeline, as a person runs it: DVC, Paddle, MLflow and git for real, on a small copy of the project."""
+
+import json
+import re
+import shutil
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from bmn.evaluation import proposal_recall
+from bmn.inference.predictor import Predictor
+from bmn.weights import read_weights
+from pipeline.project import Project, make_project
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+STAGES = ["download", "convert", "train", "evaluate", "export"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    project = make_project(tmp_path_factory.mktemp("pipeline") / "project")
+    project.run("dvc", "repro")
+    project.run("git", "add", "dvc.lock")
+    project.run("git", "commit", "--quiet", "--message", "first results")
+    return project
+
+
+def ran(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+def metrics(project, stage):
+    return json.loads((project.folder / "outputs" / stage / "metrics.json").read_text())
+
+
+def runs(project):
+    client = MlflowClient(f"sqlite:///{project.folder}/mlruns/mlflow.db")
+    experiment = client.get_experiment_by_name("bmn")
+    return client, client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
+
+
+def test_the_figures_are_those_of_the_proposals(project):
+    ground_truth = json.loads((project.folder / "data/processed/ground_truth.json").read_text())["database"]
+    proposals = json.loads((project.folder / "outputs/evaluate/proposals.json").read_text())["results"]
+    truth = {
+        video: [annotation["segment"] for annotation in entry["annotations"]]
+        for video, entry in ground_truth.items()
+        if entry["subset"] == "validation"
+    }
+    assert proposals.keys() == truth.keys()
+    rows = {video: [(*p["segment"], p["score"]) for p in found] for video, found in proposals.items()}
+    assert metrics(project, "evaluate") == pytest.approx(proposal_recall(truth, rows).headline())
+
+
+def test_validation_while_training_gives_the_figures_of_the_evaluation(project):
+    validated = metrics(project, "train")
+    for name, value in metrics(project, "evaluate").items():
+        assert validated[f"val/{name}"] == pytest.approx(value)
+
+
+@pytest.mark.parametrize("program", ["BMN.pdmodel", "BMN.json"])
+def test_the_exported_model_takes_any_batch(project, program):
+    predictor = Predictor(project.folder / "outputs/export" / program)
+    features = np.random.default_rng(0).normal(size=(3, 8, 16)).astype("float32")
+    together = predictor.maps(features)
+    assert [array.shape for array in together] == [(3, 2, 12, 16), (3, 16), (3, 16)]
+    for one, three in zip(predictor.maps(features[:1]), together, strict=True):
+        np.testing.assert_allclose(one[0], three[0], atol=1e-5)
+
+
+def test_the_run_tells_the_whole_story(project):
+    client, [run] = runs(project)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name.startswith("embedded ")
+    assert run.data.params["model.tscale"] == "16"
+    assert run.data.tags["proposals.alpha"] == "0.4"
+    assert run.data.tags["git.dirty"] == "false"
+    commit = project.run("git", "rev-parse", "HEAD^").stdout.strip()
+    assert run.data.tags["git.commit"] == commit
+    assert run.data.tags["dvc.data/processed"].endswith(".dir")
+    assert {entry.dataset.name for entry in run.inputs.dataset_inputs} == {
+        "synthetic training", "synthetic validation",
+    }  # fmt: skip
+    losses = client.get_metric_history(run.info.run_id, "train/pem_reg_loss")
+    assert [point.step for point in losses] == [1, 2, 3, 4, 5, 6]
+    for name, value in metrics(project, "evaluate").items():
+        assert run.data.metrics[f"evaluate/{name.replace('@', '_')}"] == pytest.approx(value)
+    files = {item.path for folder in ("checkpoints", "figures", "proposals")
+             for item in client.list_artifacts(run.info.run_id, folder)}  # fmt: skip
+    assert {"checkpoints/best.pdparams", "figures/losses.png", "figures/ar_an.png", "figures/timelines.png",
+            "figures/maps.png", "proposals/proposals.json"} <= files  # fmt: skip
+
+
+def test_the_inference_model_in_mlflow_is_the_exported_one(project):
+    client, [run] = runs(project)
+    mlflow.set_tracking_uri(f"sqlite:///{project.folder}/mlruns/mlflow.db")
+    [model] = client.search_logged_models([run.info.experiment_id])
+    served = mlflow.pyfunc.load_model(model.model_uri)
+    features = np.random.default_rng(0).normal(size=(2, 8, 16)).astype("float32")
+    confidence_map, start, end = Predictor(project.folder / "outputs/export").maps(features)
+    given = served.predict(features)
+    for name, array in {"confidence_map": confidence_map, "start": start, "end": end}.items():
+        np.testing.assert_array_equal(given[name], array)
+    with pytest.raises(mlflow.MlflowException, match="schema"):
+        served.predict(features[:, :4])
+
+
+def test_with_nothing_changed_nothing_runs(project):
+    (project.folder / "README.md").write_text("another word")
+    assert "up to date" in project.run("dvc", "repro").stdout
+
+
+def test_a_comment_in_params_runs_nothing(project):
+    path = project.folder / "params.yaml"
+    path.write_text("# a word\n" + path.read_text())
+    assert ran(project.run("dvc", "repro").stdout) == []
+
+
+def test_another_threshold_runs_the_evaluation_only_and_stays_in_the_same_run(project):
+    project.set(proposals__alpha=0.7)
+    assert ran(project.run("dvc", "repro").stdout) == ["evaluate"]
+    client, [run] = runs(project)
+    assert run.data.tags["proposals.alpha"] == "0.7"
+    assert run.info.status == "FINISHED"
+    assert "proposals.alpha" in project.run("dvc", "params", "diff").stdout
+    difference = json.loads(project.run("dvc", "metrics", "diff", "--all", "--json").stdout)
+    assert "outputs/evaluate/metrics.json" in difference
+    project.set(proposals__alpha=0.4)
+    assert ran(project.run("dvc", "repro").stdout) == []  # DVC remembers
+
+
+def test_plots_are_drawn(project):
+    done = project.run("dvc", "plots", "show", "--out", "plots")
+    assert (project.folder / "plots" / "index.html").exists(), done.stdout
+    shutil.rmtree(project.folder / "plots")
+
+
+def test_experiments_in_temporary_folders_keep_their_runs(project):
+    before = len(runs(project)[1])
+    project.run("dvc", "exp", "run", "--temp", "--name", "other-seed", "--set-param", "train.seed=5")
+    client, found = runs(project)
+    assert len(found) == before + 1
+    assert found[-1].data.tags["dvc.exp"] == "other-seed"
+    assert found[-1].data.params["train.seed"] == "5"
+    assert found[-1].info.status == "FINISHED"
+    assert client.list_artifacts(found[-1].info.run_id, "checkpoints")
+    assert "other-seed" in project.run("dvc", "exp", "show", "--no-pager").stdout

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from bmn.errors import BmnError
+from bmn.training.checkpoint import Checkpoints
+from bmn.training.distributed import World
+from bmn.training.loop import Trainer
+
+ALONE = World(0, 1)
+
+
+class Record:
+    """Remembers what it is told; raises Stopped after an iteration."""
+
+    def __init__(self, stop_after=None):
+        self.metrics, self.rows, self.stop_after = [], [], stop_after
+
+    def iteration(self, position, metrics):
+        self.metrics.append(metrics)
+        if position.iteration == self.stop_after:
+            raise Stopped
+
+    def epoch(self, row):
+        self.rows.append(row)
+
+
+class Stopped(Exception):
+    pass
+
+
+def fit(model, recipe, training, validation, folder, report=None):
+    trainer = Trainer(model, recipe, ALONE)
+    checkpoints = Checkpoints(folder)
+    trainer.resume(checkpoints)
+    return trainer.fit(training, validation, checkpoints, report)
+
+
+def same(one, other):
+    assert one.history == other.history
+    for weights, others in ((one.best, other.best), (one.last, other.last)):
+        assert weights.keys() == others.keys()
+        for name in weights:
+            np.testing.assert_array_equal(weights[name], others[name])
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(model, recipe, training, validation, tmp_path_factory):
+    record = Record()
+    trained = fit(model, recipe, training, validation, tmp_path_factory.mktemp("checkpoints"), record)
+    return trained, record
+
+
+def test_the_same_seed_gives_the_same_training(model, recipe, training, validation, tmp_path, uninterrupted):
+    same(fit(model, recipe, training, validation, tmp_path), uninterrupted[0])
+
+
+def test_another_seed_gives_another(model, recipe, training, validation, tmp_path, uninterrupted):
+    other = fit(model, recipe.model_copy(update={"seed": 2}), training, validation, tmp_path)
+    assert other.history != uninterrupted[0].history
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 4, 6])
+def test_a_stopped_training_ends_as_if_it_had_not_been(
+    model, recipe, training, validation, tmp_path, uninterrupted, stop_after
+):
+    """A checkpoint after each iteration; stopping between two of them loses nothing but the work in between."""
+    eager = recipe.model_copy(update={"checkpoint_minutes": 1e-9})
+    with pytest.raises(Stopped):
+        fit(model, eager, training, validation, tmp_path, Record(stop_after))
+    same(fit(model, recipe, training, validation, tmp_path), uninterrupted[0])
+
+
+def test_it_reports_each_iteration_and_each_epoch(uninterrupted):
+    trained, record = uninterrupted
+    assert len(record.metrics) == 6  # 10 videos in batches of 4: the last, incomplete one is left out
+    assert record.rows == trained.history
+    rates = [metrics["train/learning_rate"] for metrics in record.metrics]
+    assert rates == pytest.approx([1e-3] * 5 + [1e-4])
+    parts = record.metrics[0]
+    total = parts["train/tem_loss"] + 10 * parts["train/pem_reg_loss"] + parts["train/pem_cls_loss"]
+    assert parts["train/loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_it_validates_at_the_interval_and_at_the_end(uninterrupted):
+    assert ["val/AUC" in row for row in uninterrupted[0].history] == [False, True, True]
+
+
+def test_the_best_weights_are_those_of_the_best_validation(uninterrupted):
+    trained, _ = uninterrupted
+    best = max((row for row in trained.history if "val/AUC" in row), key=lambda row: row["val/AUC"])
+    is_last = best["epoch"] == 3
+    name = "p_conv2d4.weight"
+    assert np.array_equal(trained.best[name], trained.last[name]) == is_last
+
+
+def test_training_lowers_the_loss(model, recipe, training, validation, tmp_path):
+    longer = recipe.model_copy(update={"epochs": 12, "decay_iteration": 1000, "validate_every": 12})
+    history = fit(model, longer, training, validation, tmp_path).history
+    assert history[-1]["train/loss"] < 0.9 * history[0]["train/loss"]
+
+
+def test_a_loss_that_is_not_finite_stops_it_with_the_videos_named(
+    model, recipe, training, validation, tmp_path
+):
+    hasty = recipe.model_copy(update={"learning_rate": 1e38})
+    with pytest.raises(BmnError, match=r"iteration 1 .* not finite .* v_training_.*learning_rate \(now 1e\+38\)"):
+        fit(model, hasty, training, validation, tmp_path)
