@@ -7,7 +7,7 @@ Readers of other people's files (:mod:`bmn.data.dialects`) give unchecked :class
 import math
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -56,7 +56,7 @@ class Entry:
     id: object
     subset: object
     duration: object
-    segments: tuple[tuple[object, object, object], ...] = field(default=())
+    segments: tuple[tuple[object, object, object], ...]
 
 
 Action = Literal["cut", "dropped", "kept", "refused"]
@@ -64,8 +64,7 @@ Action = Literal["cut", "dropped", "kept", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong with an entry and what was done about it; ``problem`` says how to mend it at the
-    source."""
+    """Something wrong with an entry, how to mend it at the source, and what was done about it here."""
 
     video: str
     field: str
@@ -136,8 +135,8 @@ def subset_videos(videos: Iterable[Video], subset: str, source: Path) -> list[Vi
 
 
 def write_canonical(folder: Path, videos: Iterable[Video]) -> None:
-    """Write ``annotations.json`` (PaddleVideo's form) and ``ground_truth.json`` (ActivityNet's official
-    form).
+    """Write ``annotations.json`` in PaddleVideo's form and ``ground_truth.json`` in ActivityNet's official
+    form.
 
     The bytes depend on the videos only, not on their order.
     """
@@ -199,8 +198,8 @@ def _clean_entry(entry: Entry) -> tuple[Video | None, list[Finding]]:
     if findings or subset is None or duration is None:
         return None, findings
 
-    segments: set[Segment] = set()
-    repeated: list[Segment] = []
+    segments: list[Segment] = []
+    seen: set[Segment] = set()
     for index, (raw_start, raw_end, label) in enumerate(entry.segments):
         where, value = f"annotations[{index}].segment", f"[{_short(raw_start)}, {_short(raw_end)}]"
         start, end = _number(raw_start), _number(raw_end)
@@ -218,13 +217,13 @@ def _clean_entry(entry: Entry) -> tuple[Video | None, list[Finding]]:
             if start < 0 or end > duration:
                 found(where, value, f"which passes the edges of the video of {duration} s; cut it", "cut")
             segment = Segment(max(start, 0.0), min(end, duration), label)
-            if segment in segments:
-                found(where, value, "given twice; remove one", "kept")
-                repeated.append(segment)
-            segments.add(segment)
+            if segment in seen:
+                found(where, value, "which stands there already; remove one", "kept")
+            seen.add(segment)
+            segments.append(segment)
     if any(finding.action == "refused" for finding in findings):
         return None, findings
-    return Video(name, subset, duration, tuple(sorted([*segments, *repeated]))), findings
+    return Video(name, subset, duration, tuple(sorted(segments))), findings
 
 
 def _number(value: object) -> float | None:

@@ -67,8 +67,7 @@ def training_batches(
 
 
 def ordered_batches(count: int, batch_size: int) -> list[NDArray[np.int64]]:
-    """Every row once and in order, for evaluation; the last batch may be shorter. Processes share whole
-    batches."""
+    """Every row once and in order, for evaluation; processes share whole batches, the last may be shorter."""
     rows = np.arange(count)
     return [rows[first : first + batch_size] for first in range(0, count, batch_size)]
 

@@ -46,7 +46,8 @@ def convert(
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise BmnError(
-            f"{features / missing[0]}.npy{more}: no such feature file; add it or take the video out of {annotations}"
+            f"{features / missing[0]}.npy{more}: no such feature file; "
+            f"add it or take the video out of {annotations}"
         )
     with whole_folder(out) as folder:
         write_canonical(folder, videos)

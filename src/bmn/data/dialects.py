@@ -71,8 +71,7 @@ def _read_paddlevideo(content: dict[str, Any], subsets: dict[str, str]) -> list[
 
 
 def _segments(annotations: object) -> tuple[tuple[object, object, object], ...]:
-    """``[{"segment": [start, end], "label"}]`` as triples; what is of another shape becomes a triple of
-    None."""
+    """``[{"segment": [start, end], "label"}]`` as triples, with None for what is not there."""
     if not isinstance(annotations, list):
         return ((None, None, None),)
     triples: list[tuple[object, object, object]] = []
@@ -106,8 +105,7 @@ def _read_text(path: Path) -> str:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON allows a key to stand twice and the last one wins; for a video that would lose annotations
-    silently."""
+    """JSON allows a key to stand twice, and the last one wins: a video would lose annotations silently."""
     value = dict(pairs)
     if len(value) < len(pairs):
         (name, count), *_ = Counter(key for key, _ in pairs).most_common(1)

@@ -1,5 +1,4 @@
-"""Label maps of a whole batch at once, in plain Paddle operators, so that they are made where the network
-runs.
+"""Label maps of a whole batch at once, in plain Paddle operators: they are made where the network runs.
 
 Paper: section 3.3 (G_c, G_s, G_e). Reference behaviour: PaddleVideo's ``GetMatchMap`` and ``GetVideoLabel``.
 """
@@ -11,12 +10,11 @@ from bmn.data.windows import FAR_AWAY
 
 
 def label_maps(segments: Tensor, tscale: int, dscale: int) -> tuple[Tensor, Tensor, Tensor]:
-    """tIoU of every proposal with its best segment, and how much of every snippet lies near a start or an
-    end.
+    """How well every proposal covers a segment, and how much of every snippet lies near a start or an end.
 
-    The proposal (d, t) lasts from t / T to (t + d + 1) / T. The region of a boundary is 3 / T long, centred
-    on it. Computed in float64 and rounded once, as published, so that a tIoU on a threshold of the losses
-    falls on the same side as there.
+    The map holds tIoU with the best segment; the proposal (d, t) lasts from t / T to (t + d + 1) / T. The
+    region of a boundary is 3 / T long, centred on it. Computed in float64 and rounded once, as published, so
+    that a tIoU on a threshold of the losses falls on the same side as there.
 
     Args:
         segments: ``[batch, segment, 2]``, float64, start and end as fractions of the window, padded by

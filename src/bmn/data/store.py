@@ -1,5 +1,4 @@
-"""One packed feature array a subset: ``<subset>.npy`` ``[window, snippet, channel]`` and its index
-``<subset>.json``.
+"""One packed feature array a subset, ``<subset>.npy``, and its index, ``<subset>.json``.
 
 Two large files in place of thousands of small ones are hashed and moved quickly, mapped into memory at no
 cost, and read in any order without opening anything.

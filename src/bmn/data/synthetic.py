@@ -29,7 +29,7 @@ FRAMES_A_SECOND = 25.0
 
 SHORTEST, LONGEST = 0.02, 0.9
 """Length of an action, as a fraction of its video."""
-ACTION, SCENE, CUE = 4.0, 2.5, 6.0
+ACTION, SCENE, CUE = 7.0, 3.0, 8.0
 """Length of the patterns in the features, where the noise has a standard deviation of about 1 a channel."""
 CARELESSNESS = 0.035
 """Standard deviation of an annotated boundary from the true one, as a fraction of the action."""
@@ -65,10 +65,10 @@ class _Event:
 def make_synthetic(
     folder: Path, *, seed: int, videos: Mapping[str, int], feat_dim: int = 400, tscale: int = 100
 ) -> None:
-    """Write ``annotations.json`` (PaddleVideo's form) and ``features/<video>.npy`` (``[tscale, feat_dim]``,
-    float32).
+    """Write ``annotations.json`` in PaddleVideo's form and a file ``features/<video>.npy`` for each video.
 
     Args:
+        feat_dim, tscale: the features are ``[tscale, feat_dim]``, float32.
         seed: everything follows from it; a video depends on the seed, its subset and its number only.
         videos: how many videos each subset gets.
 
@@ -91,7 +91,7 @@ def make_synthetic(
 def _make_world(rng: Generator, channels: int) -> _World:
     def patterns(count: int) -> NDArray[np.float64]:
         lit = rng.random((count, channels)) < 0.15
-        lit[:, :2] = True
+        lit[:, :2] = True  # no pattern may be dark, however few channels there are
         pattern: NDArray[np.float64] = lit * rng.normal(size=(count, channels))
         pattern /= np.linalg.norm(pattern, axis=1, keepdims=True)
         return pattern
@@ -101,28 +101,35 @@ def _make_world(rng: Generator, channels: int) -> _World:
 
 def _plan_video(rng: Generator, world: _World) -> list[_Event]:
     """Actions one after the other, a cue before those that need one, distractors in the gaps between."""
-    main, other = rng.choice(len(CLASSES), size=2, replace=False)
+    usual, other = rng.choice(len(CLASSES), size=2, replace=False)
     events: list[_Event] = []
     gap_start = 0.0
-    for start, end in [*_spread_actions(rng), (1.0, 1.0)]:
-        kind = int(main if rng.random() < 0.85 else other)
+    for start, end in _spread_actions(rng):
+        kind = int(usual if rng.random() < 0.85 else other)
         gap_end = start
-        if kind == RETURNING and start < 1:
-            if start - gap_start < 0.06:
-                kind = int(rng.integers(RETURNING))
-            else:
-                cue_start = start - rng.uniform(0.06, min(0.25, start - gap_start))
-                events.append(_Event(cue_start, cue_start + 0.03, world.cue * CUE))
-                gap_end = cue_start
-        if gap_end - gap_start > 0.08 and rng.random() < 0.6:
-            length = (gap_end - gap_start) * rng.uniform(0.3, 0.8)
-            at = rng.uniform(gap_start, gap_end - length)
-            events.append(_Event(at, at + length, _distraction(rng, world) * ACTION))
-        if start < 1:
-            strength = ACTION * rng.uniform(0.6, 1.3)
-            events.append(_Event(start, end, world.classes[kind] * strength, CLASSES[kind]))
+        if kind == RETURNING and start - gap_start < 0.06:
+            kind = int(rng.integers(RETURNING))  # there is no room for a cue
+        elif kind == RETURNING:
+            gap_end = start - rng.uniform(0.06, min(0.25, start - gap_start))
+            events.append(_Event(gap_end, gap_end + 0.03, world.cue * CUE))
+        events += _distract(rng, world, gap_start, gap_end)
+        strength = ACTION * rng.uniform(0.6, 1.3)
+        events.append(_Event(start, end, world.classes[kind] * strength, CLASSES[kind]))
         gap_start = end
-    return events
+    return events + _distract(rng, world, gap_start, 1.0)
+
+
+def _distract(rng: Generator, world: _World, start: float, end: float) -> list[_Event]:
+    """At most one distractor somewhere in a gap."""
+    if end - start < 0.08 or rng.random() < 0.4:
+        return []
+    length = (end - start) * rng.uniform(0.3, 0.8)
+    begin = rng.uniform(start, end - length)
+    kind = rng.integers(len(CLASSES))
+    pattern = world.classes[kind]
+    if kind != RETURNING:
+        pattern = (pattern + world.disguises[kind]) / np.sqrt(2)
+    return [_Event(begin, begin + length, pattern * ACTION)]
 
 
 def _spread_actions(rng: Generator) -> list[tuple[float, float]]:
@@ -136,14 +143,6 @@ def _spread_actions(rng: Generator) -> list[tuple[float, float]]:
     gaps = (1 - lengths.sum()) * rng.dirichlet(np.ones(len(lengths) + 1))
     starts = np.cumsum(gaps)[:-1] + np.cumsum(lengths) - lengths
     return [(float(start), float(start + length)) for start, length in zip(starts, lengths, strict=True)]
-
-
-def _distraction(rng: Generator, world: _World) -> NDArray[np.float64]:
-    kind = rng.integers(len(CLASSES))
-    pattern: NDArray[np.float64] = world.classes[kind]
-    if kind != RETURNING:
-        pattern = (pattern + world.disguises[kind]) / np.sqrt(2)
-    return pattern
 
 
 def _film(rng: Generator, world: _World, events: list[_Event], tscale: int) -> NDArray[np.float32]:
@@ -160,10 +159,8 @@ def _film(rng: Generator, world: _World, events: list[_Event], tscale: int) -> N
         features += SCENE * np.outer((shot == number) * drift, scene)
 
     for event in events:
-        softness = rng.uniform(0.3, 1.2) / tscale
-        rise, fall = rng.normal(1, 0.2), rng.normal(1, 0.2)
-        shown = 1 / (1 + np.exp(-np.clip((time - event.start) / (softness * abs(rise) + 1e-4), -50, 50)))
-        shown *= 1 / (1 + np.exp(-np.clip((event.end - time) / (softness * abs(fall) + 1e-4), -50, 50)))
+        rise, fall = rng.uniform(0.6, 2.4, size=2) / tscale
+        shown = 0.25 * (1 + np.tanh((time - event.start) / rise)) * (1 + np.tanh((event.end - time) / fall))
         texture = 1 + 0.25 * _smooth_noise(rng, (tscale, 1))
         features += shown[:, None] * texture * event.pattern
 

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from bmn.data.annotations import Segment
 
 FAR_AWAY = -2.0
-"""Where padding stands, as a fraction of the window: too far before it to touch any anchor or boundary
-region."""
+"""Where padding stands, as a fraction of the window: so far before it that no label knows of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,152 @@
+"""Annotation files as they come, good and bad."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bmn.data.annotations import Entry, clean, refuse
+from bmn.data.dialects import read_annotations
+from bmn.errors import BmnError
+
+ACTIVITYNET = Path(__file__).parents[2].parent / "shared" / "data" / "activitynet-1.3"
+
+PADDLEVIDEO = {
+    "v_a": {
+        "duration_second": 10.0,
+        "duration_frame": 250,
+        "feature_frame": 240,
+        "subset": "training",
+        "annotations": [{"segment": [1.0, 2.5], "label": "jump"}],
+    },
+    "v_b": {"duration_second": 4, "subset": "validation", "annotations": []},
+}
+
+
+def write(folder, content):
+    path = folder / "annotations.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_paddlevideo_form(tmp_path):
+    assert read_annotations(write(tmp_path, PADDLEVIDEO)) == [
+        Entry("v_a", "training", 10.0, ((1.0, 2.5, "jump"),)),
+        Entry("v_b", "validation", 4, ()),
+    ]
+
+
+def test_subsets_from_a_csv_beside_it(tmp_path):
+    content = {name: {k: v for k, v in video.items() if k != "subset"} for name, video in PADDLEVIDEO.items()}
+    subsets = tmp_path / "video_info.csv"
+    subsets.write_text("video,seconds,subset\nv_a,10,validation\nv_c,3,training\n")
+    entries = read_annotations(write(tmp_path, content), subsets)
+    assert [entry.subset for entry in entries] == ["validation", None]
+    subsets.write_text("name,seconds\n")
+    with pytest.raises(BmnError, match="has the columns name, seconds but needs video and subset"):
+        read_annotations(write(tmp_path, content), subsets)
+
+
+@pytest.mark.parametrize(
+    ("video", "sentence"),
+    [
+        ({"annotations": []}, "duration is None"),
+        (
+            {"duration_second": 3, "subset": "training"},
+            r"annotations\[0\].segment is \[None, None\]|label is None",
+        ),
+        ({"duration_second": 3, "subset": "training", "annotations": 5}, "label is None"),
+        ({"duration_second": 3, "subset": "training", "annotations": [7]}, "label is None"),
+        (
+            {"duration_second": 3, "subset": "training", "annotations": [{"segment": [1], "label": "a"}]},
+            r"segment is \[None, None\], but must be two finite numbers",
+        ),
+        (
+            {"duration_second": 3, "subset": "training", "annotations": [{"segment": "12", "label": "a"}]},
+            r"segment is \[None, None\]",
+        ),
+        ([], "duration is None"),
+        (None, "subset is None"),
+    ],
+)
+def test_odd_entries_are_findings_that_name_the_video(tmp_path, video, sentence):
+    path = write(tmp_path, {**PADDLEVIDEO, "v_odd": video})
+    _, findings = clean(read_annotations(path))
+    with pytest.raises(BmnError, match=sentence) as caught:
+        refuse(findings, path)
+    assert f"{path}: video v_odd: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "is not sound JSON"),
+        ('{"v_a": ', "is not sound JSON"),
+        ("[" * 100_000, "is not sound JSON"),
+        ('{"v_a": {}, "v_a": {}}', "the key 'v_a' stands 2 times"),
+        ("\n <!DOCTYPE html><html>503</html>", "is a web page"),
+        ("[]", "in no form that is known here"),
+        ("{}", "in no form that is known here"),
+        ("7", "in no form that is known here"),
+        ('{"v_a": 3}', "in no form that is known here"),
+    ],
+)
+def test_files_that_are_no_annotations(tmp_path, content, sentence):
+    path = write(tmp_path, content)
+    with pytest.raises(BmnError, match=sentence) as caught:
+        read_annotations(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(BmnError, match="no such file"):
+        read_annotations(tmp_path / "missing.json")
+    with pytest.raises(BmnError, match="cannot be read"):
+        read_annotations(tmp_path)
+    latin = tmp_path / "latin.json"
+    latin.write_bytes('{"v_é": 1}'.encode("latin-1"))
+    with pytest.raises(BmnError, match="not UTF-8"):
+        read_annotations(latin)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["duration_second", "subset", "annotations", "segment", "label", "v_a"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_any_json_gives_entries_or_a_sentence(tmp_path_factory, content):
+    path = write(tmp_path_factory.mktemp("any"), content)
+    try:
+        entries = read_annotations(path)
+    except BmnError:
+        return
+    videos, findings = clean(entries)
+    assert len(videos) + len(findings) >= len(entries) > 0
+
+
+def test_all_of_activitynet_converts():
+    if not ACTIVITYNET.exists():
+        pytest.skip("no real annotations here: ../shared/data stands outside the project")
+    path = ACTIVITYNET / "anet_anno_action.json"
+    videos, findings = clean(read_annotations(path, ACTIVITYNET / "video_info_new.csv"))
+    refuse(findings, path)
+    assert Counter(video.subset for video in videos) == {
+        "training": 9649,
+        "validation": 4728,
+        "testing": 4851,
+    }
+    assert Counter(finding.action for finding in findings) == {"cut": 215, "kept": 45, "dropped": 12}
+    assert sum(len(video.segments) for video in videos) == 22152 - 12
