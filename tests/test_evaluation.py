@@ -138,6 +138,10 @@ def test_one_segment_and_one_proposal():
     assert found.headline() == pytest.approx({"AR@1": 70, "AR@5": 70, "AR@10": 70, "AR@100": 70, "AUC": 69.3})
 
 
+def test_whole_numbers_are_times_and_scores_too():
+    assert proposal_recall({"v": [[0, 2]]}, {"v": [[0, 1, 1]]}).best_tiou["v"].tolist() == [0.5]
+
+
 def test_best_tiou_follows_the_order_of_the_ground_truth():
     truth = {"b": [[0, 1], [4, 8]], "none": [], "a": [[0, 2]]}
     found = proposal_recall(truth, {"a": [[1, 2, 0.1]], "b": [[4, 8, 0.2], [0, 4, 0.1]]})

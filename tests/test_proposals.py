@@ -10,7 +10,7 @@ from reference import reference
 
 from bmn import proposals
 from bmn.errors import BmnError
-from bmn.proposals import Proposals, SoftNMS, decode, in_seconds, results, soft_nms
+from bmn.proposals import Proposals, SoftNMS, concatenate, decode, in_seconds, results, soft_nms
 
 PUBLISHED = SoftNMS()
 GOLDEN = ["v_example", "v_synthetic0", "v_synthetic1", "v_dense", "v_few"]
@@ -103,16 +103,17 @@ def assert_same_results(found, expected):
         assert ours["segment"] == pytest.approx(published["segment"], rel=1e-6)
 
 
-@given(outputs())
-def test_decode_equals_the_published_loop(maps):
+@given(outputs(), st.sampled_from([1, 3, 32]))
+def test_decode_equals_the_published_loop(maps, chunk):
     expected = [best_first(oracle.decode(*video)) for video in zip(*maps, strict=True)]
-    assert rows(decode(*maps)) == expected
+    with patch.object(proposals, "DECODED_TOGETHER", chunk):
+        assert rows(decode(*maps)) == expected
 
 
 @given(outputs(), settings, st.sampled_from([1, 2, 5, 512]), st.sampled_from([1, 3, 128]))
 def test_soft_nms_equals_the_published_loop(maps, settings, reach, chunk):
     candidates = decode(*maps)
-    with patch.object(proposals, "REACH", reach), patch.object(proposals, "CHUNK", chunk):
+    with patch.object(proposals, "REACH", reach), patch.object(proposals, "SUPPRESSED_TOGETHER", chunk):
         found = rows(soft_nms(candidates, settings))
     assert_equals_the_published_loop(found, candidates, settings)
 
@@ -214,6 +215,12 @@ def test_windows_of_a_long_video_are_suppressed_together():
     long, short = in_seconds(kept, durations=np.array([200.0, 10.0]), unit=np.array([10.0, 10.0]))
     np.testing.assert_allclose(long[:, :2], 10 * np.minimum(np.array(rows(kept)[0])[:, :2], 20.0))
     np.testing.assert_allclose(short[:, :2], 10 * np.array(rows(kept)[1])[:, :2])
+
+
+@given(outputs(), outputs())
+def test_batches_concatenated_keep_their_videos(some, more):
+    batches = [decode(*some), decode(*more)]
+    assert rows(concatenate(batches)) == [video for batch in batches for video in rows(batch)]
 
 
 def test_seconds_are_cut_to_the_video():

@@ -70,13 +70,13 @@ def proposal_recall(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[st
     Raises:
         BmnError: the ground truth holds no segment.
     """
-    truth = {video: segments for video, given in ground_truth.items() if len(segments := np.asarray(given))}
+    truth = {video: segments for video, given in ground_truth.items() if len(segments := np.asarray(given, float))}
     if not truth:
         raise BmnError(
             f"no segment among the {len(ground_truth)} videos to evaluate on; "
             "check the subset's name and that its annotations have segments"
         )
-    given = {video: rows for video, found in proposals.items() if len(rows := np.asarray(found))}
+    given = {video: rows for video, found in proposals.items() if len(rows := np.asarray(found, float))}
     most = float(AVERAGE_NUMBERS[-1] * len(truth))
     ratio = most / max(sum(map(len, given.values())), 1)
     granted = [_best(given[video], ratio) if video in given else np.empty((0, 3)) for video in truth]

@@ -5,6 +5,7 @@ Source: Lin et al., arXiv 1907.09702, section 4.3 (proposal generation, score fu
 paper leaves a choice open, the behaviour of PaddleVideo's ``BMNMetric``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -15,8 +16,10 @@ from bmn.errors import BmnError
 
 Floats = NDArray[np.float64]
 
-CHUNK = 128  # videos suppressed together: enough to hide the calls, few enough to stay in the cache
-REACH = 512  # candidates of a video looked at before the rest is needed
+# Videos worked on together: enough to hide the cost of the calls, few enough for the cache and the memory.
+DECODED_TOGETHER = 32
+SUPPRESSED_TOGETHER = 128
+REACH = 512  # candidates of a video looked at, and again as many when these no longer suffice
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,15 @@ def decode(
     Raises:
         BmnError: a probability or a score is NaN or negative.
     """
-    confidence_map, start, end = (np.asarray(array, np.float32) for array in (confidence_map, start, end))
+    maps = (np.asarray(array, np.float32) for array in (confidence_map, start, end))
+    cuts = range(DECODED_TOGETHER, len(start), DECODED_TOGETHER)
+    parts = zip(*(np.split(array, cuts) for array in maps), strict=True)
+    return concatenate([_decode(*part) for part in parts])
+
+
+def _decode(
+    confidence_map: NDArray[np.float32], start: NDArray[np.float32], end: NDArray[np.float32]
+) -> Proposals:
     _, _, dscale, tscale = confidence_map.shape
     duration, first = np.nonzero(np.add.outer(np.arange(dscale), np.arange(tscale)) < tscale)
     last = first + duration
@@ -158,8 +169,8 @@ def soft_nms(candidates: Proposals, settings: SoftNMS = SoftNMS()) -> Proposals:
     counts = np.minimum(selectable, settings.max_proposals)
     kept = np.zeros((3, len(counts), counts.max(initial=0)))
     order = np.argsort(candidates.counts, kind="stable")  # neighbours of like length waste little padding
-    for low in range(0, len(order), CHUNK):
-        videos = order[low : low + CHUNK]
+    for low in range(0, len(order), SUPPRESSED_TOGETHER):
+        videos = order[low : low + SUPPRESSED_TOGETHER]
         selected = _select(candidates, videos, counts[videos].max(), settings)
         selected[:, np.arange(selected.shape[2]) >= counts[videos, None]] = 0
         kept[:, videos, : selected.shape[2]] = selected
@@ -251,6 +262,19 @@ class _Candidates:
 
 def _column(values: Floats) -> NDArray[np.float32]:
     return values.astype(np.float32)[:, None]
+
+
+def concatenate(batches: Sequence[Proposals]) -> Proposals:
+    """The videos of several batches, in order, as one batch."""
+    counts = np.concatenate([batch.counts for batch in batches])
+    starts, ends, scores = np.zeros((3, len(counts), counts.max(initial=0)))
+    low = 0
+    for batch in batches:
+        videos, width = batch.scores.shape
+        at = slice(low, low + videos), slice(width)
+        starts[at], ends[at], scores[at] = batch.starts, batch.ends, batch.scores
+        low += videos
+    return Proposals(starts, ends, scores, counts)
 
 
 def in_seconds(proposals: Proposals, durations: Floats, unit: Floats | None = None) -> list[Floats]:

@@ -37,12 +37,13 @@ def likely(probability):
 def soft_nms(candidates, alpha=0.4, low_threshold=0.55, high_threshold=0.9, max_proposals=100):
     """One video's candidates → [(xmin, xmax, score)] in the order of selection.
 
-    The published loop is written with lists of which the selected one is removed, and vectorised tIoU.
+    With the means of the published loop, whose time ours is compared with: tIoU vectorised, the rest on lists
+    of NumPy numbers from which the selected one is removed.
     """
     if len(candidates) == 1:
         return list(candidates)
     ordered = sorted(candidates, key=lambda candidate: -candidate[2])  # sorted() is stable
-    starts, ends, scores = ([candidate[i] for candidate in ordered] for i in range(3))
+    starts, ends, scores = map(list, np.reshape(ordered, (-1, 3)).T)
     kept = []
     while len(scores) > 1 and len(kept) < max_proposals + 1:
         best = scores.index(max(scores))
