@@ -1,0 +1,109 @@
+"""Every case in a process of its own: the settings are those of a whole process."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+SETTINGS = {"OMP_NUM_THREADS", "FLAGS_use_mkldnn", "FLAGS_use_stride_kernel", "MKL_DEBUG_CPU_TYPE"}
+on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+on_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86-64 has these settings")
+
+
+def run(code, **environment):
+    """What ``code`` prints as JSON, in a fresh process without settings but these."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in SETTINGS | {"PADDLE_LOCAL_SIZE", "GLIBC_TUNABLES"} and not name.startswith("MALLOC_")
+    }
+    code = f"import json, os, sys\nfrom bmn.runtime import configure\n{code}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_it_sets_the_environment_and_says_so():
+    in_force, environment = run("print(json.dumps([configure(), dict(os.environ)]))")
+    assert in_force["FLAGS_use_mkldnn"] == "1"
+    assert 1 <= int(in_force["OMP_NUM_THREADS"]) <= len(os.sched_getaffinity(0))
+    for name in SETTINGS & in_force.keys():
+        assert environment[name] == in_force[name]
+
+
+def test_it_imports_neither_paddle_nor_numpy():
+    loaded = run(
+        "configure(); print(json.dumps([name for name in ('paddle', 'numpy') if name in sys.modules]))"
+    )
+    assert loaded == []
+
+
+def test_what_the_user_set_stays():
+    chosen = {"OMP_NUM_THREADS": "7", "FLAGS_use_mkldnn": "0", "FLAGS_use_stride_kernel": "1"}
+    in_force, environment = run(
+        "print(json.dumps([configure(), dict(os.environ)]))", MKL_DEBUG_CPU_TYPE="4", **chosen
+    )
+    assert in_force.items() >= chosen.items()
+    assert environment["MKL_DEBUG_CPU_TYPE"] == "4"
+
+
+def test_processes_of_one_host_share_its_cores():
+    alone = int(run("print(json.dumps(configure()))")["OMP_NUM_THREADS"])
+    for processes in (2, 1000):
+        shared = run("print(json.dumps(configure()))", PADDLE_LOCAL_SIZE=str(processes))
+        assert int(shared["OMP_NUM_THREADS"]) == max(1, alone // processes)
+
+
+FAULTS = """
+import resource
+def faults(size=64 << 20):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(size)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+{configure}
+faults()
+print(json.dumps(faults()))
+"""
+
+
+@on_glibc
+def test_freed_memory_is_kept():
+    code = FAULTS.format(configure="configure()")
+    assert 10 * run(code) < run(code, MALLOC_MMAP_MAX_="65536")
+
+
+@on_glibc
+@on_x86_64
+def test_denormals_are_flushed_in_new_threads_too():
+    halves = """
+from threading import Thread
+results = []
+def halve():
+    results.append(sys.float_info.min / 2)
+{configure}
+thread = Thread(target=halve)
+thread.start()
+thread.join()
+halve()
+print(json.dumps(results))
+"""
+    assert run(halves.format(configure="")) == [sys.float_info.min / 2] * 2
+    assert run(halves.format(configure="configure()")) == [0, 0]
+
+
+def test_it_warns_when_paddle_was_first_and_only_then():
+    code = """
+import warnings
+{first}
+import paddle
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    in_force = configure()
+print(json.dumps([str(warning.message) for warning in caught]))
+"""
+    assert len(run(code.format(first=""))) == 1
+    assert run(code.format(first="configure()")) == []
