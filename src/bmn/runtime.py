@@ -1,7 +1,7 @@
 """Good settings for Paddle on a CPU, chosen before it is imported.
 
-Measured on 2 cores of an AMD processor with AVX-512, Paddle 3.1.1: a matrix product went from 40 GFLOP/s on one
-thread to 480 on two, and an operation that allocates its result became up to ten times as fast.
+Measured on 2 cores of an AMD processor with AVX-512, Paddle 3.1.1: a matrix product went from 40 GFLOP/s on
+one thread to 480 on two, and an operation that allocates its result became up to ten times as fast.
 """
 
 import ctypes
@@ -30,13 +30,14 @@ def configure() -> dict[str, str]:
 
     - ``OMP_NUM_THREADS``: the cores that this process may use, divided by the number of processes that
       ``paddle.distributed.launch`` started on this host. Paddle by itself uses one thread.
-    - ``MKL_DEBUG_CPU_TYPE``, on AMD processors: without it the bundled MKL takes its slowest code path there.
+    - ``MKL_DEBUG_CPU_TYPE``, on AMD processors: without it the bundled MKL takes its slowest code path.
     - ``FLAGS_use_mkldnn``: convolutions by oneDNN.
-    - ``FLAGS_use_stride_kernel=0``: transposed tensors are made by a fast kernel at once, not by a slow one later.
-    - malloc (glibc): freed memory is kept. Otherwise every large tensor goes back to the system when it dies, and
-      the page faults of the next one take several times as long as the operation that fills it.
-    - denormals (glibc on x86-64): numbers below 1e-38 count as 0, in this thread and in those that it starts; many
-      processors compute with them a hundred times more slowly.
+    - ``FLAGS_use_stride_kernel=0``: transposed tensors are made at once by a fast kernel, not later by a
+      slow one.
+    - malloc (glibc): freed memory is kept. Otherwise every large tensor goes back to the system when it
+      dies, and the page faults of the next one take several times as long as the operation that fills it.
+    - denormals (glibc on x86-64): numbers below 1e-38 count as 0, in this thread and in those that it
+      starts; many processors compute with them a hundred times more slowly.
 
     Returns:
         The settings in force, by name.
