@@ -70,13 +70,12 @@ def proposal_recall(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[st
     Raises:
         BmnError: the ground truth holds no segment.
     """
-    truth = {video: segments for video, given in ground_truth.items() if len(segments := np.asarray(given, float))}
+    truth, given = _not_empty(ground_truth), _not_empty(proposals)
     if not truth:
         raise BmnError(
             f"no segment among the {len(ground_truth)} videos to evaluate on; "
             "check the subset's name and that its annotations have segments"
         )
-    given = {video: rows for video, found in proposals.items() if len(rows := np.asarray(found, float))}
     most = float(AVERAGE_NUMBERS[-1] * len(truth))
     ratio = most / max(sum(map(len, given.values())), 1)
     granted = [_best(given[video], ratio) if video in given else np.empty((0, 3)) for video in truth]
@@ -92,6 +91,10 @@ def proposal_recall(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[st
     met = [np.count_nonzero(first[:, None] < number, axis=0) for first in rank.T]
     by_video = np.split(best_tiou, np.flatnonzero(np.diff(owner)) + 1)
     return Recall(np.array(met) / len(segments), dict(zip(truth, by_video, strict=True)))
+
+
+def _not_empty(videos: Mapping[str, ArrayLike]) -> dict[str, Floats]:
+    return {video: rows for video, given in videos.items() if len(rows := np.asarray(given, np.float64))}
 
 
 def _best(rows: Floats, ratio: float) -> Floats:
@@ -126,7 +129,7 @@ def _first_matches(
         video = owner[block]
         place = np.arange(width)
         own = place < counts[video, None]
-        start, end, _ = proposals.T[:, np.where(own, offset[video, None] + place, 0)]
+        start, end = proposals.T[:2, np.where(own, offset[video, None] + place, 0)]
         tiou = np.where(own, _tiou(segments[block, 0, None], segments[block, 1, None], start, end), 0.0)
         best[block] = tiou.max(axis=1)
         for column, threshold in enumerate(TIOU_THRESHOLDS):

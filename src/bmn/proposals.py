@@ -27,7 +27,7 @@ class Proposals:
     """The proposals of a batch of videos: one row a video, best first, zeros after the last one.
 
     Attributes:
-        starts: ``[video, proposal]``, in lengths of the video (0 is its begin, 1 its end), or of the window
+        starts: ``[video, proposal]``, in lengths of the video (0 is its beginning, 1 its end), or of the window
             where windows of a long video were merged.
         ends: ``[video, proposal]``, in the same unit.
         scores: ``[video, proposal]``, never negative, never rising along a row.
@@ -215,6 +215,7 @@ class _Candidates:
 
     def __init__(self, starts: Floats, ends: Floats, scores: Floats) -> None:
         self.starts, self.ends, self.scores = map(np.ascontiguousarray, (starts, ends, scores))
+        # What the sieve of decay() works on. It never lets a candidate through that ends before everything.
         self._starts = self.starts.astype(np.float32)
         self._ends = np.where(scores < 0, -np.inf, ends).astype(np.float32)
         self._widths = (ends - starts).astype(np.float32)
