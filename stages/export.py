@@ -23,7 +23,7 @@ def main() -> None:
     store = open_subset(PROCESSED, params.evaluate.subset).store
     features = store.read(range(min(params.export.check_videos, len(store))))
     with whole_folder(EXPORT) as folder:
-        for program in export(weights, folder):
+        for program in export(network, weights, folder):
             difference = largest_difference(network, program, features)
             print(f"{EXPORT / program.name}: differs from the network by {difference:.1e} at most")
             if not difference <= params.export.tolerance:

@@ -141,7 +141,7 @@ def log_dataset(path: Path, sha256: str, source: str) -> None:
         sha256: its checksum.
         source: ``data.source``.
     """
-    place = LocalArtifactDatasetSource(path.resolve().as_uri())
+    place = LocalArtifactDatasetSource((project_root() / path).as_uri())
     mlflow.log_input(MetaDataset(place, name=f"{source} {path.stem}", digest=sha256[:16]), context=path.stem)
 
 

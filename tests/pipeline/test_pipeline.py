@@ -137,13 +137,19 @@ def test_plots_are_drawn(project):
     shutil.rmtree(project.folder / "plots")
 
 
-def test_experiments_in_temporary_folders_keep_their_runs(project):
+@pytest.mark.parametrize("way", ["--temp", "--queue"])
+def test_experiments_outside_the_workspace_keep_their_runs(project, way):
     before = len(runs(project)[1])
-    project.run("dvc", "exp", "run", "--temp", "--name", "other-seed", "--set-param", "train.seed=5")
+    name = f"seed{way}"
+    project.run("dvc", "exp", "run", way, "--name", name, "--set-param", f"train.seed={5 + before}")
+    if way == "--queue":
+        project.run("dvc", "exp", "run", "--run-all")
     client, found = runs(project)
     assert len(found) == before + 1
-    assert found[-1].data.tags["dvc.exp"] == "other-seed"
-    assert found[-1].data.params["train.seed"] == "5"
+    assert found[-1].data.tags["dvc.exp"] == name
+    assert found[-1].data.params["train.seed"] == str(5 + before)
     assert found[-1].info.status == "FINISHED"
     assert client.list_artifacts(found[-1].info.run_id, "checkpoints")
-    assert "other-seed" in project.run("dvc", "exp", "show", "--no-pager").stdout
+    [source, _] = [json.loads(entry.dataset.source)["uri"] for entry in found[-1].inputs.dataset_inputs]
+    assert source.startswith(f"file://{project.folder}/data/processed/")
+    assert name in project.run("dvc", "exp", "show", "--csv").stdout

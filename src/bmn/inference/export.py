@@ -7,10 +7,12 @@ and ``BMN.pdiparams``, the weights of both.
 
 import argparse
 import filecmp
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -19,7 +21,8 @@ from numpy.typing import NDArray
 from bmn.commands import command
 from bmn.config import load_params
 from bmn.errors import BmnError
-from bmn.inference.predictor import Predictor
+from bmn.files import write_json
+from bmn.inference.predictor import CARD, Predictor
 from bmn.model.network import BMN
 from bmn.weights import load_network
 
@@ -27,11 +30,12 @@ NAME = "BMN"
 INPUT = "feat_input"  # as PaddleVideo names it
 
 
-def export(weights: Path, folder: Path) -> list[Path]:
-    """Write the programs with their weights.
+def export(network: BMN, weights: Path, folder: Path) -> list[Path]:
+    """Write the programs with their weights, and the card that describes them.
 
     Args:
-        weights: ``.pdparams`` of the network of params.yaml.
+        network: of params.yaml.
+        weights: its ``.pdparams``.
         folder: an empty one.
 
     Returns:
@@ -58,7 +62,34 @@ def export(weights: Path, folder: Path) -> list[Path]:
         for rest in (folder / flag).iterdir():
             rest.unlink()
         (folder / flag).rmdir()
+    write_json(folder / CARD, card(network, weights))
     return programs
+
+
+def card(network: BMN, weights: Path) -> dict[str, Any]:
+    """What a user of the exported model has to know: inputs and outputs in order, and where the weights come from."""
+    batch, dscale, tscale = "batch", network.dscale, network.tscale
+    return {
+        "inputs": [
+            {
+                "name": INPUT,
+                "shape": [batch, network.feat_dim, tscale],
+                "meaning": "features [batch, channel, snippet], the snippets spread evenly over the video",
+            }
+        ],
+        "outputs": [
+            {
+                "name": "confidence_map",
+                "shape": [batch, 2, dscale, tscale],
+                "meaning": "regression and classification of the proposal [batch, channel, duration, start] that "
+                "starts at snippet `start` and lasts `duration` + 1 snippets; 0 where it would end after the video",
+            },
+            {"name": "start", "shape": [batch, tscale], "meaning": "start probability of each snippet"},
+            {"name": "end", "shape": [batch, tscale], "meaning": "end probability of each snippet"},
+        ],
+        "paddle": paddle.__version__,
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
 
 
 def largest_difference(network: BMN, program: Path, features: NDArray[np.float32]) -> float:

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from paddle import inference
 
 from bmn.errors import BmnError
+from bmn.files import read_json
 from bmn.proposals import Floats, Result, SoftNMS, decode, in_seconds, results, soft_nms
 
 PROGRAMS = (".pdmodel", ".json")  # the published form, and that of Paddle 3
+CARD = "card.json"  # what export tells of the model, beside the program
+PUBLISHED_SIZES = 400, 100  # of a program without a card: PaddleVideo's
 CPU_THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 
 
@@ -39,7 +42,7 @@ class Predictor:
         self._predictor = inference.create_predictor(config)
         [name] = self._predictor.get_input_names()
         self._input = self._predictor.get_input_handle(name)
-        _, self.channels, self.tscale = self._input.shape()
+        self.channels, self.tscale = _sizes(program)
 
     def maps(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Run the network: features ``[batch, channel, snippet]`` to confidence map ``[batch, 2, D, T]``, start and
@@ -86,3 +89,13 @@ def find_program(model: Path) -> Path:
         if program.is_file() and program.with_suffix(".pdiparams").is_file():
             return program
     raise BmnError(f"{model}: holds no BMN.pdmodel with BMN.pdiparams; export a model first (dvc repro export)")
+
+
+def _sizes(program: Path) -> tuple[int, int]:
+    """Channels and snippets that a program takes."""
+    card = program.with_name(CARD)
+    if not card.exists():
+        return PUBLISHED_SIZES
+    [entry] = read_json(card)["inputs"]
+    _, channels, tscale = entry["shape"]
+    return channels, tscale

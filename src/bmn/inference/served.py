@@ -4,12 +4,9 @@ MLflow runs this file when it loads the model; nothing is unpickled.
 """
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
-from numpy.typing import NDArray
 
 from bmn.inference.predictor import Predictor
 
@@ -21,9 +18,8 @@ class ServedBMN(PythonModel):
         """Open the exported program."""
         self.predictor = Predictor(Path(context.artifacts["program"]))
 
-    def predict(
-        self, context: PythonModelContext, model_input: NDArray[np.float32], params: dict[str, Any] | None = None
-    ) -> dict[str, NDArray[np.float32]]:
+    # model_input has no type: MLflow checks the signature, and takes a type here for another one.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """The maps of a batch: ``confidence_map [batch, 2, D, T]``, ``start [batch, T]``, ``end [batch, T]``."""
         confidence_map, start, end = self.predictor.maps(model_input)
         return {"confidence_map": confidence_map, "start": start, "end": end}
