@@ -27,8 +27,8 @@ class Proposals:
     """The proposals of a batch of videos: one row a video, best first, zeros after the last one.
 
     Attributes:
-        starts: ``[video, proposal]``, in lengths of the video (0 is its beginning, 1 its end), or of the window
-            where windows of a long video were merged.
+        starts: ``[video, proposal]``, in lengths of the video (0 is its beginning, 1 its end), or of the
+            window where windows of a long video were merged.
         ends: ``[video, proposal]``, in the same unit.
         scores: ``[video, proposal]``, never negative, never rising along a row.
         counts: ``[video]``, how many proposals each row holds.
