@@ -39,6 +39,79 @@ def test_paddlevideo_form(tmp_path):
     ]
 
 
+def test_official_form(tmp_path):
+    content = {
+        "version": "VERSION 1.3",
+        "taxonomy": [],
+        "database": {
+            "QOlSCBRmfWY": {
+                "duration": 82.73,
+                "subset": "training",
+                "resolution": "1920x1080",
+                "url": "",
+                "annotations": [{"segment": [6.2, 77.7], "label": "Ballet"}],
+            },
+            "uqiMw7tQ1Cc": {"duration": 55.15, "subset": "testing", "annotations": []},
+        },
+    }
+    assert read_annotations(write(tmp_path, content)) == [
+        Entry("QOlSCBRmfWY", "training", 82.73, ((6.2, 77.7, "Ballet"),)),
+        Entry("uqiMw7tQ1Cc", "testing", 55.15, ()),
+    ]
+
+
+def test_thumos_trains_on_validation_and_evaluates_on_test(tmp_path):
+    def video(subset):
+        annotation = {"label": "Diving", "segment": [1, 2], "segment(frames)": [30, 60], "label_id": 3}
+        return {"subset": subset, "duration": 9.5, "fps": 30.0, "annotations": [annotation]}
+
+    content = {
+        "version": "Thumos14-30fps",
+        "database": {
+            "video_validation_0000690": video("Validation"),
+            "video_test_0000004": video("Test"),
+            "video_odd": video("Background"),
+        },
+    }
+    entries = read_annotations(write(tmp_path, content))
+    assert [entry.subset for entry in entries] == ["training", "validation", None]
+    assert entries[0] == Entry("video_validation_0000690", "training", 9.5, ((1, 2, "Diving"),))
+
+
+def test_csv_form(tmp_path):
+    text = """\ufeffvideo, start, end, label, subset, duration
+a,1,2.5,jump,training,10
+b,,,,validation,4.5
+a,3,4,"hop, skip",training,10
+"""
+    assert read_annotations(write(tmp_path, text)) == [
+        Entry("a", "training", 10.0, ((1.0, 2.5, "jump"), (3.0, 4.0, "hop, skip"))),
+        Entry("b", "validation", 4.5, ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("a,1,2,jump,training,12", "id is 'a', which an earlier video has"),
+        ("a,1,2,jump,validation,10", "id is 'a', which an earlier video has"),
+        ("c,1,2,jump,training,", "duration is '', but must be a number"),
+        ("c,1,2,jump,,10", "subset is '', but must be training"),
+        ("c,one,2,jump,training,10", r"segment is \['one', 2.0\], but must be two finite numbers"),
+        ("c,1,nan,jump,training,10", r"segment is \[1.0, nan\], but must be two finite numbers"),
+        ("c,1,2,,training,10", "label is '', but must name a class"),
+        ("c,1,2,hop, skip,training,10", "line 3 does not have 6 fields"),
+        ("c,1,2", "line 3 does not have 6 fields"),
+        ('c,1,2,"jump,training,10', "is not sound CSV after line 2"),
+    ],
+)
+def test_odd_lines_of_a_csv(tmp_path, line, sentence):
+    path = write(tmp_path, f"video,start,end,label,subset,duration\na,1,2,jump,training,10\n{line}\n")
+    with pytest.raises(BmnError, match=sentence) as caught:
+        refuse(clean(read_annotations(path))[1], path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
 def test_subsets_from_a_csv_beside_it(tmp_path):
     content = {name: {k: v for k, v in video.items() if k != "subset"} for name, video in PADDLEVIDEO.items()}
     subsets = tmp_path / "video_info.csv"
@@ -83,7 +156,9 @@ def test_odd_entries_are_findings_that_name_the_video(tmp_path, video, sentence)
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("", "is not sound JSON"),
+        ("", "in no form that is known here"),
+        ("video,begin\nv_a,1\n", "in no form that is known here"),
+        ("what is this?", "in no form that is known here"),
         ('{"v_a": ', "is not sound JSON"),
         ("[" * 100_000, "is not sound JSON"),
         ('{"v_a": {}, "v_a": {}}', "the key 'v_a' stands 2 times"),
@@ -91,6 +166,7 @@ def test_odd_entries_are_findings_that_name_the_video(tmp_path, video, sentence)
         ("[]", "in no form that is known here"),
         ("{}", "in no form that is known here"),
         ("7", "in no form that is known here"),
+        ('{"database": 3}', "in no form that is known here"),
         ('{"v_a": 3}', "in no form that is known here"),
     ],
 )

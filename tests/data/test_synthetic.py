@@ -58,7 +58,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(made, tmp_pa
 
 
 def test_actions_show_in_the_features_but_not_to_a_glance(made, videos):
-    """A linear probe, fitted on half of the training videos, tells actions from the rest on the other half."""
+    """A linear probe, fitted on half of the training videos, tells actions from the rest on the other
+    half."""
     snippets, inside = [], []
     for video in videos:
         centres = (np.arange(50) + 0.5) / 50 * video.duration

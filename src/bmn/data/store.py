@@ -129,7 +129,7 @@ def open_store(folder: Path, subset: str) -> FeatureStore:
     index_path, path = folder / f"{subset}.json", folder / f"{subset}.npy"
     index = read_json(index_path)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError) as error:
         raise BmnError(f"{path}: cannot be opened ({error}); run the conversion again") from error
     match index:
