@@ -20,7 +20,7 @@ def run(code, **environment):
         for name, value in os.environ.items()
         if name not in SETTINGS | {"PADDLE_LOCAL_SIZE", "GLIBC_TUNABLES"} and not name.startswith("MALLOC_")
     }
-    code = f"import json, os, sys\nfrom bmn.runtime import configure\n{code}"
+    code = f"import json, os, sys\nimport bmn\nfrom bmn.runtime import tune_process, user_environment\n{code}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=True
     )
@@ -28,16 +28,16 @@ def run(code, **environment):
 
 
 def test_it_sets_the_environment_and_says_so():
-    in_force, environment = run("print(json.dumps([configure(), dict(os.environ)]))")
+    in_force, environment = run("print(json.dumps([tune_process(), dict(os.environ)]))")
     assert in_force["FLAGS_use_mkldnn"] == "1"
     assert 1 <= int(in_force["OMP_NUM_THREADS"]) <= len(os.sched_getaffinity(0))
     for name in SETTINGS & in_force.keys():
         assert environment[name] == in_force[name]
 
 
-def test_it_imports_neither_paddle_nor_numpy():
+def test_it_imports_neither_paddle_nor_numpy_nor_mlflow():
     loaded = run(
-        "configure(); print(json.dumps([name for name in ('paddle', 'numpy') if name in sys.modules]))"
+        "tune_process(); print(json.dumps([name for name in ('paddle', 'numpy', 'mlflow') if name in sys.modules]))"
     )
     assert loaded == []
 
@@ -45,16 +45,16 @@ def test_it_imports_neither_paddle_nor_numpy():
 def test_what_the_user_set_stays():
     chosen = {"OMP_NUM_THREADS": "7", "FLAGS_use_mkldnn": "0", "FLAGS_use_stride_kernel": "1"}
     in_force, environment = run(
-        "print(json.dumps([configure(), dict(os.environ)]))", MKL_DEBUG_CPU_TYPE="4", **chosen
+        "print(json.dumps([tune_process(), dict(os.environ)]))", MKL_DEBUG_CPU_TYPE="4", **chosen
     )
     assert in_force.items() >= chosen.items()
     assert environment["MKL_DEBUG_CPU_TYPE"] == "4"
 
 
 def test_processes_of_one_host_share_its_cores():
-    alone = int(run("print(json.dumps(configure()))")["OMP_NUM_THREADS"])
+    alone = int(run("print(json.dumps(tune_process()))")["OMP_NUM_THREADS"])
     for processes in (2, 1000):
-        shared = run("print(json.dumps(configure()))", PADDLE_LOCAL_SIZE=str(processes))
+        shared = run("print(json.dumps(tune_process()))", PADDLE_LOCAL_SIZE=str(processes))
         assert int(shared["OMP_NUM_THREADS"]) == max(1, alone // processes)
 
 
@@ -72,7 +72,7 @@ print(json.dumps(faults()))
 
 @on_glibc
 def test_freed_memory_is_kept():
-    code = FAULTS.format(configure="configure()")
+    code = FAULTS.format(configure="tune_process()")
     assert 10 * run(code) < run(code, MALLOC_MMAP_MAX_="65536")
 
 
@@ -92,18 +92,17 @@ halve()
 print(json.dumps(results))
 """
     assert run(halves.format(configure="")) == [sys.float_info.min / 2] * 2
-    assert run(halves.format(configure="configure()")) == [0, 0]
+    assert run(halves.format(configure="tune_process()")) == [0, 0]
 
 
-def test_it_warns_when_paddle_was_first_and_only_then():
-    code = """
-import warnings
-{first}
-import paddle
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    in_force = configure()
-print(json.dumps([str(warning.message) for warning in caught]))
-"""
-    assert len(run(code.format(first=""))) == 1
-    assert run(code.format(first="configure()")) == []
+def test_an_import_of_paddle_before_bmn_leaves_the_environment_alone():
+    code = "import json, os, paddle, bmn; print(json.dumps('FLAGS_use_mkldnn' in os.environ))"
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    done = subprocess.run([sys.executable, "-c", code], env=kept, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) is False
+
+
+def test_a_child_process_can_choose_for_itself():
+    given = run("print(json.dumps(user_environment()))", FLAGS_use_mkldnn="0")
+    assert given["FLAGS_use_mkldnn"] == "0"
+    assert "OMP_NUM_THREADS" not in given

@@ -1,4 +1,4 @@
-"""How every command ends: an error that a person can mend is one sentence and exit code 1, not a traceback."""
+"""How every command begins and ends: with good settings, and on bad input with one sentence instead of a traceback."""
 
 import functools
 import signal
@@ -7,18 +7,20 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from bmn.errors import BmnError
+from bmn.runtime import tune_process
 
 Arguments = ParamSpec("Arguments")
 
 
 def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Make ``main`` print a :class:`BmnError` after ``error:`` on standard error and exit with code 1.
+    """Give ``main`` the settings of :mod:`bmn.runtime` and make it print a :class:`BmnError` after ``error:`` on standard error and exit with code 1.
 
     SIGTERM unwinds it like an exception, so that temporary files go and runs are marked as failed.
     """
 
     @functools.wraps(main)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        tune_process()
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         try:
             main(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Good settings for Paddle on a CPU, chosen before it is imported.
+"""Good settings for Paddle on a CPU, chosen where the user has not.
 
 Measured on 2 cores of an AMD processor with AVX-512, Paddle 3.1.1: a matrix product went from 40 GFLOP/s on
 one thread to 480 on two, and an operation that allocates its result became up to ten times as fast.
@@ -23,10 +23,13 @@ _MXCSR_WORD = 7
 _FLUSH_TO_ZERO_AND_DENORMALS_ARE_ZERO = 0x8040
 
 
-def configure() -> dict[str, str]:
-    """Choose threads, code paths and memory behaviour of this process; call it before Paddle is imported.
+_chosen: dict[str, str] = {}  # what this module put into the environment
 
-    What the environment already says always stays.
+
+def set_environment() -> None:
+    """Choose threads and code paths by environment variables; ``import bmn`` does it, before Paddle is imported.
+
+    What the environment already says always stays; once Paddle is imported nothing is changed.
 
     - ``OMP_NUM_THREADS``: the cores that this process may use, divided by the number of processes that
       ``paddle.distributed.launch`` started on this host. Paddle by itself uses one thread.
@@ -34,28 +37,36 @@ def configure() -> dict[str, str]:
     - ``FLAGS_use_mkldnn``: convolutions by oneDNN.
     - ``FLAGS_use_stride_kernel=0``: transposed tensors are made at once by a fast kernel, not later by a
       slow one.
+    """
+    if "paddle" in sys.modules:
+        return
+    wanted = {"OMP_NUM_THREADS": str(_threads()), "FLAGS_use_mkldnn": "1", "FLAGS_use_stride_kernel": "0"}
+    if code_path := _mkl_code_path():
+        wanted["MKL_DEBUG_CPU_TYPE"] = code_path
+    _chosen.update({name: value for name, value in wanted.items() if name not in os.environ})
+    os.environ.update(_chosen)
+
+
+def user_environment() -> dict[str, str]:
+    """The environment without what was chosen here, for a child process that should choose for itself."""
+    return {name: value for name, value in os.environ.items() if _chosen.get(name) != value}
+
+
+def tune_process() -> dict[str, str]:
+    """Choose how this process treats memory and denormals; commands and ``bmn.load`` do it, a mere import does not.
+
     - malloc (glibc): freed memory is kept. Otherwise every large tensor goes back to the system when it
       dies, and the page faults of the next one take several times as long as the operation that fills it.
+      A setting of malloc in the environment stays.
     - denormals (glibc on x86-64): numbers below 1e-38 count as 0, in this thread and in those that it
       starts; many processors compute with them a hundred times more slowly.
 
     Returns:
-        The settings in force, by name.
-
-    Warns:
-        RuntimeWarning: Paddle is imported already and was not configured before; nothing is changed then.
+        All settings in force, those of the environment too, by name.
     """
     warnings.filterwarnings("ignore", message="No ccache found")
-    settings = {"OMP_NUM_THREADS": str(_threads()), "FLAGS_use_mkldnn": "1", "FLAGS_use_stride_kernel": "0"}
-    if code_path := _mkl_code_path():
-        settings["MKL_DEBUG_CPU_TYPE"] = code_path
-    if "paddle" in sys.modules:
-        if not os.environ.keys() >= settings.keys():
-            warnings.warn(
-                "configure() must be called before Paddle is imported", RuntimeWarning, stacklevel=2
-            )
-        return {name: os.environ[name] for name in settings if name in os.environ}
-    in_force = {name: os.environ.setdefault(name, value) for name, value in settings.items()}
+    named = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_mkldnn", "FLAGS_use_stride_kernel")
+    in_force = {name: os.environ[name] for name in named if name in os.environ}
     return in_force | {"malloc": _keep_freed_memory(), "denormals": _flush_denormals()}
 
 

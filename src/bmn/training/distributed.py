@@ -13,6 +13,7 @@ import paddle.distributed as dist
 from paddle import Tensor
 
 from bmn.errors import BmnError
+from bmn.runtime import user_environment
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def launch(script: Path, devices: str, logs: Path) -> None:
     kind, _, given = devices.partition(":")
     spread = ["--devices", given] if kind == "gpu" else ["--nproc_per_node", given]
     words = [sys.executable, "-m", "paddle.distributed.launch", *spread, "--log_dir", str(logs), str(script)]
-    code = subprocess.run(words, check=False).returncode
+    code = subprocess.run(words, env=user_environment(), check=False).returncode
     if code == 0:
         return
     told = [log for log in sorted(logs.glob("workerlog.*")) if _tells_why(log)]
