@@ -35,7 +35,7 @@ class DataParams(Group):
     source: Literal["synthetic", "activitynet", "local"]
     features: str | None = None
     annotations: str | None = None
-    strict: bool = False
+    strict: bool = True
     synthetic: SyntheticParams = SyntheticParams()
 
     @model_validator(mode="after")
