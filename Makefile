@@ -1,5 +1,5 @@
 # `make` alone lists the targets.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PADDLE_INDEX ?=
 DRIVER := $(wildcard /proc/driver/nvidia/version)
 REQUIREMENTS ?= $(if $(PADDLE_INDEX),requirements-gpu3.txt,$(if $(DRIVER),requirements-gpu.txt,requirements-cpu.txt))
@@ -27,7 +27,7 @@ repro: setup  ## run the stages that a change touches: download, convert, train,
 	@dvc metrics show
 
 test: setup  ## run the tests
-	pytest -n 2 --dist worksteal
+	pytest -n 2 --dist loadgroup
 
 lint: setup  ## check style and types
 	ruff check .
