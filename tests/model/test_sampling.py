@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.network import sampling_matrix
 
-from bmn.model.sampling import sampling_reads, valid_cells
+from bmn.model.sampling import cells_before, sampling_reads
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 
@@ -14,7 +14,7 @@ REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 def dense(tscale, dscale, num_sample, num_sample_perbin, ratio):
     """The sampling matrix ``[snippet, bin, duration, start]`` that the reads stand for."""
     reads = sampling_reads(tscale, dscale, num_sample, num_sample_perbin, ratio)
-    duration, start = valid_cells(tscale, dscale)
+    duration, start = cells_before(tscale, tscale, dscale)
     matrix = np.zeros((tscale, num_sample, dscale, tscale))
     where = (reads.snippet, reads.bin[:, None], duration[:, None, None], start[:, None, None])
     np.add.at(matrix, where, reads.weight)

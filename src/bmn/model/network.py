@@ -73,17 +73,18 @@ class BMN(nn.Layer):  # type: ignore[misc]
         self.p_conv2d4 = nn.Conv2D(HIDDEN_2D, 2, 1)
 
         plan = make_plan(tscale, dscale, num_sample, num_sample_perbin, prop_boundary_ratio)
-        self._groups = len(plan.tiles)
-        for group, tiles in enumerate(plan.tiles):
-            self._hold(f"tile_reads_{group}", tiles.reads)
-            self._hold(f"tile_weights_{group}", tiles.weights)
-        self._hold("ring_neighbours", plan.ring_neighbours)
-        self._hold("cell_neighbours", plan.cell_neighbours)
-        self._hold("map_cells", plan.map_cells)
-        self._hold("map_inside", plan.map_inside)
+        self._groups = range(len(plan.tiles))
+        for group in self._groups:
+            self._hold(f"tile_reads_{group}", plan.tiles[group].reads)
+            self._hold(f"tile_weights_{group}", plan.tiles[group].weights)
+        self._hold("ring_read", plan.slots_to_ring.read)
+        self._hold("slot_readers", plan.slots_to_ring.readers)
+        self._hold("valid_read", plan.ring_to_valid.read)
+        self._hold("ring_readers", plan.ring_to_valid.readers)
+        self._hold("map_rows", plan.map_rows)
 
     def _hold(self, name: str, value: NDArray[Any]) -> None:
-        """Keep a constant of the plan: it moves with the network and is exported, but no checkpoint holds it."""
+        """Keep a constant of the plan: it moves with the network and is exported, no checkpoint holds it."""
         dtype = paddle.get_default_dtype() if value.dtype.kind == "f" else None
         self.register_buffer(name, paddle.to_tensor(value, dtype=dtype), persistable=False)
 
@@ -94,8 +95,8 @@ class BMN(nn.Layer):  # type: ignore[misc]
             x: features ``[batch, channel, snippet]``.
 
         Returns:
-            The confidence map ``[batch, 2, duration, start]`` (channel 0 regression, 1 classification; 0 outside
-            the triangle), the start probability ``[batch, snippet]``, the end probability ``[batch, snippet]``.
+            The confidence map ``[batch, 2, duration, start]`` (channel 0 regression, 1 classification; 0
+            outside the triangle), the start probability and the end probability, each ``[batch, snippet]``.
         """
         base = F.relu(self.b_conv2(F.relu(self.b_conv1(x))))
         start = F.sigmoid(self.ts_conv2(F.relu(self.ts_conv1(base)))).squeeze(1)
@@ -104,20 +105,18 @@ class BMN(nn.Layer):  # type: ignore[misc]
         return self._confidence_map(sequence), start, end
 
     def _confidence_map(self, sequence: Tensor) -> Tensor:
-        """The proposal branch after its first convolution, ``[batch, 128, snippet]`` to ``[batch, 2, D, T]``."""
-        # Contract the 3-D convolution's weights with the sequence first: [snippet, (bin, hidden)] a video.
+        """The proposal branch after its first convolution: ``[batch, 128, snippet]`` to the confidence map."""
+        # The sums over channels and over snippets commute: contract the weights with the sequence first.
         weight = self.p_conv3d1.weight.squeeze([3, 4]).transpose([1, 2, 0]).flatten(1)
         contracted = paddle.matmul(sequence.transpose([0, 2, 1]).flatten(0, 1), weight)
         contracted = contracted.reshape([-1, self.tscale * self.num_sample, HIDDEN_3D])
-        tiles = [
-            (getattr(self, f"tile_reads_{group}"), getattr(self, f"tile_weights_{group}"))
-            for group in range(self._groups)
-        ]
+        tiles = [(getattr(self, f"tile_reads_{i}"), getattr(self, f"tile_weights_{i}")) for i in self._groups]
         rows = match_boundaries(
             contracted, self.p_conv3d1.bias, self.p_conv2d1.weight.flatten(1), self.p_conv2d1.bias, tiles
         )
-        rows = convolve(rows, self.p_conv2d2.weight, self.p_conv2d2.bias, self.ring_neighbours)
-        rows = convolve(rows, self.p_conv2d3.weight, self.p_conv2d3.bias, self.cell_neighbours)[:, 1:]
+        rows = convolve(rows, self.p_conv2d2.weight, self.p_conv2d2.bias, self.ring_read, self.slot_readers)
+        rows = convolve(rows, self.p_conv2d3.weight, self.p_conv2d3.bias, self.valid_read, self.ring_readers)
         logits = paddle.matmul(rows, self.p_conv2d4.weight.flatten(1), transpose_y=True) + self.p_conv2d4.bias
-        scores = paddle.gather(F.sigmoid(logits), self.map_cells, axis=1).transpose([0, 2, 1]) * self.map_inside
+        scores = paddle.gather(F.sigmoid(logits), self.map_rows, axis=1).transpose([0, 2, 1])
+        scores = scores * (self.map_rows > 0).astype(scores.dtype)
         return scores.reshape([-1, 2, self.dscale, self.tscale])

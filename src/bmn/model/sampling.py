@@ -7,7 +7,6 @@ the points of a bin are averaged.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,24 +28,24 @@ class Reads:
     bin: NDArray[np.int64]
 
 
-def valid_cells(tscale: int, dscale: int, margin: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Duration index and start of the cells with ``d + t < tscale + margin``, row by row of the map."""
+def cells_before(end: int, tscale: int, dscale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Duration and start of the cells of a map with ``d + t < end``, row by row; the valid ones for ``end = tscale``."""
     duration, start = np.indices((dscale, tscale))
-    inside = duration + start < tscale + margin
+    inside = duration + start < end
     return duration[inside], start[inside]
 
 
 def sampling_reads(
     tscale: int, dscale: int, num_sample: int, num_sample_perbin: int, prop_boundary_ratio: float
 ) -> Reads:
-    """The reads of all valid cells, in the order of :func:`valid_cells`.
+    """The reads of all valid cells, in the order of :func:`cells_before`.
 
     The points lie evenly on ``[t - r (d + 1), t + d + r (d + 1)]``. A neighbour outside the sequence contributes
     nothing. As in the published code, whose weights we load, the lower neighbour is found by truncation
     towards zero, so a point in (-1, 0) reads snippet 0 with its full weight. Where the published code divides by
     zero (one single point), the point lies in the middle of the span.
     """
-    duration, start = valid_cells(tscale, dscale)
+    duration, start = cells_before(tscale, tscale, dscale)
     context = (duration + 1.0) * prop_boundary_ratio
     first, last = start - context, start + duration + context
     points = num_sample * num_sample_perbin

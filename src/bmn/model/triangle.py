@@ -1,15 +1,16 @@
 """The plan by which the network computes on the valid triangle of the map alone: pure NumPy.
 
-Every function is pure: the same sizes give the same arrays, so the plan belongs in no checkpoint.
+The proposal branch lives as rows, one a cell of the map, in three lists. A 3 x 3 convolution at a cell looks at
+cells whose ``d + t`` is larger by up to 2, so each list goes 2 further than the one that is made from it:
 
-The proposal branch lives as rows, one a cell, in three lists. Row 0 of the first two is the zero padding that a
-convolution sees beyond the edges of the map.
+- *slots*, the cells with ``d + t < tscale + 4``, in the order in which the tiles of the boundary-matching layer
+  hold them; outside the triangle they sample nothing;
+- *ring*, the cells with ``d + t < tscale + 2``, which the first 3 x 3 convolution computes;
+- *valid*, the cells with ``d + t < tscale``, which the second one computes.
 
-1. *Slots*: the cells as the tiles of the boundary-matching layer hold them. A slot that holds no cell reads
-   nothing, so what it computes is what every cell outside the triangle holds: a constant.
-2. *Ring*: the valid cells and those outside that the second 3 x 3 convolution looks at
-   (``d + t < tscale + 2``); the first one computes them.
-3. *Valid cells*: the second convolution computes these, and nothing beyond.
+Row 0 of a list is no cell: it is the zero padding beyond the edges of the map.
+
+The same sizes give the same plan, so no checkpoint holds it.
 """
 
 from dataclasses import dataclass
@@ -18,21 +19,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.model.sampling import Reads, sampling_reads, valid_cells
+from bmn.model.sampling import Reads, cells_before, sampling_reads
+
+Ids = NDArray[np.int32]
+Cells = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles of equal shape, each a small dense part of the sampling matrix.
+    """Tiles of the map, each with its small dense part of the sampling matrix.
 
     Attributes:
         reads: the rows ``snippet * num_sample + bin`` of the contracted sequence that a tile reads,
             ``[tile, read]``; filled up with row 0, at weight 0.
-        weights: the sampling matrix of a tile, ``[tile, slot, read]``; 0 in slots that hold no cell.
+        weights: the sampling matrix of a tile, ``[tile, slot, read]``.
     """
 
-    reads: NDArray[np.int32]
+    reads: Ids
     weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Which rows of one list a 3 x 3 convolution reads to make the next one.
+
+    Attributes:
+        read: the 9 rows that are read by every cell of the list that is made, ``[cell, 9]``.
+        readers: the 9 rows of the list that is made that read a row, ``[1 + row, 9]``, in the order of the kernel.
+    """
+
+    read: Ids
+    readers: Ids
 
 
 @dataclass(frozen=True)
@@ -40,18 +57,16 @@ class Plan:
     """What the proposal branch has to gather, and with which weights.
 
     Attributes:
-        tiles: groups of tiles; the slots number on from one to the next, from 1.
-        ring_neighbours: the 9 rows of the slot list around every ring cell, ``[ring cell, 9]``.
-        cell_neighbours: the 9 rows of the ring list around every valid cell, ``[valid cell, 9]``.
-        map_cells: the valid cell that a cell of the map is, ``[dscale * tscale]``; any outside the triangle.
-        map_inside: 1 for the valid cells of the map, 0 outside, ``[dscale * tscale]``.
+        tiles: groups of tiles; the slots number on from one group to the next, from 1.
+        slots_to_ring: the neighbours of the first 3 x 3 convolution.
+        ring_to_valid: the neighbours of the second.
+        map_rows: for each cell of the map its row of the valid list, ``[dscale * tscale]``; 0 outside.
     """
 
     tiles: tuple[Tiles, ...]
-    ring_neighbours: NDArray[np.int32]
-    cell_neighbours: NDArray[np.int32]
-    map_cells: NDArray[np.int32]
-    map_inside: NDArray[np.float32]
+    slots_to_ring: Neighbours
+    ring_to_valid: Neighbours
+    map_rows: Ids
 
 
 def make_plan(
@@ -60,79 +75,97 @@ def make_plan(
     num_sample: int,
     num_sample_perbin: int,
     prop_boundary_ratio: float,
-    tile: tuple[int, int] = (10, 10),
-    groups: int = 3,
+    tile: tuple[int, int] = (10, 6),
+    groups: int = 6,
 ) -> Plan:
-    """Plan the tiles and the rows around every row.
+    """Plan the tiles and the neighbours of every row.
 
     Args:
         tile: durations and starts of a tile, in cells of the map.
-        groups: into how many groups to sort the tiles by the number of rows that they read.
+        groups: into how many groups to sort the tiles, by the number of rows that they read.
     """
     reads = sampling_reads(tscale, dscale, num_sample, num_sample_perbin, prop_boundary_ratio)
-    tiles, slot = _tiles(tscale, dscale, num_sample, reads, tile, groups)
-    valid = valid_cells(tscale, dscale)
-    ring = valid_cells(tscale, dscale, margin=2)
-    # The first slot never holds a cell.
-    slots = np.ones((dscale, tscale), np.int32)
-    slots[valid] = 1 + slot
-    ring_rows = np.zeros((dscale, tscale), np.int32)
-    ring_rows[ring] = 1 + np.arange(len(ring[0]))
-    cells = np.zeros((dscale, tscale), np.int32)
-    cells[valid] = np.arange(len(valid[0]))
-    inside = np.zeros((dscale, tscale), np.float32)
-    inside[valid] = 1
+    tiles, slot_rows = _tiles(tscale, dscale, num_sample, reads, tile, groups)
+    ring_rows = _numbered(tscale, dscale, margin=2)
+    valid_rows = _numbered(tscale, dscale, margin=0)
+    slots = sum(group.weights.shape[0] * group.weights.shape[1] for group in tiles)
     return Plan(
         tiles=tiles,
-        ring_neighbours=_around(slots, ring),
-        cell_neighbours=_around(ring_rows, valid),
-        map_cells=cells.ravel(),
-        map_inside=inside.ravel(),
+        slots_to_ring=_neighbours(slot_rows, ring_rows, slots),
+        ring_to_valid=_neighbours(ring_rows, valid_rows, int(ring_rows.max())),
+        map_rows=valid_rows.ravel(),
     )
+
+
+def _numbered(tscale: int, dscale: int, margin: int) -> Ids:
+    """The map of the rows of a list, ``[dscale, tscale]``: its cells from 1 on, 0 elsewhere."""
+    rows = np.zeros((dscale, tscale), np.int32)
+    cells = cells_before(tscale + margin, tscale, dscale)
+    rows[cells] = 1 + np.arange(len(cells[0]))
+    return rows
+
+
+def _neighbours(from_rows: Ids, to_rows: Ids, rows: int) -> Neighbours:
+    """The neighbours between two lists, given as maps of their rows; the first has ``rows`` rows after row 0."""
+    made, held = np.nonzero(to_rows), np.nonzero(from_rows)
+    read = np.empty((len(made[0]), 9), np.int32)
+    read[to_rows[made] - 1] = _around(from_rows, made)
+    readers = np.zeros((1 + rows, 9), np.int32)
+    readers[from_rows[held]] = _around(to_rows, held)[:, ::-1]
+    return Neighbours(read, readers)
+
+
+def _around(rows: Ids, cells: Cells) -> Ids:
+    """What the map ``rows`` holds at and around some cells, ``[cell, 9]``; 0 beyond its edges."""
+    offset = np.arange(3)
+    padded = np.pad(rows, 1)
+    return padded[cells[0][:, None, None] + offset[:, None], cells[1][:, None, None] + offset].reshape(-1, 9)
 
 
 def _tiles(
     tscale: int, dscale: int, num_sample: int, reads: Reads, tile: tuple[int, int], groups: int
-) -> tuple[tuple[Tiles, ...], NDArray[Any]]:
-    """The groups of tiles, and the slot of every valid cell."""
-    duration, start = valid_cells(tscale, dscale)
-    columns = -(-tscale // tile[1])
-    _, tile_of_cell = np.unique(duration // tile[0] * columns + start // tile[1], return_inverse=True)
-    # Tile 0 holds no cell: its slots compute the constant of the cells outside.
-    tile_of_cell += 1
+) -> tuple[tuple[Tiles, ...], Ids]:
+    """The groups of tiles, and the map of the rows of the slot list, ``[dscale, tscale]``."""
+    duration, start = cells_before(tscale, tscale, dscale)
+    size = tile[0] * tile[1]
+    position = duration // tile[0] * tscale + start // tile[1]
+    place = duration % tile[0] * tile[1] + start % tile[1]
+    _, tile_of_cell = np.unique(position, return_inverse=True)
+
+    around = cells_before(tscale + 4, tscale, dscale)
+    outside = around[0] + around[1] >= tscale
     count = int(tile_of_cell.max()) + 1
+    count = max(count, -(-len(outside) // size))
 
     row = (reads.snippet * num_sample + reads.bin[:, None]).reshape(len(duration), -1)
     weight = reads.weight.reshape(row.shape)
     used = np.zeros((count, tscale * num_sample), bool)
     used[np.broadcast_to(tile_of_cell[:, None], row.shape)[weight != 0], row[weight != 0]] = True
 
-    # Tiles that read about the same number of rows form a group, so that few are filled up.
+    # Tiles that read about equally many rows form a group, so that few reads are filled up.
     order = np.argsort(used.sum(axis=1), kind="stable")
-    place = np.argsort(order)
-    used, tile_of_cell = used[order], place[tile_of_cell]
-    size = tile[0] * tile[1]
-    slot = tile_of_cell * size + duration % tile[0] * tile[1] + start % tile[1]
+    used, tile_of_cell = used[order], np.argsort(order)[tile_of_cell]
+    slot = tile_of_cell * size + place
     made = []
-    for members in np.array_split(np.arange(count), groups):
-        if len(members) == 0:
-            continue
-        part = used[members]
-        width = max(1, int(part.sum(axis=1).max()))
-        column = np.cumsum(part, axis=1) - 1
-        of_tile, of_row = np.nonzero(part)
-        tile_reads = np.zeros((len(members), width), np.int32)
-        tile_reads[of_tile, column[of_tile, of_row]] = of_row
-        here = (tile_of_cell >= members[0]) & (tile_of_cell <= members[-1])
-        local = tile_of_cell[here] - members[0]
-        flat = (slot[here] - members[0] * size)[:, None] * width + np.maximum(column[local[:, None], row[here]], 0)
-        weights = np.bincount(flat.ravel(), weight[here].ravel(), minlength=len(members) * size * width)
-        made.append(Tiles(tile_reads, weights.astype(np.float32).reshape(len(members), size, width)))
-    return tuple(made), slot
+    for members in np.array_split(np.arange(count), min(groups, count)):
+        mine = np.isin(tile_of_cell, members)
+        made.append(_group(used[members], slot[mine] - members[0] * size, row[mine], weight[mine], size))
+
+    free = np.setdiff1d(np.arange(count * size), slot)
+    rows = np.zeros((dscale, tscale), np.int32)
+    rows[duration, start] = 1 + slot
+    rows[around[0][outside], around[1][outside]] = 1 + free[: outside.sum()]
+    return tuple(made), rows
 
 
-def _around(rows: NDArray[np.int32], cells: tuple[NDArray[Any], NDArray[Any]]) -> NDArray[np.int32]:
-    """The rows that the map ``rows`` holds at and around some cells, ``[cell, 9]``; 0 beyond its edges."""
-    offset = np.arange(3)
-    padded = np.pad(rows, 1)
-    return padded[cells[0][:, None, None] + offset[:, None], cells[1][:, None, None] + offset].reshape(-1, 9)
+def _group(used: NDArray[Any], slot: NDArray[Any], row: NDArray[Any], weight: NDArray[Any], size: int) -> Tiles:
+    """A group of tiles from the rows that each uses, ``[tile, row]``, and the reads of its cells, ``[cell, read]``."""
+    width = max(1, int(used.sum(axis=1).max()))
+    column = np.cumsum(used, axis=1) - 1
+    reads = np.zeros((len(used), width), np.int32)
+    of_tile, of_row = np.nonzero(used)
+    reads[of_tile, column[of_tile, of_row]] = of_row
+    # A read of weight 0 may be of a row that the tile does not hold: column -1 would be one of another slot.
+    entry = slot[:, None] * width + np.maximum(column[slot[:, None] // size, row], 0)
+    weights = np.bincount(entry.ravel(), weight.ravel(), minlength=len(used) * size * width)
+    return Tiles(reads, weights.astype(np.float32).reshape(len(used), size, width))
