@@ -47,6 +47,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises:
         BmnError: the folder cannot be made.
     """
+    if path.exists() and not path.is_dir():
+        raise BmnError(f"{path}: cannot be made (a file stands there); move the file away")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
