@@ -1,8 +1,8 @@
 """The network as a program that Paddle Inference runs: ``BMN.pdmodel`` (the published form), ``BMN.json`` (Paddle 3's)
 and ``BMN.pdiparams``, the weights of both.
 
-``python -m bmn.inference.export WEIGHTS FOLDER`` writes one program; which one, Paddle decides when it is imported, so
-:func:`export` runs it in a process for each.
+``python -m bmn.inference.export WEIGHTS FOLDER MODEL`` writes one program; which one, Paddle decides when it is
+imported, so :func:`export` runs it in a process for each.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import paddle
 from numpy.typing import NDArray
 
 from bmn.commands import command
-from bmn.config import load_params
+from bmn.config import ModelParams
 from bmn.errors import BmnError
-from bmn.files import write_json
+from bmn.files import whole_folder, write_json
 from bmn.inference.predictor import CARD, Predictor
 from bmn.model.network import BMN
 from bmn.weights import load_network
@@ -30,39 +30,59 @@ NAME = "BMN"
 INPUT = "feat_input"  # as PaddleVideo names it
 
 
-def export(network: BMN, weights: Path, folder: Path) -> list[Path]:
-    """Write the programs with their weights, and the card that describes them.
+def export(
+    model: ModelParams, weights: Path, folder: Path, features: NDArray[np.float32], tolerance: float
+) -> dict[str, float]:
+    """Write the programs with their weights and the card that describes them, if they compute what the network does.
 
     Args:
-        network: of params.yaml.
+        model: the sizes of the network.
         weights: its ``.pdparams``.
-        folder: an empty one.
+        folder: takes the place of an earlier one, or stays as it is when anything goes wrong.
+        features: ``[batch, channel, snippet]``, to compare the programs with the network on.
+        tolerance: the largest difference allowed.
 
     Returns:
-        The program files.
+        The name of each program file, and its largest absolute difference from the network.
 
     Raises:
-        BmnError: Paddle failed, or wrote different weights for the two.
+        BmnError: the weights do not fit, Paddle failed or wrote different weights for the programs, or a program
+            differs from the network by more than the tolerance.
     """
+    network = load_network(model, weights)
+    with whole_folder(folder) as unchecked:
+        programs = write_programs(model, weights, unchecked)
+        differences = {program.name: largest_difference(network, program, features) for program in programs}
+        for name, difference in differences.items():
+            if not difference <= tolerance:
+                raise BmnError(
+                    f"{folder / name}: differs from the network by {difference:.1e} on {len(features)} videos; "
+                    f"at most export.tolerance ({tolerance}) is allowed"
+                )
+        write_json(unchecked / CARD, card(network, weights))
+    return differences
+
+
+def write_programs(model: ModelParams, weights: Path, folder: Path) -> list[Path]:
+    """Write every form of program that this Paddle has, and the weights that they share; gives the program files."""
     forms = {"0": ".pdmodel", "1": ".json"} if paddle.__version__ >= "3" else {"0": ".pdmodel"}
-    for flag in forms:
-        words = [sys.executable, "-m", "bmn.inference.export", str(weights), str(folder / flag)]
+    programs: list[Path] = []
+    for flag, suffix in forms.items():
+        written = folder / flag
+        words = [sys.executable, "-m", "bmn.inference.export", str(weights), str(written), model.model_dump_json()]
         environment = os.environ | {"FLAGS_enable_pir_api": flag}
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             print(done.stderr, file=sys.stderr)
-            raise BmnError(f"{weights}: could not be exported as {NAME}{forms[flag]}; Paddle's reason stands above")
-    programs = []
-    for flag, suffix in forms.items():
-        parameters = folder / flag / f"{NAME}.pdiparams"
-        if flag != "0" and not filecmp.cmp(parameters, folder / f"{NAME}.pdiparams", shallow=False):
+            raise BmnError(f"{weights}: could not be exported as {NAME}{suffix}; Paddle's reason stands above")
+        parameters, shared = written / f"{NAME}.pdiparams", folder / f"{NAME}.pdiparams"
+        if programs and not filecmp.cmp(parameters, shared, shallow=False):
             raise BmnError(f"{weights}: Paddle wrote other weights for {suffix} than for .pdmodel; they cannot share")
-        os.replace(parameters, folder / f"{NAME}.pdiparams")
-        programs.append((folder / flag / f"{NAME}{suffix}").rename(folder / f"{NAME}{suffix}"))
-        for rest in (folder / flag).iterdir():
+        os.replace(parameters, shared)
+        programs.append((written / f"{NAME}{suffix}").rename(folder / f"{NAME}{suffix}"))
+        for rest in written.iterdir():
             rest.unlink()
-        (folder / flag).rmdir()
-    write_json(folder / CARD, card(network, weights))
+        written.rmdir()
     return programs
 
 
@@ -110,8 +130,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bmn.inference.export", description=main.__doc__)
     parser.add_argument("weights", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("model", help="the sizes of the network, as JSON")
     given = parser.parse_args()
-    network = load_network(load_params().model, given.weights)
+    network = load_network(ModelParams.model_validate_json(given.model), given.weights)
     features = paddle.static.InputSpec([None, network.feat_dim, network.tscale], "float32", INPUT)
     paddle.jit.save(network, str(given.folder / NAME), input_spec=[features])
 

@@ -14,6 +14,7 @@ from bmn.proposals import Floats, Result, SoftNMS, decode, in_seconds, results, 
 PROGRAMS = (".pdmodel", ".json")  # the published form, and that of Paddle 3
 CARD = "card.json"  # what export tells of the model, beside the program
 PUBLISHED_SIZES = 400, 100  # of a program without a card: PaddleVideo's
+PUBLISHED = SoftNMS()
 CPU_THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 
 
@@ -29,7 +30,7 @@ class Predictor:
         BmnError: there is no such model.
     """
 
-    def __init__(self, model: Path, settings: SoftNMS = SoftNMS(), device: str = "cpu") -> None:
+    def __init__(self, model: Path, settings: SoftNMS = PUBLISHED, device: str = "cpu") -> None:
         program = find_program(model)
         config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
         config.disable_glog_info()

@@ -11,7 +11,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from bmn.inference.predictor import Predictor
 
 
-class ServedBMN(PythonModel):
+class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
     """Features ``[batch, channel, snippet]`` to the network's three outputs."""
 
     def load_context(self, context: PythonModelContext) -> None:

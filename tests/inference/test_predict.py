@@ -1,0 +1,99 @@
+"""``make predict``'s command as a process."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reference import reference
+
+from bmn.config import ModelParams
+from bmn.inference.export import export
+from bmn.inference.predictor import Predictor
+
+pytestmark = pytest.mark.xdist_group("inference")
+ROOT = Path(__file__).parents[2]
+
+
+def predict(folder, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "bmn.inference.predict", *map(str, words)],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path, features):
+    """Three feature files: 16 snippets, 16 as [channel, snippet], and 23."""
+    np.save(tmp_path / "a.npy", features[0].T)
+    np.save(tmp_path / "b.npy", features[1])
+    np.save(tmp_path / "c.npy", np.random.default_rng(0).normal(size=(23, 8)))
+    return tmp_path
+
+
+def printed(output):
+    """{file: the proposals printed for it}."""
+    found = {}
+    for line in output.splitlines():
+        if line.startswith("BMN Inference results of "):
+            found[line.removeprefix("BMN Inference results of ").removesuffix(" :")] = last = []
+        else:
+            last.append(ast.literal_eval(line))
+    return found
+
+
+def saved(folder):
+    return json.loads((folder / "outputs/predict/bmn_results_inference.json").read_text())
+
+
+def test_a_list_prints_the_best_five_of_each_file_and_saves_all(files, exported):
+    durations = {"a.npy": 12.5, "b.npy": 80, "c.npy": 31.0}
+    entries = [{"feat_path": name, "duration_second": duration} for name, duration in durations.items()]
+    (files / "videos.list").write_text("\n".join(map(json.dumps, entries)))
+    done = predict(files, "videos.list", "--model", exported)
+    assert done.returncode == 0, done.stderr
+    found = saved(files)
+    assert list(found) == list(durations)
+    assert printed(done.stdout) == {name: proposals[:5] for name, proposals in found.items()}
+    alone = Predictor(exported).propose(np.load(files / "a.npy"), 12.5)
+    assert [each["segment"] for each in found["a.npy"]] == [each["segment"] for each in alone]
+    assert [each["score"] for each in found["a.npy"]] == pytest.approx([each["score"] for each in alone], rel=1e-4)
+
+
+def test_the_golden_output_comes_out(tmp_path):
+    golden = json.loads(reference("predict_example.json").read_text())
+    example = np.load(reference("forward_example.npz"))["x"]
+    export(ModelParams(), reference("bmn_weights.pdparams"), tmp_path / "export", example, tolerance=1e-5)
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / golden["feat_path"], example[0].T)
+    entry = {"feat_path": golden["feat_path"], "duration_second": golden["duration_second"]}
+    (tmp_path / "example.list").write_text(json.dumps(entry))
+    done = predict(tmp_path, "example.list", "--model", tmp_path / "export")
+    assert done.returncode == 0, done.stderr
+    found = saved(tmp_path)[golden["feat_path"]]
+    for expected in (golden["from_predict_py"], golden["from_network_in_python"]):
+        assert [each["segment"] for each in found] == [each["segment"] for each in expected]
+        # float32 maps decide scores down to 1e-27, so a tolerance relative to each score
+        assert [each["score"] for each in found] == pytest.approx([each["score"] for each in expected], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nan.npy"], "nan.npy: holds nan at snippet 3, channel 1"),
+        (["a.npy", "nowhere.npy"], "nowhere.npy: no such feature file"),
+        (["a.npy", "--model", "nowhere"], "nowhere: holds no BMN.pdmodel"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence_and_nothing_is_written(files, features, exported, words, sentence):
+    spoilt = features[0].T.copy()
+    spoilt[3, 1] = np.nan
+    np.save(files / "nan.npy", spoilt)
+    done = predict(files, "--model", exported, *words)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {sentence}"), done.stderr
+    assert not (files / "outputs").exists()

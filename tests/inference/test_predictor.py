@@ -1,0 +1,60 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from bmn.errors import BmnError
+from bmn.inference.predictor import Predictor
+from bmn.proposals import SoftNMS, decode, in_seconds, soft_nms
+
+pytestmark = pytest.mark.xdist_group("inference")
+
+
+@pytest.fixture(scope="module")
+def predictor(exported):
+    return Predictor(exported)
+
+
+def test_it_knows_what_the_model_takes(predictor):
+    assert (predictor.channels, predictor.tscale) == (8, 16)
+
+
+def test_proposals_follow_from_the_maps(predictor, features):
+    durations = np.array([3.0, 50.0, 1.0, 7.0, 200.0])
+    wanted = in_seconds(soft_nms(decode(*predictor.maps(features))), durations)
+    for ours, theirs in zip(predictor.propose_batch(features, durations), wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_video_gives_what_it_gives_in_a_batch(predictor, features):
+    durations = np.linspace(10, 50, 5)
+    for video, rows in enumerate(predictor.propose_batch(features, durations)):
+        alone = predictor.propose(features[video].T, durations[video])
+        np.testing.assert_allclose([each["score"] for each in alone], rows[:, 2], rtol=1e-4)
+        np.testing.assert_allclose([each["segment"] for each in alone], rows[:, :2])
+
+
+def test_proposals_are_sorted_and_lie_within_the_video(predictor, features):
+    proposals = predictor.propose(features[0].T, 12.5)
+    scores = [proposal["score"] for proposal in proposals]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= start < end <= 12.5 for start, end in (proposal["segment"] for proposal in proposals))
+
+
+def test_settings_of_soft_nms_count(exported, features):
+    assert len(Predictor(exported, SoftNMS(max_proposals=3)).propose(features[0].T, 10.0)) == 3
+
+
+@pytest.mark.parametrize("spoil", ["shape", "nan"])
+def test_features_that_do_not_fit_are_refused_in_a_sentence(predictor, features, spoil):
+    bad = features[0].T[:, :7] if spoil == "shape" else features[0].T * np.nan
+    with pytest.raises(BmnError, match=r"\(16, 8\)"):
+        predictor.propose(bad, 10.0)
+
+
+def test_a_model_that_is_not_there_is_refused_in_a_sentence(tmp_path, exported):
+    with pytest.raises(BmnError, match="export a model first"):
+        Predictor(tmp_path)
+    shutil.copy(exported / "BMN.pdmodel", tmp_path)  # without its weights
+    with pytest.raises(BmnError, match=r"BMN\.pdiparams"):
+        Predictor(tmp_path / "BMN.pdmodel")
