@@ -132,6 +132,70 @@ class TrackingParams(Group):
     log_every: Count = 10
 
 
+class Dimension(Group):
+    """What a parameter may be in a sweep: a range with both ends, or choices."""
+
+    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    log: bool = False
+    choices: Annotated[list[Any], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if self.choices is not None:
+            if self.low is not None or self.high is not None or self.log:
+                raise ValueError("choices stand beside low, high or log; keep one of both")
+        elif self.low is None or self.high is None:
+            raise ValueError("low is missing; give low and high, or choices" if self.low is None else "high is missing")
+        elif self.low >= self.high:
+            raise ValueError(f"low is {self.low}; below high ({self.high}) is allowed")
+        elif self.log and self.low <= 0:
+            raise ValueError(f"low is {self.low}; above 0 is allowed where log is true")
+        return self
+
+    @model_serializer
+    def _as_given(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
+
+
+class ConfirmParams(Group):
+    """How the best of a sweep are confirmed."""
+
+    top: Count = 2
+    seeds: Annotated[int, Field(ge=2)] = 3
+
+
+def _default_space() -> dict[str, Dimension]:
+    return {
+        "model.num_sample": Dimension(choices=[8, 16, 32]),
+        "model.num_sample_perbin": Dimension(choices=[1, 2, 3, 4]),
+        "model.prop_boundary_ratio": Dimension(low=0.2, high=1.0),
+        "model.dscale": Dimension(choices=[80, 90, 100]),
+        "train.learning_rate": Dimension(low=2e-4, high=1e-2, log=True),
+        "train.loss_weights.tem": Dimension(low=0.3, high=3.0, log=True),
+        "train.loss_weights.pem_reg": Dimension(low=3.0, high=30.0, log=True),
+        "proposals.alpha": Dimension(low=0.05, high=1.0, log=True),
+        "proposals.low_threshold": Dimension(low=0.2, high=0.9),
+        "proposals.high_threshold": Dimension(low=0.5, high=1.0),
+    }
+
+
+class TuneParams(Group):
+    """Sweeps; what ``space`` names is checked when a sweep starts."""
+
+    study: Annotated[str, Field(pattern=r"^[\w. -]+$")] = "bmn"
+    storage: str | None = None
+    trials: Count = 20
+    seed: Annotated[int, Field(ge=0)] = 1
+    sampler: Literal["tpe", "random"] = "tpe"
+    first_epochs: Count = 1
+    reduction: Annotated[int, Field(ge=2)] = 2
+    cost: bool = False
+    evaluations: Count = 200
+    confirm: ConfirmParams = ConfirmParams()
+    space: dict[str, Dimension] = Field(default_factory=_default_space)
+
+
 class Params(Group):
     """The whole of ``params.yaml``."""
 
@@ -142,6 +206,7 @@ class Params(Group):
     evaluate: EvaluateParams = EvaluateParams()
     export: ExportParams = ExportParams()
     tracking: TrackingParams = TrackingParams()
+    tune: TuneParams = TuneParams()
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         }
     },
 }
-KEPT = ("train.devices", "tracking")  # of the machine and of the person, not of the recipe
+KEPT = ("train.devices", "tracking", "tune")  # of the machine and of the person, not of the recipe
 
 
 def preset_params(name: str) -> Params:

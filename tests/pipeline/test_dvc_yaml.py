@@ -78,8 +78,8 @@ def test_stages_name_parameters_that_exist_and_leave_none_out():
     named = {name for stage in STAGES.values() for name in stage["params"]}
     for name in named:
         assert any(key == name or key.startswith(f"{name}.") for key in keys), name
-    # Where and how often something is done, not what comes out of it.
-    free = ("tracking.", "train.devices", "train.checkpoint_minutes")
+    # Where and how often something is done, not what comes out of it; sweeps stand beside the stages.
+    free = ("tracking.", "train.devices", "train.checkpoint_minutes", "tune.")
     unused = [
         key for key in keys if not key.startswith(free) and not any(f"{key}.".startswith(f"{n}.") for n in named)
     ]
