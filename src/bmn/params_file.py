@@ -60,9 +60,7 @@ def differences(params: Params) -> dict[str, Any]:
     preset = "embedded" if params.data.source == "synthetic" else "activitynet"
     standard = dict(flatten(preset_params(preset).model_dump()))
     return {
-        key: value
-        for key, value in flatten(params.model_dump())
-        if value != standard[key] and not key.startswith(KEPT)
+        key: value for key, value in flatten(params.model_dump()) if not key.startswith(KEPT) and value != standard[key]
     }
 
 
