@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 _AVX512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MALLOC_VARIABLES = (
     "MALLOC_TRIM_THRESHOLD_",
     "MALLOC_TOP_PAD_",
@@ -103,9 +103,10 @@ def _keep_freed_memory() -> str:
     if "glibc.malloc" in tunables or any(name in os.environ for name in _MALLOC_VARIABLES):
         return "as it is: set by the environment"
     libc = ctypes.CDLL(None)
-    # Every block comes from the heap, the heap is never cut back, and it grows in steps of 64 MiB.
-    options = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1, _M_TOP_PAD: 64 << 20}
-    kept = all([libc.mallopt(option, value) for option, value in options.items()])
+    # Blocks of up to 1 GiB (on glibc before 2.35: 32 MiB) come from the heap, which is never cut back and grows
+    # in steps of 64 MiB. Larger ones would break the heap into pieces.
+    limit = libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30) or libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+    kept = limit and libc.mallopt(_M_TRIM_THRESHOLD, -1) and libc.mallopt(_M_TOP_PAD, 64 << 20)
     return "freed memory is kept" if kept else "as it is: refused by the C library"
 
 
