@@ -1,86 +1,25 @@
-"""Stage 3: train the network, in several processes where ``train.devices`` names several devices."""
+"""Stage 3: train the network. This process starts those that do (:mod:`train_process`) and watches over them."""
 
 from pathlib import Path
 
-import pandas as pd
-from layout import CHECKPOINTS, LOGS, PROCESSED, TRAIN
+from layout import LOGS
 
-from bmn import tracking
 from bmn.commands import command
-from bmn.config import Params, load_params
-from bmn.data.subset import Subset, open_subset
-from bmn.figures import loss_curves
-from bmn.files import read_json, whole_file, write_json
-from bmn.training.checkpoint import Checkpoints
-from bmn.training.distributed import join, launch, launched, processes
-from bmn.training.fingerprint import fingerprint
-from bmn.training.loop import Position, Trained, Trainer
-from bmn.training.progress import Progress
-from bmn.weights import write_weights
+from bmn.config import load_params
+from bmn.training.launching import supervise
 
 
 @command
 def main() -> None:
-    """Train, or start the processes that do."""
+    """Train, in as many processes as ``train.devices`` asks for."""
     params = load_params()
-    if processes(params.train.devices) > 1 and not launched():
-        launch(Path(__file__), params.train.devices, LOGS)
-        return
-    world = join(params.train.devices)
-    training, validation = open_subset(PROCESSED, "training"), open_subset(PROCESSED, "validation")
-    choices = params.model_dump(include={"model", "train"}, exclude={"train": {"devices", "checkpoint_minutes"}})
-    name = fingerprint(choices, [training.store.sha256, validation.store.sha256])
-    checkpoints = Checkpoints(tracking.project_root() / CHECKPOINTS / name)
-    trainer = Trainer(params.model, params.train, world)
-    trainer.resume(checkpoints)
-    if trainer.position.iteration:
-        print(f"goes on from iteration {trainer.position.iteration} of an earlier start")
-    if world.rank > 0:
-        trainer.fit(training, validation, checkpoints, None)
-        return
+    try:
+        supervise(Path(__file__).with_name("train_process.py"), params.train.devices, LOGS)
+    except BaseException:
+        from bmn import tracking  # here, because it takes seconds to import
 
-    run_file = checkpoints.folder / "run.json"
-    earlier = read_json(run_file)["run_id"] if run_file.exists() else None
-    with tracking.training_run(params, earlier) as run_id:
-        write_json(run_file, {"run_id": run_id})
-        for subset in (training, validation):
-            tracking.log_dataset(subset.store.path, subset.store.sha256, params.data.source)
-        with Report(params, trainer.position, training) as report:
-            trained = trainer.fit(training, validation, checkpoints, report)
-        write_outputs(trained, run_id)
-        tracking.log_figure(loss_curves(trained.history), "losses.png")
-        for file in (TRAIN / "best.pdparams", TRAIN / "last.pdparams"):
-            tracking.log_file(file, "checkpoints")
-    checkpoints.clear()
-
-
-class Report(Progress):
-    """Shows the progress and sends the metrics to MLflow."""
-
-    def __init__(self, params: Params, position: Position, training: Subset) -> None:
-        iterations = params.train.epochs * (len(training.store) // params.train.batch_size)
-        super().__init__(iterations, position.iteration, params.train.epochs)
-        self.log_every = params.tracking.log_every
-
-    def iteration(self, position: Position, metrics: dict[str, float]) -> None:
-        super().iteration(position, metrics)
-        if position.iteration % self.log_every == 0:
-            tracking.log_metrics(metrics, position.iteration)
-
-    def epoch(self, row: dict[str, float]) -> None:
-        super().epoch(row)
-        tracking.log_metrics({name: value for name, value in row.items() if "val/" in name}, int(row["iteration"]))
-
-
-def write_outputs(trained: Trained, run_id: str) -> None:
-    """What later stages and DVC read."""
-    write_weights(trained.best, TRAIN / "best.pdparams")
-    write_weights(trained.last, TRAIN / "last.pdparams")
-    with whole_file(TRAIN / "curves.csv") as temporary:
-        pd.DataFrame(trained.history).to_csv(temporary, index=False)
-    best = max((row for row in trained.history if "val/AUC" in row), key=lambda row: row["val/AUC"])
-    write_json(TRAIN / "metrics.json", best)
-    write_json(TRAIN / "run.json", {"run_id": run_id})
+        tracking.mark_failed(LOGS / "run.json")
+        raise
 
 
 if __name__ == "__main__":

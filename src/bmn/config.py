@@ -87,15 +87,36 @@ class TrainParams(Group):
     decay_factor: Positive = 0.1
     weight_decay: NotNegative = 1e-4
     loss_weights: LossWeights = LossWeights()
+    accumulation: Count = 1
+    init_from: str | None = None
     validate_every: Count = 1
+    schedule: Literal["piecewise", "cosine"] = "piecewise"
+    warmup_iterations: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Positive = 5.0
     devices: Annotated[str, Field(pattern=r"^(auto|cpu(:[1-9]\d*)?|gpu:\d+(,\d+)*)$")] = "auto"
 
+    clip_norm: Positive | None = None
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Literal["off", "bf16", "fp16"] = "off"
 
 class ProposalsParams(Group):
+    early_stopping: Count | None = None
     """From maps to scored segments."""
 
     alpha: Positive = 0.4
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.accumulation > self.batch_size:
+            raise ValueError(
+                f"accumulation is {self.accumulation}; at most train.batch_size ({self.batch_size}) is allowed"
+            )
+        if self.early_stopping is not None and self.early_stopping < self.validate_every:
+            raise ValueError(
+                f"early_stopping is {self.early_stopping}; "
+                f"at least train.validate_every ({self.validate_every}) is allowed"
+            )
+        return self
+
     low_threshold: Fraction = 0.55
     high_threshold: Fraction = 0.9
     max_proposals: Annotated[int, Field(ge=1, le=100)] = 100

@@ -7,3 +7,7 @@ class BmnError(Exception):
     The sentence names the file, the field and the value that are wrong and says how to mend it.
     Commands print it after ``error:`` without a traceback and exit with code 1.
     """
+
+
+class Stopped(BmnError):
+    """A signal asked a training to stop; its checkpoint is written and the same command goes on from there."""

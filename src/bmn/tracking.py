@@ -14,6 +14,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+from mlflow import MlflowClient
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from bmn.config import Params
+from bmn.errors import Stopped
+from bmn.files import read_json
 from bmn.params_file import differences, flatten
 
 LOGGED_ONCE = ("data", "model", "train")  # what a training is made of: MLflow parameters
@@ -74,7 +77,9 @@ def run_name(params: Params) -> str:
 
 @contextmanager
 def training_run(params: Params, run_id: str | None) -> Iterator[str]:
-    """Start the run of a training, or go on with ``run_id``; FINISHED at the end, FAILED on an error.
+    """Start the run of a training, or go on with ``run_id``.
+
+    FINISHED at the end, KILLED when a signal stopped the training, FAILED on any other error.
 
     Yields:
         The run's id.
@@ -87,8 +92,26 @@ def training_run(params: Params, run_id: str | None) -> Iterator[str]:
         values = params.model_dump(include=set(LOGGED_ONCE), exclude={"train": {"devices"}})
         mlflow.log_params(dict(flatten(values)))
         mlflow.set_tags(dict(flatten(params.model_dump(include=set(LOGGED_AGAIN)))) | origin())
-        yield run.info.run_id
+        try:
+            yield run.info.run_id
+        except Stopped:
+            mlflow.end_run("KILLED")
+            raise
         mlflow.flush_async_logging()
+
+
+def mark_failed(run_file: Path) -> None:
+    """Mark the run of a training whose processes are gone as FAILED, unless they did so themselves.
+
+    Args:
+        run_file: where the training wrote the id of its run; it may not have come so far.
+    """
+    if not run_file.exists():
+        return
+    mlflow.set_tracking_uri(store_uri())
+    run_id = read_json(run_file)["run_id"]
+    if mlflow.get_run(run_id).info.status == "RUNNING":
+        MlflowClient().set_terminated(run_id, "FAILED")
 
 
 @contextmanager

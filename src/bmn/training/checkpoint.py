@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had not been stopped, in one file that is whole or absent."""
+"""Checkpoints: all that a training needs to go on as if it had not stopped, in one file that is whole or absent."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 from numpy.typing import NDArray
 
+from bmn.errors import BmnError
 from bmn.files import whole_file
 
 Arrays = dict[str, NDArray[Any]]
@@ -29,9 +30,19 @@ class Checkpoints:
             iteration: training iterations done so far.
             arrays: weights and optimizer state by name.
             state: everything else, as JSON.
+
+        Raises:
+            BmnError: the disk is full or fails; the checkpoints before are as they were.
         """
-        with whole_file(self.folder / f"{iteration:09d}.npz") as temporary:
-            np.savez(temporary, **arrays, state=np.array(json.dumps(state)))
+        path = self.folder / f"{iteration:09d}.npz"
+        try:
+            with whole_file(path) as temporary:
+                np.savez(temporary, allow_pickle=False, **arrays, state=np.array(json.dumps(state)))
+        except OSError as error:
+            raise BmnError(
+                f"{path}: the checkpoint cannot be written ({error.strerror}); make room, then the same command goes "
+                f"on from the checkpoint before"
+            ) from error
         for old in self._files()[:-KEPT]:
             old.unlink()
 

@@ -1,19 +1,15 @@
-"""Several processes that share a global batch, started by ``paddle.distributed.launch`` (gloo on CPUs, NCCL on GPUs)."""
+"""Processes that share a global batch, started by ``paddle.distributed.launch`` (gloo on CPUs, NCCL on GPUs)."""
 
 import os
-import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import paddle
 import paddle.distributed as dist
 from paddle import Tensor
 
-from bmn.errors import BmnError
-from bmn.runtime import user_environment
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,13 @@ class World:
         dist.all_gather_object(values, value)
         return values
 
+    def from_first(self, make: Callable[[], Value]) -> Value:
+        """A value that the first process makes, on every process: what lies on its disk alone."""
+        values = [make()] if self.rank == 0 else [None]
+        if self.size > 1:
+            dist.broadcast_object_list(values)
+        return values[0]  # type: ignore[return-value]
+
 
 def launched() -> bool:
     """Whether ``paddle.distributed.launch`` started this process."""
@@ -64,38 +67,3 @@ def join(devices: str) -> World:
     if launched():
         dist.init_parallel_env()
     return World(dist.get_rank(), dist.get_world_size())
-
-
-def processes(devices: str) -> int:
-    """How many processes ``train.devices`` asks for: one a GPU, or the number behind ``cpu:``."""
-    kind, _, given = devices.partition(":")
-    return len(given.split(",")) if kind == "gpu" else int(given or 1)
-
-
-def launch(script: Path, devices: str, logs: Path) -> None:
-    """Run a script in several processes and wait for them.
-
-    Args:
-        devices: ``gpu:0,1`` or ``cpu:2``.
-        logs: folder of a log a process; that of rank 0 is printed as well.
-
-    Raises:
-        BmnError: a process failed; its log is printed before.
-    """
-    shutil.rmtree(logs, ignore_errors=True)
-    kind, _, given = devices.partition(":")
-    spread = ["--devices", given] if kind == "gpu" else ["--nproc_per_node", given]
-    words = [sys.executable, "-m", "paddle.distributed.launch", *spread, "--log_dir", str(logs), str(script)]
-    code = subprocess.run(words, env=user_environment(), check=False).returncode
-    if code == 0:
-        return
-    told = [log for log in sorted(logs.glob("workerlog.*")) if _tells_why(log)]
-    for log in told[:1]:
-        print(f"--- {log} ---", *log.read_text(errors="replace").splitlines()[-30:], sep="\n", file=sys.stderr)
-    raise BmnError(f"training in {processes(devices)} processes failed (exit code {code}); their logs are in {logs}")
-
-
-def _tells_why(log: Path) -> bool:
-    """Whether a process died of its own error, not of the end of its neighbour."""
-    text = log.read_text(errors="replace")
-    return "error: " in text or ("Traceback (most recent call last)" in text and "gloo" not in text)

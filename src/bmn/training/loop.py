@@ -6,7 +6,9 @@ the weights of one that was never stopped.
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,14 +17,18 @@ from numpy.typing import NDArray
 
 from bmn.config import ModelParams, TrainParams
 from bmn.data.batches import Batch, load_batches, training_batches
-from bmn.data.labels import label_maps
 from bmn.data.subset import Subset
-from bmn.errors import BmnError
-from bmn.model.losses import Losses, bmn_loss
+from bmn.errors import BmnError, Stopped
+from bmn.model.losses import Losses
 from bmn.model.network import BMN
-from bmn.training.checkpoint import Arrays, Checkpoints, pack, unpack
+from bmn.training.checkpoint import Checkpoints, pack, unpack
 from bmn.training.distributed import World
+from bmn.training.ema import WeightAverage
+from bmn.training.gradients import add_gradients, gradient_norm, multiply_gradients
+from bmn.training.precision import LossScale
+from bmn.training.schedule import learning_rate
 from bmn.training.validation import validate
+from bmn.weights import load_weights
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -48,6 +54,7 @@ class Position:
         sums: of the epoch under way, the sum over its batches of loss, tem_loss, pem_reg_loss, pem_cls_loss.
         history: a line for each epoch done.
         best_auc: the highest validation AUC so far, in percent.
+        best_epoch: the epoch that had it.
     """
 
     epoch: int = 0
@@ -56,6 +63,7 @@ class Position:
     sums: list[float] = field(default_factory=lambda: [0.0] * len(Losses._fields))
     history: list[dict[str, float]] = field(default_factory=list)
     best_auc: float = -1.0
+    best_epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Trained:
     Attributes:
         history: a line for each epoch.
         best: weights with the highest validation AUC.
-        last: weights after the last iteration.
+        last: weights after the last iteration; both are the averaged ones where ``train.ema_decay`` asks for that.
     """
 
     history: list[dict[str, float]]
@@ -81,25 +89,43 @@ class Trainer:
         self.recipe = recipe
         self.world = world
         self.network = BMN(**model.model_dump())
+        self.parameters = self.network.parameters()
         self.optimizer = paddle.optimizer.Adam(
             learning_rate=recipe.learning_rate,
-            parameters=self.network.parameters(),
+            parameters=self.parameters,
             weight_decay=paddle.regularizer.L2Decay(recipe.weight_decay),
         )
+        self.average = self._new_average()
+        self.loss_scale = LossScale.start(recipe.precision)
         self.position = Position()
         self.best: Weights = {}
+        self.saved = "none yet"
+
+    def start_from(self, weights: Weights, origin: Path) -> None:
+        """Begin with given weights instead of those that the seed says.
+
+        Raises:
+            BmnError: they do not fit the network; see :func:`bmn.weights.load_weights`.
+        """
+        load_weights(self.network, weights, origin)
+        self.average = self._new_average()
 
     def resume(self, checkpoints: Checkpoints) -> None:
-        """Go back to the newest checkpoint, where there is one."""
-        found = checkpoints.newest()
+        """Go back to the newest checkpoint, where there is one; the first process alone reads it."""
+        found = self.world.from_first(checkpoints.newest)
         if found is None:
             return
         arrays, state = found
         unpack(arrays, self.network, self.optimizer)
+        if self.average:
+            for name, average in self.average.average.items():
+                paddle.assign(paddle.to_tensor(arrays[f"average/{name}"]), average)
         self.best = {
             name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")
         }
+        self.loss_scale = LossScale(**state.pop("loss_scale"))
         self.position = Position(**state)
+        self.saved = f"that of iteration {self.position.iteration}"
 
     def fit(
         self,
@@ -107,83 +133,110 @@ class Trainer:
         validation: Subset,
         checkpoints: Checkpoints,
         report: Reporter | None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Trained:
         """Train to the last epoch, from where :meth:`resume` left off.
 
         Args:
             report: told how it goes; None on all processes but the first.
+            stop: asked after every iteration; when it says yes on any process, all stop.
 
         Raises:
             BmnError: the loss is not finite, or a batch is larger than the training subset.
+            Stopped: ``stop`` said yes; a checkpoint is written.
         """
 
         def save() -> None:
             if self.world.rank == 0:
-                checkpoints.save(self.position.iteration, self._arrays(), asdict(self.position))
+                self._save(checkpoints)
 
-        while self.position.epoch < self.recipe.epochs:
-            self._train_epoch(training, report, save)
+        while not self._done():
+            self._train_epoch(training, report, save, stop)
             self._end_epoch(validation, report)
             save()
-        last = {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
-        return Trained(self.position.history, self.best, last)
+        with self._averaged():
+            return Trained(self.position.history, self.best, self._weights())
 
-    def _train_epoch(self, training: Subset, report: Reporter | None, save: Callable[[], None]) -> None:
+    def _done(self) -> bool:
+        position, patience = self.position, self.recipe.early_stopping
+        tired = patience is not None and position.epoch - position.best_epoch >= patience
+        return position.epoch == self.recipe.epochs or tired
+
+    def _train_epoch(
+        self, training: Subset, report: Reporter | None, save: Callable[[], None], stop: Callable[[], bool]
+    ) -> None:
         position, recipe = self.position, self.recipe
         batches = training_batches(
             recipe.seed, position.epoch, len(training.store), recipe.batch_size, self.world.rank, self.world.size
         )
+        iterations = recipe.epochs * len(batches)
         self.network.train()
         saved = stepped = time.monotonic()
         for batch in load_batches(training.store, training.segments, batches[position.batch :]):
-            learning_rate = self._learning_rate()
-            losses, gradient_norm = self._step(batch, learning_rate, training)
+            rate = learning_rate(recipe, position.iteration, iterations)
+            losses, norm, stopped = self._step(batch, rate, training, stop())
             position.batch += 1
             position.iteration += 1
             position.sums = [total + loss for total, loss in zip(position.sums, losses, strict=True)]
             now = time.monotonic()
             if report:
                 metrics = {f"train/{name}": value for name, value in zip(Losses._fields, losses, strict=True)}
-                metrics["train/learning_rate"] = learning_rate
-                metrics["train/gradient_norm"] = gradient_norm
+                metrics["train/learning_rate"] = rate
+                metrics["train/gradient_norm"] = norm
                 metrics["train/videos_per_second"] = recipe.batch_size / (now - stepped)
                 report.iteration(position, metrics)
             stepped = now
-            if now - saved > 60 * recipe.checkpoint_minutes:
+            if stopped or now - saved > 60 * recipe.checkpoint_minutes:
                 save()
                 saved = now
+            if stopped:
+                raise Stopped(
+                    f"the training was stopped after iteration {position.iteration}; its checkpoint is written, and "
+                    f"the same command goes on from there"
+                )
 
-    def _step(self, batch: Batch, learning_rate: float, training: Subset) -> tuple[list[float], float]:
-        """One update of the weights; gives the losses of the global batch and the norm of their gradient."""
+    def _step(
+        self, batch: Batch, rate: float, training: Subset, stop: bool
+    ) -> tuple[list[float], float, bool]:
+        """One update of the weights.
+
+        Returns:
+            The losses of the global batch, the norm of their gradient, and whether any process is to stop.
+        """
         network, position, recipe = self.network, self.position, self.recipe
         rng = np.random.default_rng([recipe.seed, position.iteration])
         uniform = rng.random((2, network.dscale, network.tscale), dtype=np.float32)
-        labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
-        losses = bmn_loss(
-            network(paddle.to_tensor(batch.features)),
-            labels,
-            paddle.to_tensor(uniform),
-            recipe.loss_weights.in_order(),
-            self.world.all_sum,
-        )
-        losses.loss.backward()
-        self.world.sum_gradients(network.parameters())
-        values = self.world.all_sum(paddle.stack([part.detach() for part in losses])).tolist()
-        norm = paddle.sqrt(sum((p.grad**2).sum() for p in network.parameters())).item()
-        if not np.isfinite([*values, norm]).all():
-            parts = ", ".join(f"{name} {value}" for name, value in zip(Losses._fields, values, strict=True))
-            videos = ", ".join(training.store.windows[row].video for row in batch.rows)
-            raise BmnError(
-                f"iteration {position.iteration} (epoch {position.epoch + 1}, batch {position.batch + 1}): the loss "
-                f"is not finite ({parts}, gradient norm {norm}) on the videos {videos}; lower train.learning_rate "
-                f"(now {learning_rate}) or look at the features of these videos"
-            )
-        self.optimizer.set_lr(learning_rate)
-        self.optimizer.step()
+        scale = self.loss_scale.scale
+        losses = add_gradients(network, batch, uniform, recipe, self.world.all_sum, scale)
+        self.world.sum_gradients(self.parameters)
+        *values, stopped = self.world.all_sum(paddle.concat([losses, paddle.full([1], float(stop))])).tolist()
+        norm = gradient_norm(self.parameters) / scale
+        if not self.loss_scale.overflowed(bool(np.isfinite(norm))):
+            if not np.isfinite([*values, norm]).all():
+                raise BmnError(self._not_finite(batch, rate, training, values, norm))
+            clip = 1.0 if recipe.clip_norm is None else min(1.0, recipe.clip_norm / max(norm, 1e-30))
+            multiply_gradients(self.parameters, clip / scale)
+            self.optimizer.set_lr(rate)
+            self.optimizer.step()
+            if self.average:
+                self.average.update(position.iteration + 1)
         self.optimizer.clear_grad()
-        return values, norm
+        return values, norm, stopped > 0
 
-    def _end_epoch(self, validation: Subset, report: Reporter) -> None:
+    def _not_finite(
+        self, batch: Batch, rate: float, training: Subset, losses: list[float], norm: float
+    ) -> str:
+        position = self.position
+        parts = ", ".join(f"{name} {value}" for name, value in zip(Losses._fields, losses, strict=True))
+        shares = self.world.gather([training.store.windows[row].video for row in batch.rows])
+        videos = ", ".join(video for share in shares for video in share)
+        return (
+            f"iteration {position.iteration} (epoch {position.epoch + 1}, batch {position.batch + 1}): the loss is not "
+            f"finite ({parts}, gradient norm {norm}) on the videos {videos}; lower train.learning_rate (now {rate}) "
+            f"or look at the features of these videos; the last checkpoint is {self.saved}"
+        )
+
+    def _end_epoch(self, validation: Subset, report: Reporter | None) -> None:
         position, recipe = self.position, self.recipe
         row: dict[str, float] = {"epoch": position.epoch + 1, "iteration": position.iteration}
         row |= {
@@ -192,11 +245,12 @@ class Trainer:
         }
         last = position.epoch + 1 == recipe.epochs
         if last or (position.epoch + 1) % recipe.validate_every == 0:
-            found = validate(self.network, validation, recipe.loss_weights, self.world)
-            row |= found.metrics()
-            if found.recall.auc > position.best_auc:
-                position.best_auc = found.recall.auc
-                self.best = {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
+            with self._averaged():
+                found = validate(self.network, validation, recipe.loss_weights, self.world)
+                row |= found.metrics()
+                if found.recall.auc > position.best_auc:
+                    position.best_auc, position.best_epoch = found.recall.auc, position.epoch + 1
+                    self.best = self._weights()
         position.history.append(row)
         position.epoch += 1
         position.batch = 0
@@ -204,10 +258,21 @@ class Trainer:
         if report:
             report.epoch(row)
 
-    def _learning_rate(self) -> float:
-        decayed = self.position.iteration >= self.recipe.decay_iteration
-        return self.recipe.learning_rate * (self.recipe.decay_factor if decayed else 1.0)
+    def _new_average(self) -> WeightAverage | None:
+        return WeightAverage(self.network, self.recipe.ema_decay) if self.recipe.ema_decay else None
 
-    def _arrays(self) -> Arrays:
-        best = {f"best/{name}": array for name, array in self.best.items()}
-        return pack(self.network, self.optimizer) | best
+    def _averaged(self) -> AbstractContextManager[None]:
+        """The network holds the averaged weights in this context, where they are kept."""
+        return self.average.in_network() if self.average else nullcontext()
+
+    def _weights(self) -> Weights:
+        return {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
+
+    def _save(self, checkpoints: Checkpoints) -> None:
+        arrays = pack(self.network, self.optimizer)
+        arrays |= {f"best/{name}": array for name, array in self.best.items()}
+        if self.average:
+            arrays |= {f"average/{name}": tensor.numpy() for name, tensor in self.average.average.items()}
+        state = asdict(self.position) | {"loss_scale": asdict(self.loss_scale)}
+        checkpoints.save(self.position.iteration, arrays, state)
+        self.saved = f"that of iteration {self.position.iteration}"

@@ -13,7 +13,7 @@ from bmn.evaluation import Recall, proposal_recall
 from bmn.inference.proposing import network_maps, proposals_of
 from bmn.model.losses import Losses, bmn_loss
 from bmn.model.network import BMN
-from bmn.proposals import SoftNMS
+from bmn.proposals import Floats, SoftNMS
 from bmn.training.distributed import World
 
 BATCH_SIZE = 16  # of its own: the figures do not depend on the recipe
@@ -41,7 +41,7 @@ class Validation:
 def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: World) -> Validation:
     """Validate; every process takes its share of the batches and gets the figures of all."""
     total = np.zeros(len(Losses._fields))
-    proposals = {}
+    proposals: dict[str, Floats] = {}
     draw = np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32)
     batches = ordered_batches(len(subset.store), BATCH_SIZE)[world.rank :: world.size]
     for batch, maps in network_maps(network, subset, batches):

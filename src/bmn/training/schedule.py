@@ -1,0 +1,22 @@
+"""The learning rate over the iterations of a training."""
+
+import math
+
+from bmn.config import TrainParams
+
+
+def learning_rate(recipe: TrainParams, iteration: int, iterations: int) -> float:
+    """The step of Adam at an iteration (from 0) of a training of ``iterations``.
+
+    ``piecewise``, as published: ``learning_rate``, times ``decay_factor`` from ``decay_iteration`` on. ``cosine``
+    (arXiv 1608.03983, without restarts): from ``learning_rate`` after the warm-up down to 0 behind the last
+    iteration. Over the first ``warmup_iterations`` either is multiplied by a fraction that rises evenly to 1.
+    """
+    warmup = recipe.warmup_iterations
+    factor = min(1.0, (iteration + 1) / warmup) if warmup else 1.0
+    if recipe.schedule == "cosine":
+        done = max(0, iteration - warmup) / max(1, iterations - warmup)
+        factor *= 0.5 * (1.0 + math.cos(math.pi * done))
+    elif iteration >= recipe.decay_iteration:
+        factor *= recipe.decay_factor
+    return recipe.learning_rate * factor
