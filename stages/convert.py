@@ -5,6 +5,7 @@ from layout import PROCESSED, RAW
 from bmn.commands import command
 from bmn.config import load_params
 from bmn.data.convert import convert
+from bmn.data.raw import open_raw
 
 
 @command
@@ -12,8 +13,7 @@ def main() -> None:
     """Convert annotations and features."""
     params = load_params()
     counts = convert(
-        RAW / "annotations.json",
-        RAW / "features",
+        open_raw(RAW),
         PROCESSED,
         channels=params.model.feat_dim,
         tscale=params.model.tscale,

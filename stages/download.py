@@ -1,20 +1,24 @@
 """Stage 1: bring features and annotations to ``data/raw``."""
 
-from layout import RAW
+from layout import DOWNLOADS, PROJECT, RAW
 
 from bmn.commands import command
 from bmn.config import load_params
+from bmn.data.download import Patience
+from bmn.data.raw import record_raw
+from bmn.data.sources import bring
 from bmn.data.synthetic import make_synthetic
-from bmn.errors import BmnError
 from bmn.files import whole_folder
 
 
 @command
 def main() -> None:
-    """Make the embedded data set, or fetch the one that params.yaml names."""
+    """Make the embedded data set, or bring the one that params.yaml names."""
     params = load_params()
     if params.data.source != "synthetic":
-        raise BmnError(f"params.yaml: data.source is {params.data.source!r}; only 'synthetic' is there yet")
+        bring(params.data, RAW, PROJECT, DOWNLOADS, Patience())
+        print(f"{RAW}: features from {params.data.features}, annotations from {params.data.annotations}")
+        return
     videos = {
         "training": params.data.synthetic.training_videos,
         "validation": params.data.synthetic.validation_videos,
@@ -27,6 +31,7 @@ def main() -> None:
             feat_dim=params.model.feat_dim,
             tscale=params.model.tscale,
         )
+        record_raw(folder)
     print(f"{RAW}: made {videos['training']} training and {videos['validation']} validation videos")
 
 

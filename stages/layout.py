@@ -1,7 +1,10 @@
 """Where each stage leaves its work, relative to the project's folder; ``dvc.yaml`` names the same places."""
 
+import os
 from pathlib import Path
 
+PROJECT = Path(os.environ.get("DVC_ROOT", ".")).resolve()  # also from DVC's temporary copies of it
+DOWNLOADS = PROJECT / ".cache" / "download"  # shared by those copies
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
 TRAIN = Path("outputs/train")

@@ -13,6 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Group(BaseModel):
@@ -35,6 +36,10 @@ class DataParams(Group):
     source: Literal["synthetic", "activitynet", "local"]
     features: str | None = None
     annotations: str | None = None
+    subsets: str | None = None
+    ground_truth: str | None = None
+    features_sha256: SHA256 | None = None
+    annotations_sha256: SHA256 | None = None
     strict: bool = True
     synthetic: SyntheticParams = SyntheticParams()
 
@@ -82,28 +87,23 @@ class TrainParams(Group):
     seed: Annotated[int, Field(ge=0)] = 1
     epochs: Count = 9
     batch_size: Count = 16
+    accumulation: Count = 1
+    init_from: str | None = None
     learning_rate: Positive = 1e-3
+    schedule: Literal["piecewise", "cosine"] = "piecewise"
+    warmup_iterations: Annotated[int, Field(ge=0)] = 0
     decay_iteration: Annotated[int, Field(ge=0)] = 4200
     decay_factor: Positive = 0.1
     weight_decay: NotNegative = 1e-4
-    loss_weights: LossWeights = LossWeights()
-    accumulation: Count = 1
-    init_from: str | None = None
-    validate_every: Count = 1
-    schedule: Literal["piecewise", "cosine"] = "piecewise"
-    warmup_iterations: Annotated[int, Field(ge=0)] = 0
-    checkpoint_minutes: Positive = 5.0
-    devices: Annotated[str, Field(pattern=r"^(auto|cpu(:[1-9]\d*)?|gpu:\d+(,\d+)*)$")] = "auto"
-
     clip_norm: Positive | None = None
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["off", "bf16", "fp16"] = "off"
-
-class ProposalsParams(Group):
+    loss_weights: LossWeights = LossWeights()
+    validate_every: Count = 1
     early_stopping: Count | None = None
-    """From maps to scored segments."""
+    checkpoint_minutes: Positive = 5.0
+    devices: Annotated[str, Field(pattern=r"^(auto|cpu(:[1-9]\d*)?|gpu:\d+(,\d+)*)$")] = "auto"
 
-    alpha: Positive = 0.4
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if self.accumulation > self.batch_size:
@@ -117,6 +117,11 @@ class ProposalsParams(Group):
             )
         return self
 
+
+class ProposalsParams(Group):
+    """From maps to scored segments."""
+
+    alpha: Positive = 0.4
     low_threshold: Fraction = 0.55
     high_threshold: Fraction = 0.9
     max_proposals: Annotated[int, Field(ge=1, le=100)] = 100
