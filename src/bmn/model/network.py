@@ -117,6 +117,7 @@ class BMN(nn.Layer):  # type: ignore[misc]
         rows = convolve(rows, self.p_conv2d2.weight, self.p_conv2d2.bias, self.ring_read, self.slot_readers)
         rows = convolve(rows, self.p_conv2d3.weight, self.p_conv2d3.bias, self.valid_read, self.ring_readers)
         logits = paddle.matmul(rows, self.p_conv2d4.weight.flatten(1), transpose_y=True) + self.p_conv2d4.bias
-        scores = paddle.gather(F.sigmoid(logits), self.map_rows, axis=1).transpose([0, 2, 1])
+        # Not paddle.gather, whose gradient along an axis is wrong in Paddle 2.6.2.
+        scores = paddle.index_select(F.sigmoid(logits), self.map_rows, axis=1).transpose([0, 2, 1])
         scores = scores * (self.map_rows > 0).astype(scores.dtype)
         return scores.reshape([-1, 2, self.dscale, self.tscale])
