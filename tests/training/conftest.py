@@ -2,6 +2,7 @@ import pytest
 
 from bmn.config import ModelParams, TrainParams
 from bmn.data.convert import convert
+from bmn.data.raw import Raw
 from bmn.data.subset import open_subset
 from bmn.data.synthetic import make_synthetic
 
@@ -23,7 +24,7 @@ def processed(tmp_path_factory, model):
     videos = {"training": 10, "validation": 5}
     make_synthetic(folder / "raw", seed=3, videos=videos, feat_dim=model.feat_dim, tscale=model.tscale)
     convert(
-        folder / "raw/annotations.json", folder / "raw/features", folder / "processed",
+        Raw(folder / "raw/features", folder / "raw/annotations.json"), folder / "processed",
         channels=model.feat_dim, tscale=model.tscale, strict=False,
     )  # fmt: skip
     return folder / "processed"
