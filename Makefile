@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint ui predict train-gpu use clean
+.PHONY: help setup repro test lint bench ui predict train-gpu use clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ lint: setup  ## check style and types
 	ruff check .
 	ruff format --check .
 	mypy
+
+bench: setup  ## compare with the published form, in ten minutes (ARGS=--quick: in one or two)
+	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start can take a minute
 	@echo "MLflow's UI: http://localhost:$(PORT) (stop it with Ctrl-C)"

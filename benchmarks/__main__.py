@@ -1,0 +1,86 @@
+"""The command: compares, and prints a table of ratios and what the machine itself can do."""
+
+from bmn.runtime import tune_process  # isort: skip  # chooses the environment, so it goes before all that imports Paddle
+
+import argparse
+import os
+import platform
+import sys
+
+import paddle
+
+from benchmarks.forms import FORMS, training_step
+from benchmarks.machine import operations, profile, rates
+from benchmarks.rows import FULL, QUICK, ROWS, TINY, Bench
+from benchmarks.table import HEADER, cells, seconds, table
+
+MACHINE = "machine"
+
+
+def main() -> None:
+    """Read the arguments, compare, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="row", help=f"only these of: {', '.join([*ROWS, MACHINE])}")
+    parser.add_argument("--quick", dest="size", action="store_const", const=QUICK, default=FULL, help="in a minute")
+    parser.add_argument("--tiny", dest="size", action="store_const", const=TINY, help="sizes that say nothing: a trial")
+    parser.add_argument("--profile", action="store_true", help="also where the time of a training step goes")
+    parser.add_argument("--device", default="cpu", help="cpu (default), gpu or gpu:<number>")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.rows) - {*ROWS, MACHINE}:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    if arguments.profile and arguments.device != "cpu":
+        parser.error("--profile shows the time of a CPU alone")
+    wanted = arguments.rows or [*ROWS, MACHINE]
+
+    settings = tune_process()
+    paddle.set_device(arguments.device)
+    bench = Bench(arguments.size, arguments.device)
+    print(f"Paddle {paddle.__version__} on {arguments.device}, {platform.machine()}, {os.cpu_count()} cores, {_load()}")
+    print("; ".join(f"{name} {value}" for name, value in settings.items()))
+    lines = []
+    for name in wanted:
+        if name != MACHINE:
+            print(f"{name} …", file=sys.stderr)
+            lines += [cells(row) for row in ROWS[name](bench)]
+    if lines:
+        print("\nRatio: published / ours, the median of the rounds; above 1 ours is better.\n")
+        print(table(cells(HEADER), lines))
+    if MACHINE in wanted:
+        print("\n" + table(("the machine and a training step of ours", ""), _machine(bench)))
+    if arguments.profile:
+        for form in FORMS:
+            print("\n" + table((f"a training step, {form}", "calls", "time", "share"), _profile(bench, form)))
+    print(f"\nDone; {_load()}.")
+
+
+def _load() -> str:
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def _machine(bench: Bench) -> list[tuple[str, ...]]:
+    batch = bench.size.batch
+    _, count = operations(bench.network)
+    measured = rates(training_step(bench.network, "ours", batch), bench.size.rounds, bench.wait)
+    step, implied = measured.step / batch, count / measured.product
+    return [
+        ("float32 matrix product", f"{measured.product / 1e9:.0f} GFLOP/s"),
+        ("float32 convolution, 3 × 3, 128 channels, 100 × 100", f"{measured.convolution / 1e9:.0f} GFLOP/s"),
+        ("products of a training step, a video", f"{count / 1e9:.3g} GFLOP"),
+        ("the time that they imply at the matrix product's rate", seconds(implied)),
+        (f"measured, a video of a batch of {batch}", seconds(step)),
+        ("measured / implied", f"{step / implied:.1f} ×"),
+    ]
+
+
+def _profile(bench: Bench, form: str) -> list[tuple[str, ...]]:
+    shares = profile(training_step(bench.network, form, bench.size.batch), bench.size.rounds)
+    total = sum(share.seconds for share in shares)
+    return [
+        (share.operator, str(share.calls), seconds(share.seconds), f"{100 * share.seconds / total:.1f} %")
+        for share in shares
+        if share.seconds > 0.002 * total
+    ]
+
+
+if __name__ == "__main__":
+    main()

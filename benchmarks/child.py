@@ -1,0 +1,126 @@
+"""A process of its own that makes a training step whenever a line comes in, and says what it took.
+
+For what one process cannot compare: the memory that a step adds, and Paddle as it comes out of the box.
+"""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the process works on.
+
+    Attributes:
+        form: ``ours`` or ``published``.
+        model: sizes of the network.
+        plain: Paddle as it comes, without the settings of :mod:`bmn.runtime`.
+    """
+
+    form: str
+    model: dict[str, Any]
+    batch: int
+    device: str
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a step took.
+
+    Attributes:
+        seconds: of this step.
+        added: bytes at the peak of all steps so far, above those held before the first one.
+        whole: bytes of the whole process at that peak.
+    """
+
+    seconds: float
+    added: int
+    whole: int
+
+
+class Child:
+    """The process that carries out an order."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def step(self) -> Report:
+        """Have it make one training step."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("step\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return Report(**json.loads(line))
+        raise RuntimeError(f"the process ended with {self._process.wait()} instead of making a step")
+
+
+@contextmanager
+def child(order: Order) -> Iterator[Child]:
+    """Start a process, and end it after use.
+
+    A plain one gets an environment without any of the settings. That is half of it: ``import bmn`` would choose
+    them again, and so :func:`main` imports Paddle before it; from then on bmn lets everything be.
+    """
+    environment = dict(os.environ)
+    if order.plain:
+        from bmn.runtime import tune_process
+
+        for name in tune_process():
+            environment.pop(name, None)
+    words = [sys.executable, "-m", "benchmarks.child", json.dumps(asdict(order))]
+    with subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Child(process)
+        process.communicate()
+
+
+def main() -> None:
+    order = Order(**json.loads(sys.argv[1]))
+    if order.plain:
+        importlib.import_module("paddle")
+    else:
+        importlib.import_module("bmn.runtime").tune_process()
+    import paddle
+
+    from benchmarks import memory
+    from benchmarks.forms import make_network, training_step, wait_for
+    from bmn.config import ModelParams
+
+    paddle.set_device(order.device)
+    wait = wait_for(order.device)
+
+    def make(model: ModelParams, batch: int) -> Any:
+        return training_step(make_network(model), order.form, batch)
+
+    # A step of the smallest sizes first: what every first step loads is not what a step needs.
+    make(ModelParams(feat_dim=4, tscale=2, dscale=2, num_sample=1, num_sample_perbin=1), 1)()
+    step = make(ModelParams(**order.model), order.batch)
+    memory.give_back()
+    before = memory.held(order.device)
+    for _ in sys.stdin:
+        wait()
+        begin = time.perf_counter()
+        step()
+        wait()
+        seconds = time.perf_counter() - begin
+        peak = memory.peak(order.device)
+        print(json.dumps(asdict(Report(seconds, peak - before, peak))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

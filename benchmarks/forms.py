@@ -1,0 +1,76 @@
+"""The two forms of the network, on the same parameters, and what a training step makes of either."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import paddle
+from paddle import Tensor
+
+from benchmarks.inputs import random_segments
+from benchmarks.published import published_forward, sampling_matrix
+from bmn.config import ModelParams
+from bmn.data.labels import label_maps
+from bmn.data.windows import pad
+from bmn.model.losses import bmn_loss
+from bmn.model.network import BMN
+
+FORMS = "ours", "published"
+Forward = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+Step = Callable[[], None]
+
+
+def make_network(model: ModelParams) -> BMN:
+    """The network with the weights of a fixed seed."""
+    paddle.seed(1)
+    return BMN(**model.model_dump())
+
+
+def forward_of(form: str, network: BMN) -> Forward:
+    """A network's forward in one of the two forms."""
+    if form == "ours":
+        return network
+    matrix = _matrix(
+        network.tscale,
+        network.dscale,
+        network.num_sample,
+        network.num_sample_perbin,
+        network.prop_boundary_ratio,
+    )
+    return lambda x: published_forward(network, matrix, x)
+
+
+@lru_cache(maxsize=1)
+def _matrix(tscale: int, dscale: int, num_sample: int, num_sample_perbin: int, ratio: float) -> Tensor:
+    matrix = sampling_matrix(tscale, dscale, num_sample, num_sample_perbin, ratio)
+    return paddle.to_tensor(matrix.reshape(tscale, -1))
+
+
+def features(network: BMN, batch: int) -> Tensor:
+    """Features of a batch, ``[batch, channel, snippet]``."""
+    shape = batch, network.feat_dim, network.tscale
+    return paddle.to_tensor(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
+
+
+def training_step(network: BMN, form: str, batch: int) -> Step:
+    """Forward, losses, backward and Adam, the last three the same for both forms; the labels are made before."""
+    forward = forward_of(form, network)
+    x = features(network, batch)
+    segments = paddle.to_tensor(pad(random_segments(batch)))
+    labels = label_maps(segments, network.tscale, network.dscale)
+    uniform = paddle.rand([2, network.dscale, network.tscale])
+    optimizer = paddle.optimizer.Adam(
+        learning_rate=1e-3, parameters=network.parameters(), weight_decay=paddle.regularizer.L2Decay(1e-4)
+    )
+
+    def step() -> None:
+        bmn_loss(forward(x), labels, uniform).loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+
+    return step
+
+
+def wait_for(device: str) -> Callable[[], None]:
+    """What returns when the device has done all it was given: a GPU works on while the clock is read."""
+    return paddle.device.cuda.synchronize if device.startswith("gpu") else lambda: None

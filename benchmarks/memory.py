@@ -1,0 +1,49 @@
+"""Bytes: what a step is expected to need, what is there, what this process holds (Linux), and how to give it back."""
+
+import ctypes
+import gc
+from pathlib import Path
+
+import paddle
+import psutil
+
+from bmn.config import ModelParams
+
+
+def expected(form: str, model: ModelParams, batch: int) -> int:
+    """About what a training step needs, matrix or plan included: a line through measured steps, rounded up."""
+    cells = model.tscale * model.dscale
+    if form == "ours":
+        return 4 * cells * (1400 * batch + 2200)
+    matrix = 3 * model.tscale * model.num_sample * cells  # in float64 while it is made, then in float32
+    sampled = 128 * model.num_sample * cells
+    return 4 * (matrix + sampled * (5 * batch + 8) // 2)
+
+
+def available(device: str) -> int:
+    """What the device has to give."""
+    if device.startswith("gpu"):
+        return int(paddle.device.cuda.get_device_properties().total_memory)
+    return int(psutil.virtual_memory().available)
+
+
+def held(device: str) -> int:
+    """What this process holds."""
+    return int(paddle.device.cuda.memory_allocated()) if device.startswith("gpu") else _status("VmRSS")
+
+
+def peak(device: str) -> int:
+    """The most that this process has held, on a CPU since :func:`give_back`."""
+    return int(paddle.device.cuda.max_memory_allocated()) if device.startswith("gpu") else _status("VmHWM")
+
+
+def give_back() -> None:
+    """Return freed memory, which a tuned process keeps, to the system, and forget the peak so far."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

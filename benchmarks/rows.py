@@ -1,0 +1,332 @@
+"""The comparisons: each gives lines of the table, and refuses a result that is not the published one."""
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import cycle
+
+import numpy as np
+import paddle
+from numpy.typing import ArrayLike
+
+from benchmarks import memory, published
+from benchmarks.child import ROOT, Order, child
+from benchmarks.forms import FORMS, features, forward_of, make_network, training_step, wait_for
+from benchmarks.inputs import random_proposals, random_segments, trained_outputs
+from benchmarks.table import Row, amount, compared, count, seconds
+from benchmarks.timing import Call, compare, compare_in_turns, seconds_in_turns
+from bmn.config import ModelParams
+from bmn.data.labels import label_maps
+from bmn.data.windows import pad
+from bmn.evaluation import proposal_recall
+from bmn.model.network import BMN
+from bmn.proposals import decode, soft_nms
+
+SHARE_OF_MEMORY = 0.6  # of what is available: no step that is expected to need more is tried
+PUBLISHED = ModelParams()  # sizes
+MORE_ROUNDS = 3  # times as many where a round takes no seconds
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is compared.
+
+    Attributes:
+        model: sizes of the network.
+        batch: videos of a forward or a training step.
+        rounds: how often both sides have their turn.
+        memory_batch: videos of the step whose memory is measured.
+        windows: whose labels are made.
+        suppressed: videos that are decoded and suppressed.
+        sample: how many of them the published loop works on, in a round.
+        evaluated: videos with 100 proposals each.
+        long: T = D of the long sequence.
+        scaling: T = D of the training steps of other sizes.
+        batches: their videos.
+    """
+
+    model: ModelParams = PUBLISHED
+    batch: int = 4
+    rounds: int = 5
+    memory_batch: int = 8
+    windows: int = 16
+    suppressed: int = 1000
+    sample: int = 20
+    evaluated: int = 4728
+    long: int = 400
+    scaling: tuple[int, ...] = (50, 100, 200, 400)
+    batches: tuple[int, ...] = (1, 4, 16)
+
+
+FULL = Size()
+QUICK = Size(batch=1, rounds=2, memory_batch=2, suppressed=200, evaluated=400, long=200, scaling=(50,), batches=(1, 4))
+TINY = Size(
+    model=ModelParams(feat_dim=8, tscale=10, dscale=8, num_sample=4, num_sample_perbin=2),
+    batch=2,
+    rounds=1,
+    memory_batch=2,
+    windows=2,
+    suppressed=4,
+    sample=2,
+    evaluated=4,
+    long=16,
+    scaling=(6,),
+    batches=(1, 2),
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the comparisons share."""
+
+    size: Size
+    device: str
+
+    @property
+    def wait(self) -> Call:
+        """Returns when the device has done what it was given."""
+        return wait_for(self.device)
+
+    @cached_property
+    def network(self) -> BMN:
+        """The network whose parameters both forms use."""
+        return make_network(self.size.model)
+
+    def order(self, form: str, batch: int, model: ModelParams | None = None, plain: bool = False) -> Order:
+        """What a child process is to work on."""
+        return Order(form, (model or self.size.model).model_dump(), batch, self.device, plain)
+
+
+def forward(bench: Bench) -> Iterator[Row]:
+    """Without gradients."""
+    network, batch = bench.network, bench.size.batch
+    x = features(network, batch)
+    forwards = {form: forward_of(form, network) for form in FORMS}
+    calls: dict[str, Call] = {form: partial(forwards[form], x) for form in FORMS}
+    with paddle.no_grad():
+        outputs = [[out.numpy() for out in forwards[form](x)] for form in FORMS]
+        valid = np.add.outer(np.arange(network.dscale), np.arange(network.tscale)) < network.tscale
+        for maps in outputs:
+            maps[0] = maps[0][..., valid]
+        for ours, theirs in zip(*outputs, strict=True):
+            _same("forward", ours, theirs, 1e-5)
+        comparison = compare_in_turns(calls, bench.size.rounds, bench.wait)
+    yield compared("forward", seconds, comparison, f"batch {batch}")
+
+
+def step(bench: Bench) -> Iterator[Row]:
+    """Both sides with the best settings."""
+    steps = {form: training_step(bench.network, form, bench.size.batch) for form in FORMS}
+    comparison = compare_in_turns(steps, bench.size.rounds, bench.wait)
+    yield compared(
+        "training step against the published form",
+        seconds,
+        comparison,
+        f"batch {bench.size.batch}; both with our settings, the same losses, the same Adam",
+    )
+
+
+def out_of_the_box(bench: Bench) -> Iterator[Row]:
+    """Ours with its settings, the published form with none, in two processes."""
+    batch = bench.size.batch
+    rounds = 1 + max(1, bench.size.rounds // 2)  # the first to warm up
+    with (
+        child(bench.order("ours", batch)) as ours,
+        child(bench.order("published", batch, plain=True)) as theirs,
+    ):
+        taken = [(ours.step().seconds, theirs.step().seconds) for _ in range(rounds)][1:]
+    yield compared(
+        "training step against the published form as Paddle comes out of the box",
+        seconds,
+        compare(*zip(*taken, strict=True)),
+        f"batch {batch}; in two processes, in turns",
+    )
+
+
+def step_memory(bench: Bench) -> Iterator[Row]:
+    """The peak of three steps in a fresh process, above what it held before them."""
+    batch = bench.size.memory_batch
+    added = []
+    for form in FORMS:
+        with child(bench.order(form, batch)) as process:
+            added.append([process.step().added for _ in range(3)][-1])
+    yield compared(
+        f"peak memory that a step adds, batch {batch}",
+        amount,
+        compare(*([value] for value in added)),
+        "three steps of a fresh process, resident memory above that before them",
+    )
+
+
+def labels(bench: Bench) -> Iterator[Row]:
+    """Segments to label maps on the device, beside PaddleVideo's NumPy, a video at a time."""
+    size = bench.size
+    segments = random_segments(size.windows)
+    tscale, dscale = size.model.tscale, size.model.dscale
+
+    def ours() -> tuple[paddle.Tensor, ...]:
+        return label_maps(paddle.to_tensor(pad(segments)), tscale, dscale)
+
+    def theirs() -> list[published.Labels]:
+        return [published.label_maps(each, tscale, dscale) for each in segments]
+
+    valid = np.add.outer(np.arange(dscale), np.arange(tscale)) < tscale
+    for made, expected in zip(ours(), zip(*theirs(), strict=True), strict=True):
+        wanted = np.stack(expected)
+        _same("labels", made.numpy(), wanted * valid if wanted.ndim == 3 else wanted, 1e-6)
+    comparison = compare_in_turns({"ours": ours, "published": theirs}, MORE_ROUNDS * size.rounds, bench.wait)
+    yield compared(f"label maps for a batch of {size.windows}", seconds, comparison)
+
+
+def suppression(bench: Bench) -> Iterator[Row]:
+    """All videos by ours; by the published loop, which takes minutes, another few in each round."""
+    size = bench.size
+    outputs = trained_outputs(size.suppressed, size.model.dscale, size.model.tscale)
+    candidates = decode(*outputs)
+    kept = soft_nms(candidates)
+    starts = cycle(range(0, size.suppressed - size.sample + 1, size.sample))
+
+    def theirs() -> list[list[tuple[float, float, float]]]:
+        first = next(starts)
+        videos = range(first, first + size.sample)
+        return [published.soft_nms(published.decode(*(maps[video] for maps in outputs))) for video in videos]
+
+    for video, found in enumerate(theirs()):
+        rows = np.stack([kept.starts[video], kept.ends[video], kept.scores[video]], axis=1)
+        _same("Soft-NMS", rows[: kept.counts[video]], found, 0)
+    calls: dict[str, Call] = {"ours": lambda: soft_nms(decode(*outputs)), "published": theirs}
+    taken = seconds_in_turns(calls, MORE_ROUNDS * size.rounds)
+    scaled = [each * size.suppressed / size.sample for each in taken["published"]]
+    yield compared(
+        f"decode + Soft-NMS, {count(size.suppressed)} videos",
+        seconds,
+        compare(taken["ours"], scaled),
+        f"{candidates.counts.mean():.0f} candidates a video; published: {size.sample} a round, scaled; a core each",
+    )
+
+
+def evaluation(bench: Bench) -> Iterator[Row]:
+    """AR/AUC of arrays in memory."""
+    videos = bench.size.evaluated
+    segments, rows = random_segments(videos, seed=1), random_proposals(videos, 100)
+    truth = {str(video): each for video, each in enumerate(segments)}
+    proposals = {str(video): each for video, each in enumerate(rows)}
+    _same("AUC", proposal_recall(truth, proposals).auc, published.evaluate(segments, rows), 1e-9)
+    calls: dict[str, Call] = {
+        "ours": lambda: proposal_recall(truth, proposals),
+        "published": lambda: published.evaluate(segments, rows),
+    }
+    comparison = compare_in_turns(calls, max(1, bench.size.rounds // 2))
+    yield compared(f"AR/AUC, {count(videos)} videos × 100 proposals", seconds, comparison)
+
+
+def construction(bench: Bench) -> Iterator[Row]:
+    """Ours plans; the published form makes its matrix bin by bin, beside the same layers."""
+    model = bench.size.model
+    sizes = (
+        model.tscale,
+        model.dscale,
+        model.num_sample,
+        model.num_sample_perbin,
+        model.prop_boundary_ratio,
+    )
+    # On a sequence of two snippets there is nothing to plan: what is left is the layers, which are the same.
+    layers = model.model_copy(update={"tscale": 2, "dscale": 1})
+
+    def theirs() -> None:
+        make_network(layers)
+        paddle.to_tensor(published.matrix_by_bins(*sizes))
+
+    calls: dict[str, Call] = {"ours": lambda: make_network(model), "published": theirs}
+    comparison = compare_in_turns(calls, bench.size.rounds, bench.wait)
+    yield compared("construction of the network", seconds, comparison)
+
+
+def imports(bench: Bench) -> Iterator[Row]:
+    """In fresh processes, and with a look at what came along."""
+    code = (
+        "import json, sys, time; begin = time.perf_counter(); import {0}; seconds = time.perf_counter() - begin;"
+        "print(json.dumps([seconds, [name for name in ('paddle', 'mlflow') if name in sys.modules]]))"
+    )
+
+    def imported(name: str) -> tuple[float, list[str]]:
+        words = [sys.executable, "-c", code.format(name)]
+        done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        taken, came_along = json.loads(done.stdout)
+        return taken, came_along
+
+    taken: dict[str, list[float]] = {"bmn": [], "paddle": []}
+    for _ in range(bench.size.rounds):
+        for name, times in taken.items():
+            spent, came_along = imported(name)
+            if name == "bmn" and came_along:
+                raise RuntimeError(f"import bmn imports {' and '.join(came_along)}; it should not")
+            times.append(spent)
+    yield compared(
+        "import bmn beside import paddle",
+        seconds,
+        compare(taken["bmn"], taken["paddle"]),
+        "import bmn brought neither Paddle nor MLflow",
+    )
+
+
+def long_sequence(bench: Bench) -> Iterator[Row]:
+    """Ours alone: the published form's matrix and samples would need tens of GiB at T = D = 400."""
+    side = bench.size.long
+    model = bench.size.model.model_copy(update={"tscale": side, "dscale": side})
+    with child(bench.order("ours", 1, model)) as process:
+        report = [process.step() for _ in range(2)][-1]
+    yield Row(
+        f"T = D = {side}, batch 1, forward + backward",
+        f"{amount(report.whole)}, {seconds(report.seconds)}",
+        how=f"the whole process at its peak; a step adds {amount(report.added)}; "
+        f"the published form would add about {amount(memory.expected('published', model, 1))}",
+    )
+
+
+def scaling(bench: Bench) -> Iterator[Row]:
+    """Training steps at other sizes, where they fit."""
+    rounds = max(1, bench.size.rounds // 2)
+    for side in bench.size.scaling:
+        model = bench.size.model.model_copy(update={"tscale": side, "dscale": side})
+        network = make_network(model)
+        for batch in bench.size.batches:
+            memory.give_back()
+            limit = SHARE_OF_MEMORY * memory.available(bench.device)
+            needed = {form: memory.expected(form, model, batch) for form in FORMS}
+            calls = {form: training_step(network, form, batch) for form in FORMS if needed[form] < limit}
+            taken = seconds_in_turns(calls, rounds, bench.wait)
+            what = f"training step, T = D = {side}, batch {batch}"
+            if len(taken) == len(FORMS):
+                yield compared(what, seconds, compare(**taken))
+            else:
+                ours = seconds(statistics.median(taken["ours"])) if taken else "–"
+                left_out = " and ".join(f"{form} {amount(needed[form])}" for form in FORMS if form not in taken)
+                how = f"left out: expected to need {left_out}, above the limit of {amount(limit)}"
+                yield Row(what, ours, how=how)
+
+
+def _same(what: str, ours: ArrayLike, theirs: ArrayLike, tolerance: float) -> None:
+    """Refuse to time what gives other results."""
+    gap = np.abs(np.asarray(ours) - np.asarray(theirs)).max(initial=0)
+    if not gap <= tolerance:
+        raise RuntimeError(f"{what}: ours and the published form differ by {gap}; {tolerance} is allowed")
+
+
+ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "step": step,
+    "out-of-the-box": out_of_the_box,
+    "forward": forward,
+    "memory": step_memory,
+    "labels": labels,
+    "suppression": suppression,
+    "evaluation": evaluation,
+    "construction": construction,
+    "import": imports,
+    "long": long_sequence,
+    "scaling": scaling,
+}

@@ -1,0 +1,75 @@
+"""Two sides in turns, so that both meet the same load of the machine; medians of the rounds."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import starmap
+from operator import truediv
+
+Call = Callable[[], object]
+
+SHORT = 0.05  # seconds: calls of less are repeated within a round
+LONG = 15.0  # seconds: a call of more is its own warm-up, and one of it has to do
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a figure of ours (seconds, bytes) stands to the published form's.
+
+    Attributes:
+        ours: median.
+        published: median.
+        ratios: published / ours, one a round: above 1, ours is better.
+    """
+
+    ours: float
+    published: float
+    ratios: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.ratios)
+
+
+def compare(ours: Sequence[float], published: Sequence[float]) -> Comparison:
+    """Put the figures of several rounds together."""
+    ratios = tuple(starmap(truediv, zip(published, ours, strict=True)))
+    return Comparison(statistics.median(ours), statistics.median(published), ratios)
+
+
+def seconds_in_turns(calls: Mapping[str, Call], rounds: int, wait: Call = lambda: None) -> dict[str, list[float]]:
+    """Time calls in turns, after one of each to warm up.
+
+    Args:
+        calls: by name.
+        rounds: how often each has its turn; once where one of them takes long.
+        wait: returns when the device has done what it was given.
+
+    Returns:
+        For each name the seconds of a call, one a round.
+    """
+
+    def timed(call: Call, times: int) -> float:
+        wait()
+        begin = time.perf_counter()
+        for _ in range(times):
+            call()
+        wait()
+        return (time.perf_counter() - begin) / times
+
+    first = {name: timed(call, 1) for name, call in calls.items()}
+    if max(first.values()) > LONG:
+        return {name: [first[name] if first[name] > LONG else timed(calls[name], 1)] for name in calls}
+    times = {name: max(1, round(SHORT / seconds)) for name, seconds in first.items()}
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            taken[name].append(timed(call, times[name]))
+    return taken
+
+
+def compare_in_turns(calls: Mapping[str, Call], rounds: int, wait: Call = lambda: None) -> Comparison:
+    """Time the calls named ``ours`` and ``published`` in turns."""
+    return compare(**seconds_in_turns(calls, rounds, wait))

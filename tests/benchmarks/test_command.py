@@ -1,0 +1,88 @@
+"""The benchmark as a person runs it, at sizes that say nothing about speed."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMPARED = [
+    "training step against the published form",
+    "training step against the published form as Paddle comes out of the box",
+    "forward",
+    "peak memory that a step adds, batch 2",
+    "label maps for a batch of 2",
+    "decode + Soft-NMS, 4 videos",
+    "AR/AUC, 4 videos × 100 proposals",
+    "construction of the network",
+    "import bmn beside import paddle",
+    "training step, T = D = 6, batch 1",
+    "training step, T = D = 6, batch 2",
+]
+ALONE = "T = D = 16, batch 1, forward + backward"
+
+
+def run(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def lines(text):
+    """The cells of every table line, by the first."""
+    rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line[:1] == "|"]
+    return {row[0]: row[1:] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def printed():
+    done = run("--tiny", "--profile")
+    assert done.returncode == 0, done.stderr
+    return lines(done.stdout)
+
+
+@pytest.mark.parametrize("what", COMPARED)
+def test_compares(printed, what):
+    _, published, ratio, *_ = printed[what]
+    assert float(published.split()[0]) > 0
+    number, sign = ratio.split()
+    assert sign == "×"
+    assert 0 < float(number) < math.inf
+
+
+def test_measures_a_long_sequence_of_ours_alone(printed):
+    needed, published, ratio, *_ = printed[ALONE]
+    held, taken = needed.split(", ")
+    assert float(held.split()[0]) > 0
+    assert float(taken.split()[0]) > 0
+    assert published == ratio == "–"
+
+
+@pytest.mark.parametrize(
+    "what", ["float32 matrix product", "products of a training step, a video", "measured / implied"]
+)
+def test_knows_the_machine(printed, what):
+    [figure] = printed[what]
+    assert 0 < float(figure.split()[0]) < math.inf
+
+
+def test_profiles_both_forms(printed):
+    assert "a training step, ours" in printed
+    assert "a training step, published" in printed
+    calls, _, share = printed["conv3d"]
+    assert int(calls) == 1
+    assert 0 < float(share.split()[0]) <= 100
+
+
+def test_runs_only_the_rows_that_are_named():
+    done = run("--tiny", "labels")
+    assert done.returncode == 0, done.stderr
+    assert list(lines(done.stdout))[2:] == ["label maps for a batch of 2"]
+
+
+def test_refuses_an_unknown_row():
+    done = run("--tiny", "speed")
+    assert done.returncode == 2
+    assert "no such row: speed" in done.stderr
