@@ -1,7 +1,35 @@
-"""BMN: temporal action proposals with the Boundary-Matching Network (arXiv 1907.09702) in PaddlePaddle."""
+"""BMN: temporal action proposals with the Boundary-Matching Network (arXiv 1907.09702) in PaddlePaddle.
 
-from bmn.runtime import set_environment
+>>> import bmn
+>>> model = bmn.load("outputs/export")
+>>> model.propose(features, duration=124.2)  # features [snippet, channel]; a list of {"score", "segment"}
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bmn.runtime import set_environment, tune_process
+
+if TYPE_CHECKING:
+    from bmn.inference.predictor import Predictor
 
 __version__ = "0.1.0"
 
 set_environment()  # before anything here imports Paddle
+
+
+def load(model: str | Path, device: str = "cpu") -> "Predictor":
+    """Open an exported model: ``bmn.load("outputs/export").propose(features, duration)``.
+
+    Args:
+        model: a ``.pdmodel`` or ``.json`` program with its ``.pdiparams`` beside it, an ``.onnx`` file, or the folder
+            that holds them.
+        device: ``cpu`` or ``gpu``.
+
+    Raises:
+        bmn.errors.BmnError: there is no such model, or no such device.
+    """
+    from bmn.inference.predictor import Predictor
+
+    tune_process()
+    return Predictor(Path(model), device=device)

@@ -1,6 +1,7 @@
 """``make predict``'s command as a process."""
 
 import ast
+import csv
 import json
 import os
 import subprocess
@@ -84,16 +85,59 @@ def test_the_golden_output_comes_out(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["nan.npy"], "nan.npy: holds nan at snippet 3, channel 1"),
-        (["a.npy", "nowhere.npy"], "nowhere.npy: no such feature file"),
+        (["nan.npy"], "1 of 1 files were skipped"),
+        (["a.npy", "nowhere.npy", "--strict"], "nowhere.npy: no such feature file"),
         (["a.npy", "--model", "nowhere"], "nowhere: holds no BMN.pdmodel"),
+        (["a.npy", "--use-tensorrt"], "TensorRT runs on a GPU"),
     ],
 )
 def test_bad_input_ends_with_one_sentence_and_nothing_is_written(files, features, exported, words, sentence):
-    spoilt = features[0].T.copy()
-    spoilt[3, 1] = np.nan
-    np.save(files / "nan.npy", spoilt)
+    spoil(files / "nan.npy", features[0])
     done = predict(files, "--model", exported, *words)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: {sentence}"), done.stderr
     assert not (files / "outputs").exists()
+
+
+def spoil(path, features):
+    spoilt = features.T.copy()
+    spoilt[3, 1] = np.nan
+    np.save(path, spoilt)
+
+
+def test_a_file_that_cannot_be_read_is_skipped_and_reported_and_the_others_are_done(files, features, exported):
+    spoil(files / "b.npy", features[0])
+    done = predict(files, ".", "--model", exported, "--quiet", "--format", "json", "csv", "png")
+    assert done.returncode == 1
+    skipped, last = done.stderr.splitlines()[-2:]
+    assert skipped.startswith("skipped: b.npy: holds nan at snippet 3, channel 1")
+    assert last == "error: 1 of 3 files were skipped, for the reasons above; the others are done"
+    assert "Inference results" not in done.stdout
+    found = saved(files)
+    assert list(found) == ["a.npy", "c.npy"]
+    lines = list(csv.DictReader((files / "outputs/predict/bmn_results_inference.csv").read_text().splitlines()))
+    assert [
+        {"score": float(line["score"]), "segment": [float(line["start"]), float(line["end"])]}
+        for line in lines
+        if line["file"] == "c.npy"
+    ] == found["c.npy"]
+    assert (files / "outputs/predict/bmn_results_inference.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_prediction_that_was_stopped_goes_on_where_it_was(files, features, exported):
+    spoil(files / "c.npy", features[0])
+    words = [".", "--model", exported, "--batch-size", "2", "--strict"]
+    assert predict(files, *words).returncode == 1
+    folder = files / "outputs/predict"
+    [part] = folder.iterdir()
+    with open(part, "a") as file:
+        file.write('{"file": "c.n')  # as a kill may leave it
+    np.save(files / "c.npy", features[2].T)
+    done = predict(files, *words)
+    assert done.returncode == 0, done.stderr
+    assert "holds 2 of 3 files already" in done.stdout
+    assert list(printed("\n".join(done.stdout.splitlines()[1:]))) == ["c.npy"]
+    assert [path.name for path in folder.iterdir()] == ["bmn_results_inference.json"]
+    gone_on = saved(files)
+    assert predict(files, *words).returncode == 0
+    assert saved(files) == gone_on

@@ -1,8 +1,11 @@
 import shutil
 
 import numpy as np
+import paddle
 import pytest
 
+import bmn
+from bmn.data.features import resize
 from bmn.errors import BmnError
 from bmn.inference.predictor import Predictor
 from bmn.proposals import SoftNMS, decode, in_seconds, soft_nms
@@ -45,11 +48,29 @@ def test_settings_of_soft_nms_count(exported, features):
     assert len(Predictor(exported, SoftNMS(max_proposals=3)).propose(features[0].T, 10.0)) == 3
 
 
-@pytest.mark.parametrize("spoil", ["shape", "nan"])
-def test_features_that_do_not_fit_are_refused_in_a_sentence(predictor, features, spoil):
-    bad = features[0].T[:, :7] if spoil == "shape" else features[0].T * np.nan
-    with pytest.raises(BmnError, match=r"\(16, 8\)"):
-        predictor.propose(bad, 10.0)
+def test_any_number_of_snippets_is_resized(predictor):
+    features = np.random.default_rng(1).normal(size=(23, 8)).astype(np.float32)
+    assert predictor.propose(features, 10.0) == predictor.propose(resize(features, 16), 10.0)
+
+
+def test_from_python_it_is_one_line(exported, predictor, features):
+    assert bmn.load(str(exported)).propose(features[0].T, 12.5) == predictor.propose(features[0].T, 12.5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "duration", "sentence"),
+    [
+        ((16, 7), 0.0, 10.0, r"shape \(16, 7\); \[snippet, channel\] with 8 channels"),
+        ((0, 8), 0.0, 10.0, r"shape \(0, 8\)"),
+        ((1, 16, 8), 0.0, 10.0, r"shape \(1, 16, 8\)"),
+        ((16, 8), np.nan, 10.0, "hold NaN"),
+        ((16, 8), 0.0, 0.0, "duration is 0.0"),
+        ((16, 8), 0.0, np.inf, "duration is inf"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused_in_a_sentence(predictor, shape, value, duration, sentence):
+    with pytest.raises(BmnError, match=sentence):
+        predictor.propose(np.full(shape, value, np.float32), duration)
 
 
 def test_a_model_that_is_not_there_is_refused_in_a_sentence(tmp_path, exported):
@@ -58,3 +79,12 @@ def test_a_model_that_is_not_there_is_refused_in_a_sentence(tmp_path, exported):
     shutil.copy(exported / "BMN.pdmodel", tmp_path)  # without its weights
     with pytest.raises(BmnError, match=r"BMN\.pdiparams"):
         Predictor(tmp_path / "BMN.pdmodel")
+
+
+def test_tensorrt_needs_a_gpu_and_a_gpu_needs_paddle_for_it(exported):
+    with pytest.raises(BmnError, match="TensorRT runs on a GPU"):
+        Predictor(exported, use_tensorrt=True)
+    if paddle.is_compiled_with_cuda():
+        pytest.skip("this Paddle can use a GPU")
+    with pytest.raises(BmnError, match="cannot use a GPU; install paddlepaddle-gpu"):
+        Predictor(exported, device="gpu")

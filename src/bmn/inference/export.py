@@ -22,11 +22,12 @@ from bmn.commands import command
 from bmn.config import ModelParams
 from bmn.errors import BmnError
 from bmn.files import whole_folder, write_json
-from bmn.inference.predictor import CARD, Predictor
+from bmn.inference.predictor import Predictor
 from bmn.model.network import BMN
 from bmn.weights import load_network
 
 NAME = "BMN"
+CARD = "card.json"  # what a user of the model has to know
 INPUT = "feat_input"  # as PaddleVideo names it
 
 
