@@ -23,9 +23,9 @@ class Reads:
         bin: the bin that a point belongs to, ``[point]``.
     """
 
-    snippet: NDArray[np.int64]
+    snippet: NDArray[np.int32]
     weight: NDArray[np.float64]
-    bin: NDArray[np.int64]
+    bin: NDArray[np.int32]
 
 
 def cells_before(end: int, tscale: int, dscale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -57,11 +57,11 @@ def sampling_reads(
         position = first[:, None] + ((last - first) / (points - 1.0))[:, None] * np.arange(points)
     lower, upper = np.trunc(position), np.ceil(position)
     share = position - lower
-    snippet = np.stack([lower, upper], axis=-1).astype(np.int64)
+    snippet = np.stack([lower, upper], axis=-1).astype(np.int32)
     weight = np.stack([1.0 - share, share], axis=-1) / num_sample_perbin
     reads_something = (snippet >= 0) & (snippet < tscale)
     return Reads(
         snippet=np.where(reads_something, snippet, 0),
         weight=np.where(reads_something, weight, 0.0),
-        bin=np.arange(points) // num_sample_perbin,
+        bin=np.arange(points, dtype=np.int32) // num_sample_perbin,
     )

@@ -126,46 +126,51 @@ def _tiles(
     tscale: int, dscale: int, num_sample: int, reads: Reads, tile: tuple[int, int], groups: int
 ) -> tuple[tuple[Tiles, ...], Ids]:
     """The groups of tiles, and the map of the rows of the slot list, ``[dscale, tscale]``."""
-    duration, start = cells_before(tscale, tscale, dscale)
     size = tile[0] * tile[1]
-    position = duration // tile[0] * tscale + start // tile[1]
-    place = duration % tile[0] * tile[1] + start % tile[1]
-    _, tile_of_cell = np.unique(position, return_inverse=True)
+    valid = cells_before(tscale, tscale, dscale)
+    _, tile_of_cell = np.unique(valid[0] // tile[0] * tscale + valid[1] // tile[1], return_inverse=True)
+    slotted = cells_before(tscale + 4, tscale, dscale)
+    count = max(int(tile_of_cell.max()) + 1, -(-len(slotted[0]) // size))
 
-    around = cells_before(tscale + 4, tscale, dscale)
-    outside = around[0] + around[1] >= tscale
-    count = int(tile_of_cell.max()) + 1
-    count = max(count, -(-len(outside) // size))
-
-    row = (reads.snippet * num_sample + reads.bin[:, None]).reshape(len(duration), -1)
+    row = (reads.snippet * num_sample + reads.bin[:, None]).reshape(len(tile_of_cell), -1)
     weight = reads.weight.reshape(row.shape)
     used = np.zeros((count, tscale * num_sample), bool)
-    used[np.broadcast_to(tile_of_cell[:, None], row.shape)[weight != 0], row[weight != 0]] = True
+    used.ravel()[(tile_of_cell[:, None] * used.shape[1] + row)[weight != 0]] = True
 
     # Tiles that read about equally many rows form a group, so that few reads are filled up.
     order = np.argsort(used.sum(axis=1), kind="stable")
     used, tile_of_cell = used[order], np.argsort(order)[tile_of_cell]
-    slot = tile_of_cell * size + place
-    made = []
+    slot = tile_of_cell * size + valid[0] % tile[0] * tile[1] + valid[1] % tile[1]
+    tiles = []
     for members in np.array_split(np.arange(count), min(groups, count)):
         mine = np.isin(tile_of_cell, members)
-        made.append(_group(used[members], slot[mine] - members[0] * size, row[mine], weight[mine], size))
+        tiles.append(_group(used[members], slot[mine] - members[0] * size, row[mine], weight[mine], size))
 
-    free = np.setdiff1d(np.arange(count * size), slot)
     rows = np.zeros((dscale, tscale), np.int32)
-    rows[duration, start] = 1 + slot
-    rows[around[0][outside], around[1][outside]] = 1 + free[: outside.sum()]
-    return tuple(made), rows
+    rows[valid] = 1 + slot
+    # A cell outside the triangle samples nothing, as a slot does that no valid cell has taken.
+    outside = (slotted[0] + slotted[1]) >= tscale
+    free = np.setdiff1d(np.arange(count * size), slot)
+    rows[slotted[0][outside], slotted[1][outside]] = 1 + free[: np.count_nonzero(outside)]
+    return tuple(tiles), rows
 
 
-def _group(used: NDArray[Any], slot: NDArray[Any], row: NDArray[Any], weight: NDArray[Any], size: int) -> Tiles:
-    """A group of tiles from the rows that each uses, ``[tile, row]``, and the reads of its cells, ``[cell, read]``."""
+def _group(
+    used: NDArray[np.bool_], slot: NDArray[Any], row: NDArray[Any], weight: NDArray[np.float64], size: int
+) -> Tiles:
+    """A group of tiles, ``size`` slots each, from the rows that each uses and what each of its cells reads.
+
+    Args:
+        used: ``[tile, row]``.
+        slot: of every cell, ``[cell]``.
+        row: every read of every cell, ``[cell, read]``.
+        weight: of every read, ``[cell, read]``; the row of one at weight 0 need not be among those used.
+    """
     width = max(1, int(used.sum(axis=1).max()))
     column = np.cumsum(used, axis=1) - 1
+    tile, used_row = np.nonzero(used)
     reads = np.zeros((len(used), width), np.int32)
-    of_tile, of_row = np.nonzero(used)
-    reads[of_tile, column[of_tile, of_row]] = of_row
-    # A read of weight 0 may be of a row that the tile does not hold: column -1 would be one of another slot.
+    reads[tile, column[tile, used_row]] = used_row
     entry = slot[:, None] * width + np.maximum(column[slot[:, None] // size, row], 0)
     weights = np.bincount(entry.ravel(), weight.ravel(), minlength=len(used) * size * width)
     return Tiles(reads, weights.astype(np.float32).reshape(len(used), size, width))
