@@ -24,7 +24,7 @@ setup: .venv/ready  ## make .venv and install everything (PADDLE_INDEX= for Padd
 
 repro: setup  ## run the stages that a change touches: download, convert, train, evaluate, export
 	dvc repro
-	@dvc metrics show
+	@dvc metrics show --precision 2 outputs/evaluate/metrics.json
 
 test: setup  ## run the tests
 	pytest -n 2 --dist loadgroup
@@ -38,7 +38,7 @@ bench: setup  ## compare with the published form, in ten minutes (ARGS=--quick: 
 	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start can take a minute
-	@echo "MLflow's UI: http://localhost:$(PORT) (stop it with Ctrl-C)"
+	@python -m bmn.tracking $(PORT)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT) \
 		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}
 

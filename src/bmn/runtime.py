@@ -38,6 +38,7 @@ def set_environment() -> None:
     - ``FLAGS_use_stride_kernel=0``: transposed tensors are made at once by a fast kernel, not later by a
       slow one.
     """
+    warnings.filterwarnings("ignore", message="No ccache found")
     if "paddle" in sys.modules:
         return
     wanted = {"OMP_NUM_THREADS": str(_threads()), "FLAGS_use_mkldnn": "1", "FLAGS_use_stride_kernel": "0"}
@@ -64,7 +65,6 @@ def tune_process() -> dict[str, str]:
     Returns:
         All settings in force, those of the environment too, by name.
     """
-    warnings.filterwarnings("ignore", message="No ccache found")
     named = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_mkldnn", "FLAGS_use_stride_kernel")
     in_force = {name: os.environ[name] for name in named if name in os.environ}
     return in_force | {"malloc": _keep_freed_memory(), "denormals": _flush_denormals()}

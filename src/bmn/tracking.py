@@ -3,11 +3,14 @@
 A training is one run. ``train`` starts it and writes its id; ``evaluate`` and ``export`` reopen it by that id.
 """
 
+import argparse
 import fcntl
+import json
+import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,11 +26,15 @@ from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from bmn.config import Params
+from bmn.commands import command
+from bmn.config import Params, load_params
 from bmn.errors import Stopped
 from bmn.files import read_json
 from bmn.params_file import differences, flatten
 
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # people read the stages' output
+
+VIEW = "bmn"  # name of the shared view that the UI opens with
 LOGGED_ONCE = ("data", "model", "train")  # what a training is made of: MLflow parameters
 LOGGED_AGAIN = ("proposals", "evaluate", "export")  # may change on the same run: tags, which can be overwritten
 
@@ -49,10 +56,38 @@ def connect(experiment: str) -> None:
     if local:
         folder.mkdir(exist_ok=True)
     mlflow.set_tracking_uri(store_uri())
-    with _alone_in(folder) if local else _nothing():
-        if local and mlflow.get_experiment_by_name(experiment) is None:
-            mlflow.create_experiment(experiment, artifact_location=(folder / experiment).as_uri())
+    with _alone_in(folder) if local else nullcontext():
+        if mlflow.get_experiment_by_name(experiment) is None:
+            place = (folder / experiment).as_uri() if local else None
+            mlflow.create_experiment(experiment, artifact_location=place, tags=_view())
         mlflow.set_experiment(experiment)
+
+
+def view_url(server: str, experiment: str) -> str:
+    """The address of the comparison of an experiment's runs in the UI of a server."""
+    connect(experiment)
+    number = mlflow.get_experiment_by_name(experiment).experiment_id
+    return f"{server}/#/experiments/{number}/runs?viewStateShareKey={VIEW}&workflowType=machine_learning"
+
+
+def _view() -> dict[str, str]:
+    """Tags by which MLflow's UI shows an experiment: figures and losses as columns, the best AUC first."""
+    names = [f"evaluate/{name}" for name in ("AUC", "AR_1", "AR_5", "AR_10", "AR_100")] + ["val/loss", "train/loss"]
+    state = {
+        "searchFilter": "",
+        "orderByKey": "metrics.`evaluate/AUC`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": [f"metrics.`{name}`" for name in names] + ["attributes.`Duration`"],
+        "hideEmptyCharts": True,
+    }
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        f"mlflow.sharedViewState.{VIEW}": json.dumps(state),
+    }
 
 
 @contextmanager
@@ -61,11 +96,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def run_name(params: Params) -> str:
@@ -222,3 +252,15 @@ def _paddle_package() -> str:
     except PackageNotFoundError:
         return "paddlepaddle-gpu"
     return "paddlepaddle"
+
+
+@command
+def main() -> None:
+    """Print where MLflow's UI on this machine compares the runs."""
+    parser = argparse.ArgumentParser(prog="bmn.tracking", description=main.__doc__)
+    parser.add_argument("port", type=int)
+    print(view_url(f"http://localhost:{parser.parse_args().port}", load_params().tracking.experiment))
+
+
+if __name__ == "__main__":
+    main()
