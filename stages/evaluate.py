@@ -7,6 +7,7 @@ from layout import EVALUATE, PROCESSED, TRAIN
 from bmn import tracking
 from bmn.commands import command
 from bmn.config import load_params
+from bmn.data.priors import prior_proposals
 from bmn.data.subset import Subset, open_subset
 from bmn.evaluation import AVERAGE_NUMBERS, Recall, proposal_recall
 from bmn.figures import confidence_figure, recall_curves, timelines
@@ -28,12 +29,13 @@ def main() -> None:
 
     proposals = propose(network, subset, SoftNMS(**params.proposals.model_dump()), params.evaluate.batch_size)
     recall = proposal_recall(subset.truth(), proposals)
-    write_outputs(proposals, recall)
-    print("  ".join(f"{name} {value:.2f}" for name, value in recall.headline().items()))
+    metrics = recall.headline() | {"priors_AUC": priors_auc(subset)}
+    write_outputs(proposals, recall, metrics)
+    print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
 
     figures = {"ar_an.png": recall_curves(recall), **draw(network, subset, proposals)}
     with tracking.reopened_run(params, read_json(TRAIN / "run.json")["run_id"]):
-        tracking.log_metrics({f"evaluate/{name}": value for name, value in recall.headline().items()}, 0)
+        tracking.log_metrics({f"evaluate/{name}": value for name, value in metrics.items()}, 0)
         tracking.log_file(EVALUATE / "proposals.json", "proposals")
         for name, figure in figures.items():
             with whole_file(EVALUATE / "figures" / name) as temporary:
@@ -41,12 +43,20 @@ def main() -> None:
             tracking.log_figure(figure, name)
 
 
-def write_outputs(proposals: dict[str, Floats], recall: Recall) -> None:
+def priors_auc(subset: Subset) -> float:
+    """The AUC of proposals that look at no video: what the model has to beat."""
+    training = open_subset(PROCESSED, "training").videos.values()
+    drawn = prior_proposals(list(training), list(subset.videos.values()), seed=0)
+    ranked = {video: np.column_stack([rows, np.arange(len(rows), 0, -1)]) for video, rows in drawn.items()}
+    return proposal_recall(subset.truth(), ranked).auc
+
+
+def write_outputs(proposals: dict[str, Floats], recall: Recall, metrics: dict[str, float]) -> None:
     """What people and DVC read: proposals in ActivityNet's form, headline figures, the AR-AN curve."""
     found = {video.removeprefix("v_"): results(rows) for video, rows in proposals.items()}
     content = {"version": "VERSION 1.3", "results": found, "external_data": {}}
     write_json(EVALUATE / "proposals.json", content, indent=None)
-    write_json(EVALUATE / "metrics.json", recall.headline())
+    write_json(EVALUATE / "metrics.json", metrics)
     with whole_file(EVALUATE / "ar_an.csv") as temporary:
         pd.DataFrame({"AN": AVERAGE_NUMBERS, "AR": 100 * recall.average_recall}).to_csv(temporary, index=False)
 
