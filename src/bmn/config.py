@@ -202,7 +202,7 @@ def _default_space() -> dict[str, Dimension]:
         "train.loss_weights.pem_reg": Dimension(low=3.0, high=30.0, log=True),
         "proposals.alpha": Dimension(low=0.05, high=1.0, log=True),
         "proposals.low_threshold": Dimension(low=0.2, high=0.9),
-        "proposals.high_threshold": Dimension(low=0.5, high=1.0),
+        "proposals.high_threshold": Dimension(low=0.6, high=1.0),
     }
 
 
