@@ -1,0 +1,170 @@
+"""What a sweep varies: dotted keys of the parameters, each with a range or choices, checked before anything runs."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna import Trial
+
+from bmn.config import Dimension, Params, validate_params
+from bmn.errors import BmnError
+from bmn.params_file import flatten
+
+TRAINED, SEARCHED = ("model.", "train."), "proposals."
+FIXED = {  # why a sweep does not vary it
+    "model.feat_dim": "the converted data has its value built in",
+    "model.tscale": "the converted data has its value built in",
+    "train.seed": "a lucky seed is no better recipe; tune.confirm tries several",
+    "train.epochs": "successive halving shortens trainings by itself",
+    "train.validate_every": "it does not change the weights",
+    "train.checkpoint_minutes": "it does not change the weights",
+    "train.devices": "it does not change the weights",
+}
+NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tune.sampler", "tune.seed")
+
+
+@dataclass(frozen=True)
+class Space:
+    """A checked search space.
+
+    Attributes:
+        trained: dimensions that need a training each.
+        searched: dimensions of ``proposals.``, tried many times on one trained network.
+        defaults: the values that the parameters have outside the sweep, of all dimensions.
+    """
+
+    trained: dict[str, Dimension]
+    searched: dict[str, Dimension]
+    defaults: dict[str, Any]
+
+
+def check_space(params: Params) -> Space:
+    """The search space of ``tune.space``, all of it checked against what the parameters may be.
+
+    Raises:
+        BmnError: it is empty or varies nothing that is trained; a key does not exist or cannot be varied; an end of a
+            range or a choice is not allowed there; the present value is not within. A line for each.
+    """
+    present = dict(flatten(params.model_dump(exclude={"tune"})))
+    problems = [
+        problem
+        for key, dimension in params.tune.space.items()
+        for problem in _problems(key, dimension, params, present)
+    ]
+    if problems:
+        raise BmnError("\n".join(f"params.yaml: tune.space: {problem}" for problem in problems))
+    trained = {key: _exact(dim, present[key]) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
+    if not trained:
+        what = "is empty" if not params.tune.space else "varies proposals.* only, which one training can try out"
+        raise BmnError(f"params.yaml: tune.space {what}; name a key of model or train, such as train.learning_rate")
+    searched = {key: _exact(dim, present[key]) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
+    return Space(trained, searched, {key: present[key] for key in trained | searched})
+
+
+def _problems(key: str, dimension: Dimension, params: Params, present: Mapping[str, Any]) -> Iterable[str]:
+    if key not in present:
+        yield f"{key} is unknown; correct its spelling"
+        return
+    if key in FIXED or not key.startswith((*TRAINED, SEARCHED)):
+        yield f"{key} cannot be varied: {FIXED.get(key, 'it does not change what is trained')}; remove it"
+        return
+    dimension = _exact(dimension, present[key])
+    for value in dimension.choices or (dimension.low, dimension.high):
+        try:
+            with_values(params, {key: value}, key)
+        except BmnError as error:
+            yield f"{key} reaches {value!r}; " + "; ".join(
+                line.removeprefix(f"{key}: ") for line in str(error).splitlines()
+            )
+    if not contains(dimension, present[key]):
+        yield (
+            f"{key} is {present[key]!r} in params.yaml, outside of what is to be tried; the present value is always "
+            f"the first trial, so widen the space or change the value"
+        )
+
+
+def _exact(dimension: Dimension, present: Any) -> Dimension:
+    """The dimension of a whole number has whole ends, where they are whole."""
+    if dimension.choices is not None or not isinstance(present, int):
+        return dimension
+    low, high = (int(end) if end is not None and end.is_integer() else end for end in (dimension.low, dimension.high))
+    return dimension.model_copy(update={"low": low, "high": high})
+
+
+def contains(dimension: Dimension, value: Any) -> bool:
+    """Whether a dimension reaches a value."""
+    if dimension.choices is not None:
+        return value in dimension.choices
+    low, high = _ends(dimension)
+    return low <= (math.log(value) if dimension.log else value) <= high
+
+
+def with_values(params: Params, values: Mapping[str, Any], origin: str) -> Params:
+    """The parameters with other values under some dotted keys, validated; ``origin`` begins the error's lines."""
+    changed = params.model_dump()
+    for key, value in values.items():
+        *groups, last = key.split(".")
+        group = changed
+        for name in groups:
+            group = group[name]
+        group[last] = value
+    return validate_params(changed, origin)
+
+
+def suggest(trial: Trial, dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
+    """Let Optuna's sampler choose a value for each dimension."""
+    return {key: _suggest(trial, key, dimension) for key, dimension in dimensions.items()}
+
+
+def _suggest(trial: Trial, key: str, dimension: Dimension) -> Any:
+    match dimension.choices, dimension.low, dimension.high:
+        case list() as choices, _, _:
+            return trial.suggest_categorical(key, choices)
+        case _, int() as low, int() as high:
+            return trial.suggest_int(key, low, high, log=dimension.log)
+        case _, float() as low, float() as high:
+            return trial.suggest_float(key, low, high, log=dimension.log)
+    raise AssertionError(f"{key}: a dimension has choices or both ends")
+
+
+def at(dimension: Dimension, place: float) -> Any:
+    """The value at a place of a dimension: 0 is its low end or first choice, 1 its high end or last choice."""
+    if dimension.choices is not None:
+        return dimension.choices[min(int(place * len(dimension.choices)), len(dimension.choices) - 1)]
+    low, high = _ends(dimension)
+    value = math.exp(low + place * (high - low)) if dimension.log else low + place * (high - low)
+    return round(value) if isinstance(dimension.low, int) else value
+
+
+def place_of(dimension: Dimension, value: Any) -> float:
+    """A place of a dimension that has the value; see :func:`at`."""
+    if dimension.choices is not None:
+        return (dimension.choices.index(value) + 0.5) / len(dimension.choices)
+    low, high = _ends(dimension)
+    return ((math.log(value) if dimension.log else value) - low) / (high - low)
+
+
+def _ends(dimension: Dimension) -> tuple[float, float]:
+    low, high = dimension.low, dimension.high
+    if low is None or high is None:
+        raise AssertionError("a dimension has choices or both ends")
+    return (math.log(low), math.log(high)) if dimension.log else (low, high)
+
+
+def digest(params: Params) -> str:
+    """A name of all that two trials of one study must have in common; the values of what is varied are left out.
+
+    Two sweeps with the same digest are one sweep, also when ``make tune-apply`` wrote its best in between.
+    """
+    values = dict(flatten(params.model_dump(exclude={"tracking", "export", "evaluate"})))
+    kept = {
+        key: value
+        for key, value in values.items()
+        if key not in params.tune.space
+        and key not in ("train.devices", "train.checkpoint_minutes")
+        and not key.startswith(NOT_COMPARED)
+    }
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
