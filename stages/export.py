@@ -18,10 +18,23 @@ def main() -> None:
     paddle.set_device("cpu")
     store = open_subset(PROCESSED, params.evaluate.subset).store
     features = store.read(range(min(params.export.check_videos, len(store))))
-    differences = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export.tolerance)
-    for name, difference in differences.items():
-        print(f"{EXPORT / name}: differs from the network by {difference:.1e} at most")
-    with tracking.reopened_run(params, read_json(TRAIN / "run.json")["run_id"]):
+    run_id = read_json(TRAIN / "run.json")["run_id"]
+    about = {
+        "data": {"source": params.data.source, "training_sha256": open_subset(PROCESSED, "training").store.sha256},
+        "train": params.train.model_dump(exclude={"devices", "checkpoint_minutes"}),
+        "validation": read_json(TRAIN / "metrics.json"),
+        "mlflow_run": run_id,
+    }
+    measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about)
+    for name, values in measured.items():
+        print(
+            f"{EXPORT / name}: differs from the network by {values['largest_difference']:.1e} at most, "
+            f"takes {values['latency_ms']:.1f} ms a video"
+        )
+    with tracking.reopened_run(params, run_id):
+        tracking.log_metrics(
+            {f"export/latency_ms/{name}": values["latency_ms"] for name, values in measured.items()}, 0
+        )
         tracking.log_inference_model(EXPORT, features[:1], params.model.tscale, params.model.dscale)
 
 

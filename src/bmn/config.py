@@ -41,6 +41,8 @@ class DataParams(Group):
     features_sha256: SHA256 | None = None
     annotations_sha256: SHA256 | None = None
     strict: bool = True
+    length: Literal["resize", "window"] = "resize"
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
     synthetic: SyntheticParams = SyntheticParams()
 
     @model_validator(mode="after")
@@ -146,6 +148,7 @@ class EvaluateParams(Group):
 class ExportParams(Group):
     """The inference model."""
 
+    onnx: bool = False
     check_videos: Count = 8
     tolerance: Positive = 1e-5
 

@@ -1,13 +1,17 @@
 """A small network with random weights, exported once."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import paddle
 import pytest
 
-from bmn.config import ModelParams
+from bmn.config import ExportParams, ModelParams
 from bmn.inference.export import export
 from bmn.model.network import BMN
 from bmn.weights import write_weights
+
+HAS_ONNX = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
 
 
 @pytest.fixture(scope="session")
@@ -34,5 +38,12 @@ def features():
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, model, weights, features):
     folder = tmp_path_factory.mktemp("exported") / "export"
-    export(model, weights, folder, features, tolerance=1e-5)
+    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), {"data": {"source": "random"}})
     return folder
+
+
+@pytest.fixture(scope="session")
+def onnx_program(exported):
+    if not HAS_ONNX:
+        pytest.skip("paddle2onnx or onnxruntime is not installed (requirements-onnx.txt)")
+    return exported / "BMN.onnx"

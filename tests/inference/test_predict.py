@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from reference import reference
 
-from bmn.config import ModelParams
+from bmn.config import ExportParams, ModelParams
 from bmn.inference.export import export
 from bmn.inference.predictor import Predictor
 
@@ -65,10 +65,20 @@ def test_a_list_prints_the_best_five_of_each_file_and_saves_all(files, exported)
     assert [each["score"] for each in found["a.npy"]] == pytest.approx([each["score"] for each in alone], rel=1e-4)
 
 
+def test_onnxruntime_gives_the_same_proposals(files, exported, onnx_program):
+    proposals = []
+    for program in (exported, onnx_program):
+        assert predict(files, "a.npy", "--model", program, "--duration", "60").returncode == 0
+        proposals.append(saved(files)["a.npy"])
+    ours, theirs = proposals
+    assert [each["segment"] for each in ours] == [each["segment"] for each in theirs]
+    assert [each["score"] for each in ours] == pytest.approx([each["score"] for each in theirs], rel=1e-3)
+
+
 def test_the_golden_output_comes_out(tmp_path):
     golden = json.loads(reference("predict_example.json").read_text())
     example = np.load(reference("forward_example.npz"))["x"]
-    export(ModelParams(), reference("bmn_weights.pdparams"), tmp_path / "export", example, tolerance=1e-5)
+    export(ModelParams(), reference("bmn_weights.pdparams"), tmp_path / "export", example, ExportParams(), {})
     (tmp_path / "data").mkdir()
     np.save(tmp_path / golden["feat_path"], example[0].T)
     entry = {"feat_path": golden["feat_path"], "duration_second": golden["duration_second"]}

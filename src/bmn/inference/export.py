@@ -1,16 +1,17 @@
-"""The network as a program that Paddle Inference runs: ``BMN.pdmodel`` (the published form), ``BMN.json`` (Paddle 3's)
-and ``BMN.pdiparams``, the weights of both.
+"""The network as programs: ``BMN.pdmodel`` (the published form) and ``BMN.json`` (Paddle 3's), with their common
+weights ``BMN.pdiparams``, and ``BMN.onnx``.
 
-``python -m bmn.inference.export WEIGHTS FOLDER MODEL`` writes one program; which one, Paddle decides when it is
-imported, so :func:`export` runs it in a process for each.
+``python -m bmn.inference.export WEIGHTS FOLDER MODEL`` writes one program of Paddle's; which one, Paddle decides when
+it is imported, so :func:`export` runs it in a process for each.
 """
 
 import argparse
 import filecmp
-import hashlib
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +20,80 @@ import paddle
 from numpy.typing import NDArray
 
 from bmn.commands import command
-from bmn.config import ModelParams
+from bmn.config import ExportParams, ModelParams
 from bmn.errors import BmnError
 from bmn.files import whole_folder, write_json
-from bmn.inference.predictor import Predictor
-from bmn.model.network import BMN
+from bmn.inference.card import CARD, OUTPUTS, card
+from bmn.inference.onnx import write_onnx
+from bmn.inference.runtimes import Maps, Program, open_program
 from bmn.weights import load_network
 
 NAME = "BMN"
-CARD = "card.json"  # what a user of the model has to know
 INPUT = "feat_input"  # as PaddleVideo names it
+TIMED = 5  # calls whose median is the latency
 
 
 def export(
-    model: ModelParams, weights: Path, folder: Path, features: NDArray[np.float32], tolerance: float
-) -> dict[str, float]:
-    """Write the programs with their weights and the card that describes them, if they compute what the network does.
+    model: ModelParams,
+    weights: Path,
+    folder: Path,
+    features: NDArray[np.float32],
+    settings: ExportParams,
+    about: Mapping[str, Any],
+) -> dict[str, dict[str, float]]:
+    """Write the programs with their weights and a card, if they compute what the network does.
 
     Args:
         model: the sizes of the network.
         weights: its ``.pdparams``.
         folder: takes the place of an earlier one, or stays as it is when anything goes wrong.
         features: ``[batch, channel, snippet]``, to compare the programs with the network on.
-        tolerance: the largest difference allowed.
+        settings: which programs, and how far from the network one may be.
+        about: for the card: what is known of the weights.
 
     Returns:
-        The name of each program file, and its largest absolute difference from the network.
+        For each program file by name its ``largest_difference`` from the network (absolute) and ``latency_ms``, of one
+        video.
 
     Raises:
-        BmnError: the weights do not fit, Paddle failed or wrote different weights for the programs, or a program
-            differs from the network by more than the tolerance.
+        BmnError: the weights do not fit, a program could not be written, or one differs from the network by more than
+            the tolerance.
     """
     network = load_network(model, weights)
+    with paddle.no_grad():
+        wanted = tuple(tensor.numpy() for tensor in network(paddle.to_tensor(features)))
     with whole_folder(folder) as unchecked:
         programs = write_programs(model, weights, unchecked)
-        differences = {program.name: largest_difference(network, program, features) for program in programs}
-        for name, difference in differences.items():
-            if not difference <= tolerance:
+        if settings.onnx:
+            programs.append(unchecked / f"{NAME}.onnx")
+            write_onnx(programs[-2], programs[-1], OUTPUTS)
+        measured = {}
+        for file in programs:
+            program = open_program(file)
+            difference = largest_difference(wanted, program.run(features))
+            if not difference <= settings.tolerance:
                 raise BmnError(
-                    f"{folder / name}: differs from the network by {difference:.1e} on {len(features)} videos; "
-                    f"at most export.tolerance ({tolerance}) is allowed"
+                    f"{folder / file.name}: differs from the network by {difference:.1e} on {len(features)} videos; "
+                    f"at most export.tolerance ({settings.tolerance}) is allowed"
                 )
-        write_json(unchecked / CARD, card(network, weights))
-    return differences
+            measured[file] = {"largest_difference": difference, "latency_ms": latency_ms(program, features[:1])}
+        write_json(unchecked / CARD, card(model, weights, measured, about))
+    return {file.name: values for file, values in measured.items()}
+
+
+def largest_difference(wanted: Maps, found: Maps) -> float:
+    """The largest absolute difference between maps; NaN where either holds one."""
+    return float(np.max([np.abs(a - b).max() for a, b in zip(wanted, found, strict=True)]))
+
+
+def latency_ms(program: Program, features: NDArray[np.float32]) -> float:
+    """The median time of a call, in milliseconds."""
+    times = []
+    for _ in range(TIMED):
+        start = time.perf_counter()
+        program.run(features)
+        times.append(time.perf_counter() - start)
+    return round(1000 * float(np.median(times)), 2)
 
 
 def write_programs(model: ModelParams, weights: Path, folder: Path) -> list[Path]:
@@ -85,44 +117,6 @@ def write_programs(model: ModelParams, weights: Path, folder: Path) -> list[Path
             rest.unlink()
         written.rmdir()
     return programs
-
-
-def card(network: BMN, weights: Path) -> dict[str, Any]:
-    """What a user of the exported model has to know: inputs and outputs in order, and where the weights come from."""
-    batch, dscale, tscale = "batch", network.dscale, network.tscale
-    return {
-        "inputs": [
-            {
-                "name": INPUT,
-                "shape": [batch, network.feat_dim, tscale],
-                "meaning": "features [batch, channel, snippet], the snippets spread evenly over the video",
-            }
-        ],
-        "outputs": [
-            {
-                "name": "confidence_map",
-                "shape": [batch, 2, dscale, tscale],
-                "meaning": "regression and classification of the proposal [batch, channel, duration, start] that "
-                "starts at snippet `start` and lasts `duration` + 1 snippets; 0 where it would end after the video",
-            },
-            {"name": "start", "shape": [batch, tscale], "meaning": "start probability of each snippet"},
-            {"name": "end", "shape": [batch, tscale], "meaning": "end probability of each snippet"},
-        ],
-        "paddle": paddle.__version__,
-        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-    }
-
-
-def largest_difference(network: BMN, program: Path, features: NDArray[np.float32]) -> float:
-    """The largest absolute difference between the outputs of the network and of its exported program.
-
-    Args:
-        features: ``[batch, channel, snippet]``.
-    """
-    with paddle.no_grad():
-        wanted = [tensor.numpy() for tensor in network(paddle.to_tensor(features))]
-    found = Predictor(program).maps(features)
-    return max(float(np.abs(a - b).max()) for a, b in zip(wanted, found, strict=True))
 
 
 @command
