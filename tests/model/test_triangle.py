@@ -23,9 +23,7 @@ def plans(draw):
 
 def rows_of_lists(plan, tscale, dscale):
     """The row of each cell ``{(d, t): row}`` in the three lists, read off the middle column of the neighbours."""
-    valid = {
-        (d, t): plan.map_rows[d * tscale + t] for d in range(dscale) for t in range(tscale) if d + t < tscale
-    }
+    valid = {(d, t): plan.map_rows[d * tscale + t] for d in range(dscale) for t in range(tscale) if d + t < tscale}
     ring_cells = [(d, t) for d in range(dscale) for t in range(tscale) if d + t < tscale + 2]
     ring = {cell: 1 + index for index, cell in enumerate(ring_cells)}
     slots = {cell: plan.slots_to_ring.read[row - 1, 4] for cell, row in ring.items()}
@@ -84,9 +82,7 @@ def test_neighbours_are_the_cells_around(case):
 def test_readers_are_the_transpose_of_what_is_read(case):
     _, plan = case
     for neighbours in (plan.slots_to_ring, plan.ring_to_valid):
-        read = {
-            (row, k, 1 + cell) for cell, rows in enumerate(neighbours.read) for k, row in enumerate(rows) if row
-        }
+        read = {(row, k, 1 + cell) for cell, rows in enumerate(neighbours.read) for k, row in enumerate(rows) if row}
         readers = {
             (row, k, cell) for row, cells in enumerate(neighbours.readers) for k, cell in enumerate(cells) if cell
         }

@@ -25,11 +25,11 @@ def sampling_matrix(
             length = duration + 1.0
             first = start - length * prop_boundary_ratio
             last = start + duration + length * prop_boundary_ratio
+            if points == 1:
+                first = last = 0.5 * (first + last)
+            step = (last - first) / max(points - 1.0, 1.0)
             for point in range(points):
-                if points == 1:
-                    position = 0.5 * (first + last)
-                else:
-                    position = first + (last - first) / (points - 1.0) * point
+                position = first + step * point
                 lower, upper = int(position), math.ceil(position)
                 share = position - lower
                 column = matrix[:, point // num_sample_perbin, duration, start]

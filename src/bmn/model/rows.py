@@ -5,7 +5,7 @@ larger than what they read and what they give, so it is not kept but, where it i
 bias gets its gradient by a matrix product, which every back end runs at its peak.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import paddle
@@ -16,9 +16,7 @@ from paddle.autograd import PyLayer
 Pairs = Sequence[tuple[Tensor, Tensor]]
 
 
-def match_boundaries(
-    contracted: Tensor, bias: Tensor, weight: Tensor, out_bias: Tensor, tiles: Pairs
-) -> Tensor:
+def match_boundaries(contracted: Tensor, bias: Tensor, weight: Tensor, out_bias: Tensor, tiles: Pairs) -> Tensor:
     """Sample the contracted sequence for every slot, and apply the 1 x 1 convolution that follows.
 
     Args:
@@ -31,10 +29,10 @@ def match_boundaries(
     Returns:
         ``[video, 1 + slot, channel]``, after the ReLUs; row 0 is 0.
     """
-    if paddle.in_dynamic_mode():
+    if _is_differentiated():
         return _MatchBoundaries.apply(contracted, bias, weight, out_bias, tiles)
-    videos = paddle.arange(paddle.shape(contracted)[0])
-    return _match(videos, contracted, bias, weight, out_bias, tiles)[0]
+    pieces = [_match(videos, contracted, bias, weight, out_bias, tiles)[0] for videos in _pieces(contracted)]
+    return paddle.concat(pieces)
 
 
 def convolve(table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers: Tensor) -> Tensor:
@@ -50,9 +48,14 @@ def convolve(table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers:
     Returns:
         ``[video, 1 + cell, out]``; row 0 is 0.
     """
-    if paddle.in_dynamic_mode():
+    if _is_differentiated():
         return _Convolve.apply(table, weight, bias, read, readers)
-    return _convolve(paddle.arange(paddle.shape(table)[0]), table, weight, bias, read)
+    return paddle.concat([_convolve(videos, table, weight, bias, read) for videos in _pieces(table)])
+
+
+def _is_differentiated() -> bool:
+    """Whether the operators must differentiate themselves; a program differentiates or exports plain operators."""
+    return bool(paddle.in_dynamic_mode() and paddle.is_grad_enabled())
 
 
 def _match(
@@ -78,16 +81,17 @@ def _with_row_0(parts: list[Tensor]) -> Tensor:
     return paddle.concat([paddle.zeros_like(parts[0][:, :1]), *parts], axis=1)
 
 
-def _pieces(table: Tensor) -> Iterator[Tensor]:
+def _pieces(table: Tensor) -> Iterable[Tensor]:
     """The videos of a batch that are worked on at once: on the CPU one, so that its buffers stay in the cache."""
+    if not paddle.in_dynamic_mode():
+        return [paddle.arange(paddle.shape(table)[0], dtype="int32")]
     videos = paddle.arange(table.shape[0], dtype="int32")
-    return iter(videos.split(len(videos)) if table.place.is_cpu_place() else [videos])
+    return videos.split(len(videos)) if table.place.is_cpu_place() else [videos]
 
 
 def _ids(table: Tensor, videos: Tensor, rows: Tensor) -> Tensor:
     """Number rows ``[...]`` of some videos in the table of all rows of all videos, ``[video, ...]``."""
-    offset = (videos * table.shape[1]).astype(rows.dtype)
-    return offset.reshape([-1] + [1] * rows.ndim) + rows
+    return (videos * table.shape[1]).reshape([-1] + [1] * rows.ndim) + rows
 
 
 def _gather(table: Tensor, videos: Tensor, rows: Tensor) -> Tensor:
@@ -111,12 +115,8 @@ def _column_sums(rows: Tensor) -> Tensor:
 
 class _MatchBoundaries(PyLayer):  # type: ignore[misc]
     @staticmethod
-    def forward(
-        ctx: Any, contracted: Tensor, bias: Tensor, weight: Tensor, out_bias: Tensor, tiles: Pairs
-    ) -> Tensor:
-        results = [
-            _match(videos, contracted, bias, weight, out_bias, tiles) for videos in _pieces(contracted)
-        ]
+    def forward(ctx: Any, contracted: Tensor, bias: Tensor, weight: Tensor, out_bias: Tensor, tiles: Pairs) -> Tensor:
+        results = [_match(videos, contracted, bias, weight, out_bias, tiles) for videos in _pieces(contracted)]
         output = paddle.concat([table for table, _ in results])
         hiddens = [hidden for _, piece in results for hidden in piece]
         ctx.save_for_backward(contracted, weight, output, *hiddens)

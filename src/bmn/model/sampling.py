@@ -29,7 +29,7 @@ class Reads:
 
 
 def cells_before(end: int, tscale: int, dscale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Duration and start of the cells of a map with ``d + t < end``, row by row; the valid ones for ``end = tscale``."""
+    """Duration and start of the cells with ``d + t < end``, row by row of the map; ``end = tscale``: the valid ones."""
     duration, start = np.indices((dscale, tscale))
     inside = duration + start < end
     return duration[inside], start[inside]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bmn.model.sampling import Reads, cells_before, sampling_reads
 
 Ids = NDArray[np.int32]
-Cells = tuple[NDArray[np.int64], NDArray[np.int64]]
+Cells = tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,9 @@ def _neighbours(from_rows: Ids, to_rows: Ids, rows: int) -> Neighbours:
 def _around(rows: Ids, cells: Cells) -> Ids:
     """What the map ``rows`` holds at and around some cells, ``[cell, 9]``; 0 beyond its edges."""
     offset = np.arange(3)
-    padded = np.pad(rows, 1)
-    return padded[cells[0][:, None, None] + offset[:, None], cells[1][:, None, None] + offset].reshape(-1, 9)
+    duration, start = (index[:, None, None] for index in cells)
+    around: Ids = np.pad(rows, 1)[duration + offset[:, None], start + offset].reshape(-1, 9)
+    return around
 
 
 def _tiles(
