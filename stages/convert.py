@@ -1,10 +1,11 @@
 """Stage 2: check the raw data and bring it to the canonical form in ``data/processed``."""
 
-from layout import PROCESSED, RAW
+from layout import CONVERSION, PROCESSED, RAW
 
 from bmn.commands import command
 from bmn.config import load_params
-from bmn.data.convert import convert
+from bmn.data.annotations import table
+from bmn.data.convert import Choices, convert
 from bmn.data.raw import open_raw
 
 
@@ -12,13 +13,16 @@ from bmn.data.raw import open_raw
 def main() -> None:
     """Convert annotations and features."""
     params = load_params()
-    counts = convert(
-        open_raw(RAW),
-        PROCESSED,
+    choices = Choices(
         channels=params.model.feat_dim,
         tscale=params.model.tscale,
         strict=params.data.strict,
+        length=params.data.length,
+        overlap=params.data.overlap,
     )
+    counts, findings = convert(open_raw(RAW), PROCESSED, choices, CONVERSION)
+    if findings:
+        print(table(findings))
     print(f"{PROCESSED}: {', '.join(f'{count} {name} videos' for name, count in counts.items())}")
 
 

@@ -278,6 +278,29 @@ def concatenate(batches: Sequence[Proposals]) -> Proposals:
     return Proposals(starts, ends, scores, counts)
 
 
+def merge(windows: Proposals, offsets: Floats, first: NDArray[np.intp]) -> Proposals:
+    """Join the proposals of the windows of each video, best first; equal scores keep the order of the windows.
+
+    Args:
+        windows: one row a window, the windows of a video one after the other, in units of the window.
+        offsets: ``[window]``, where each begins in its video, in the same units.
+        first: ``[video]``, the rows with which a video begins; the first is 0.
+
+    Returns:
+        One row a video, in units of the window, from the beginning of the video.
+    """
+    held = np.arange(windows.scores.shape[1]) < windows.counts[:, None]
+    counts = np.add.reduceat(windows.counts, first)
+    video = np.repeat(np.repeat(np.arange(len(first)), np.diff(first, append=len(offsets))), windows.counts)
+    order = np.lexsort((-windows.scores[held], video))
+    starts, ends, scores = np.zeros((3, len(first), counts.max(initial=0)))
+    filled = np.arange(scores.shape[1]) < counts[:, None]
+    starts[filled] = (windows.starts + offsets[:, None])[held][order]
+    ends[filled] = (windows.ends + offsets[:, None])[held][order]
+    scores[filled] = windows.scores[held][order]
+    return Proposals(starts, ends, scores, counts)
+
+
 def in_seconds(proposals: Proposals, durations: Floats, unit: Floats | None = None) -> list[Floats]:
     """The proposals of each video as rows (start, end, score), seconds, best first, cut to the video.
 

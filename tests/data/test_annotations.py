@@ -12,14 +12,22 @@ from hypothesis import strategies as st
 from bmn.data.annotations import (
     Entry,
     Segment,
+    as_they_stand,
     clean,
     refuse,
     subset_videos,
-    write_canonical,
+    table,
+    write_annotations,
     write_findings,
+    write_ground_truth,
 )
 from bmn.data.dialects import read_annotations
 from bmn.errors import BmnError
+
+
+def write_both(folder, videos):
+    write_annotations(folder / "annotations.json", videos)
+    write_ground_truth(folder / "ground_truth.json", videos)
 
 
 def entry(*segments, id="v_a", subset="training", duration=10.0):
@@ -43,6 +51,9 @@ def test_a_good_entry_becomes_a_video_with_sorted_segments():
         ((-1, 12), "cut", (0, 10)),
         ((4, 4), "dropped", None),
         ((0, 0), "dropped", None),
+        ((12, 13), "dropped", None),
+        ((-2, -1), "dropped", None),
+        ((-1, 0), "dropped", None),
     ],
 )
 def test_what_is_mended(segment, action, remaining, tmp_path):
@@ -65,9 +76,6 @@ def test_a_segment_given_twice_is_kept_and_reported():
     ("bad", "sentence"),
     [
         (entry((3, 2)), r"annotations\[0\].segment is \[3, 2\], but the end must lie after the start"),
-        (entry((12, 13)), r"segment is \[12, 13\], outside the video of 10.0 s"),
-        (entry((-2, -1)), r"segment is \[-2, -1\], outside the video"),
-        (entry((-1, 0)), r"segment is \[-1, 0\], outside the video"),
         (entry((1, math.nan)), r"segment is \[1, nan\], but must be two finite numbers"),
         (entry((math.inf, 1)), r"but must be two finite numbers"),
         (entry(("1", 2)), r"segment is \['1', 2\], but must be two finite numbers"),
@@ -89,6 +97,7 @@ def test_a_segment_given_twice_is_kept_and_reported():
         (entry(id=""), "id is '', but"),
         (entry(id=7), "id is 7, but"),
         (entry(id="x" * 500), "id is .* but"),
+        (entry(*[(1, 2)] * 10_001), "annotations is a list of 10001, but may hold 10000"),
         (
             Entry("v_a", "training", 9.0, ((1, 2, ""),)),
             r"annotations\[0\].label is '', but must name a class",
@@ -136,9 +145,7 @@ entries = st.builds(
     id=st.one_of(st.text(max_size=4), st.sampled_from(["v_a", "v_b", "c"]), anything),
     subset=st.one_of(st.sampled_from(["training", "val", "TEST"]), anything),
     duration=st.one_of(st.floats(0.1, 20), anything),
-    segments=st.lists(st.tuples(anything, anything, st.one_of(st.just("jump"), anything)), max_size=4).map(
-        tuple
-    ),
+    segments=st.lists(st.tuples(anything, anything, st.one_of(st.just("jump"), anything)), max_size=4).map(tuple),
 )
 
 
@@ -161,7 +168,7 @@ def test_the_canonical_form_reads_back_and_does_not_depend_on_the_order(raw, ran
     videos, _ = clean(raw)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_canonical(folder, videos)
+        write_both(folder, videos)
         written = (folder / "annotations.json").read_bytes(), (folder / "ground_truth.json").read_bytes()
         if videos:
             again, findings = clean(read_annotations(folder / "annotations.json"))
@@ -169,7 +176,7 @@ def test_the_canonical_form_reads_back_and_does_not_depend_on_the_order(raw, ran
             assert all(finding.action == "kept" for finding in findings)
         shuffled = list(videos)
         random.shuffle(shuffled)
-        write_canonical(folder, shuffled)
+        write_both(folder, shuffled)
         assert written == (
             (folder / "annotations.json").read_bytes(),
             (folder / "ground_truth.json").read_bytes(),
@@ -178,7 +185,7 @@ def test_the_canonical_form_reads_back_and_does_not_depend_on_the_order(raw, ran
 
 def test_the_ground_truth_has_the_official_form(tmp_path):
     videos, _ = clean([entry((1, 2), subset="val"), entry(id="b")])
-    write_canonical(tmp_path, videos)
+    write_ground_truth(tmp_path / "ground_truth.json", videos)
     truth = json.loads((tmp_path / "ground_truth.json").read_text())
     assert set(truth) == {"version", "taxonomy", "database"}
     assert truth["database"] == {
@@ -202,3 +209,22 @@ def test_findings_are_written_for_machines(tmp_path):
         "problem": "which passes the edges of the video of 10.0 s; cut it",
         "action": "cut",
     }
+
+
+def test_findings_are_counted_by_kind_for_people():
+    _, findings = clean([entry((8, 12), (4, 4), id=f"v_{number}") for number in range(5)])
+    lines = table(findings).splitlines()
+    assert [line.split()[:2] for line in lines if line[0] != " "] == [
+        ["action", "number"],
+        ["cut", "5"],
+        ["dropped", "5"],
+    ]
+    assert sum("v_" in line for line in lines) == 6
+
+
+def test_a_published_ground_truth_is_left_as_it_stands(tmp_path):
+    [video] = as_they_stand([entry((8, 12), (4, 4), (-1, 3), subset="val")], tmp_path)
+    assert [(segment.start, segment.end) for segment in video.segments] == [(8, 12), (4, 4), (-1, 3)]
+    for bad in (entry((1, None)), entry(subset="x"), entry(duration=None), entry(id=3)):
+        with pytest.raises(BmnError, match="lacks subset, duration or numbers"):
+            as_they_stand([bad], tmp_path)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from bmn.data.batches import (
     prefetch,
     row_segments,
     training_batches,
+    video_batches,
 )
 from bmn.data.store import open_store, write_store
 from bmn.data.windows import Window
@@ -60,11 +62,22 @@ def test_evaluation_sees_every_row_once_and_in_order(batch_size, count):
     np.testing.assert_array_equal(np.concatenate(batches), np.arange(count))
 
 
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=12), st.integers(1, 5), st.integers(1, 4))
+def test_windows_of_a_video_stay_with_one_process(counts, batch_size, ranks):
+    windows = [Window(f"v_{video}", k, k + 1.0) for video, count in enumerate(counts) for k in range(count)]
+    shares = [video_batches(windows, batch_size, rank, ranks) for rank in range(ranks)]
+    owners = [{windows[row].video for batch in share for row in batch} for share in shares]
+    assert sum(map(len, owners)) == len(counts)
+    whole = ordered_batches(len(windows), batch_size)
+    assert sorted(tuple(batch) for share in shares for batch in share) == [tuple(batch) for batch in whole]
+    assert [tuple(batch) for batch in video_batches(windows, batch_size)] == [tuple(batch) for batch in whole]
+
+
 @pytest.fixture
 def store(tmp_path):
     features = np.arange(5 * 3 * 4, dtype="float32").reshape(5, 3, 4)
-    windows = [Window(f"v_{number}", 0.0, 10.0) for number in range(5)]
-    write_store(tmp_path, "training", windows, features, 3, 4)
+    rows = [[(Window(f"v_{number}", 0.0, 10.0), features[number])] for number in range(5)]
+    write_store(tmp_path, "training", [("", partial(list, row)) for row in rows], 3, 4, tmp_path)
     return open_store(tmp_path, "training")
 
 
@@ -95,9 +108,7 @@ def test_damage_met_while_reading_ahead_is_told_in_its_place(store):
     features[3] = np.nan
     np.save(store.path, features)
     damaged = open_store(store.path.parent, "training")
-    batches = load_batches(
-        damaged, row_segments(damaged, videos(5)), [np.array([number]) for number in range(5)]
-    )
+    batches = load_batches(damaged, row_segments(damaged, videos(5)), [np.array([number]) for number in range(5)])
     assert [next(batches).rows.item() for _ in range(3)] == [0, 1, 2]
     with pytest.raises(BmnError, match="video v_3"):
         next(batches)

@@ -14,6 +14,8 @@ from bmn.errors import BmnError
 
 ACTIVITYNET = Path(__file__).parents[2].parent / "shared" / "data" / "activitynet-1.3"
 
+OPENTAD = {"video_validation_0000690": "training", "video_test_0000004": "validation"}
+
 PADDLEVIDEO = {
     "v_a": {
         "duration_second": 10.0,
@@ -78,6 +80,69 @@ def test_thumos_trains_on_validation_and_evaluates_on_test(tmp_path):
     assert entries[0] == Entry("video_validation_0000690", "training", 9.5, ((1, 2, "Diving"),))
 
 
+def test_thumos_as_opentad_renamed_it(tmp_path):
+    videos = {name: {"subset": subset, "duration": 9.5, "annotations": []} for name, subset in OPENTAD.items()}
+    entries = read_annotations(write(tmp_path, {"version": "Thumos14-30fps", "database": videos}))
+    assert {entry.id: entry.subset for entry in entries} == OPENTAD
+
+
+def test_mmaction2_splits_its_annotations_into_files(tmp_path):
+    def video(duration):
+        annotation = {"segment": [1.0, 2.5], "label": "jump"}
+        return {"duration_second": duration, "duration_frame": 250, "fps": 25.0, "annotations": [annotation]}
+
+    parts = {"train": {"v_a": video(10.0)}, "val": {"v_b": video(4.0)}, "test": {"v_c": video(3.0)}}
+    parts["full"] = parts["train"] | parts["val"] | parts["test"]
+    for name, part in parts.items():
+        (tmp_path / f"anet_anno_{name}.json").write_text(json.dumps(part))
+    (tmp_path / "classes_train.txt").write_text("jump")
+    entries = {entry.id: entry for entry in read_annotations(tmp_path)}
+    assert {name: entry.subset for name, entry in entries.items()} == {
+        "v_a": "training",
+        "v_b": "validation",
+        "v_c": "testing",
+    }
+    assert entries["v_a"] == Entry("v_a", "training", 10.0, ((1.0, 2.5, "jump"),))
+
+
+@pytest.mark.parametrize(
+    ("facts", "segment", "expected"),
+    [
+        ({"duration_second": 20.0}, {"segment": [2, 4]}, (20.0, 2, 4)),
+        ({"duration_frame": 500, "fps": 25.0}, {"segment": [2, 4]}, (20.0, 2, 4)),
+        ({"numFrame": 500, "fps": 30, "rfps": 25}, {"segment": [2, 4]}, (20.0, 2, 4)),
+        ({"frames": 500, "fps": 25}, {"segment_frames": [50, 100]}, (20.0, 2.0, 4.0)),
+        ({"frames": 500, "duration": 20}, {"segment(frames)": [50, 100]}, (20, 2.0, 4.0)),
+        ({"frames": 500, "fps": 25}, {"segment": [2, 4], "segment(frames)": [1, 2]}, (20.0, 2, 4)),
+        ({"duration": 20.0}, {"segment_fractions": [0.1, 0.2]}, (20.0, 2.0, 4.0)),
+        ({"duration": 20.0}, {"segment_frames": [50, 100]}, (20.0, "frames 50", "frames 100")),
+        ({"frames": 500, "fps": 0}, {"segment": [2, 4]}, (None, 2, 4)),
+        ({"frames": "many", "fps": 25}, {"segment_fractions": [0.1, 0.2]}, (None, "fractions 0.1", "fractions 0.2")),
+        ({"frames": 10**400, "fps": 1e-300}, {"segment": [2, 4]}, (None, 2, 4)),
+    ],
+)
+def test_units_are_named_and_a_duration_may_follow_from_frames(tmp_path, facts, segment, expected):
+    video = {"subset": "training", **facts, "annotations": [{"label": "jump", **segment}]}
+    [entry] = read_annotations(write(tmp_path, {"v_a": video}))
+    [(start, end, label)] = entry.segments
+    assert (entry.duration, start, end, label) == (*expected, "jump")
+
+
+@pytest.mark.parametrize(
+    ("headings", "line", "expected"),
+    [
+        ("start_frame,end_frame,fps,frames", "50,100,25,500", (20.0, 2.0, 4.0)),
+        ("start_frame,end_frame,duration,frames", "50,100,20,500", (20.0, 2.0, 4.0)),
+        ("start_fraction,end_fraction,seconds", "0.1,0.2,20", (20.0, 2.0, 4.0)),
+        ("start,end,frames,fps", "2,4,500,25", (20.0, 2.0, 4.0)),
+    ],
+)
+def test_units_and_durations_in_a_csv(tmp_path, headings, line, expected):
+    path = write(tmp_path, f"video,label,subset,{headings}\na,jump,training,{line}\n")
+    [entry] = read_annotations(path)
+    assert entry == Entry("a", "training", expected[0], ((expected[1], expected[2], "jump"),))
+
+
 def test_csv_form(tmp_path):
     text = """\ufeffvideo, start, end, label, subset, duration
 a,1,2.5,jump,training,10
@@ -95,8 +160,8 @@ a,3,4,"hop, skip",training,10
     [
         ("a,1,2,jump,training,12", "id is 'a', which an earlier video has"),
         ("a,1,2,jump,validation,10", "id is 'a', which an earlier video has"),
-        ("c,1,2,jump,training,", "duration is '', but must be a number"),
-        ("c,1,2,jump,,10", "subset is '', but must be training"),
+        ("c,1,2,jump,training,", "duration is None, but must be a number"),
+        ("c,1,2,jump,,10", "subset is None, but must be training"),
         ("c,one,2,jump,training,10", r"segment is \['one', 2.0\], but must be two finite numbers"),
         ("c,1,nan,jump,training,10", r"segment is \[1.0, nan\], but must be two finite numbers"),
         ("c,1,2,,training,10", "label is '', but must name a class"),
@@ -118,8 +183,13 @@ def test_subsets_from_a_csv_beside_it(tmp_path):
     subsets.write_text("video,seconds,subset\nv_a,10,validation\nv_c,3,training\n")
     entries = read_annotations(write(tmp_path, content), subsets)
     assert [entry.subset for entry in entries] == ["validation", None]
-    subsets.write_text("name,seconds\n")
+    without = {name: {k: v for k, v in video.items() if k == "annotations"} for name, video in PADDLEVIDEO.items()}
+    assert read_annotations(write(tmp_path, without), subsets)[0].duration == 10.0
+    subsets.write_text("name,seconds\nx,1\n")
     with pytest.raises(BmnError, match="has the columns name, seconds but needs video and subset"):
+        read_annotations(write(tmp_path, content), subsets)
+    subsets.write_text("video,subset\n")
+    with pytest.raises(BmnError, match="names no video"):
         read_annotations(write(tmp_path, content), subsets)
 
 
@@ -180,7 +250,7 @@ def test_files_that_are_no_annotations(tmp_path, content, sentence):
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(BmnError, match="no such file"):
         read_annotations(tmp_path / "missing.json")
-    with pytest.raises(BmnError, match="cannot be read"):
+    with pytest.raises(BmnError, match="holds no file that names a subset"):
         read_annotations(tmp_path)
     latin = tmp_path / "latin.json"
     latin.write_bytes('{"v_é": 1}'.encode("latin-1"))

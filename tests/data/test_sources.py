@@ -12,8 +12,8 @@ from data.servers import Site, serve
 
 from bmn.config import DataParams
 from bmn.data.download import Patience
-from bmn.data.raw import open_raw, record_raw
-from bmn.data.sources import bring, checksum
+from bmn.data.raw import checksum, open_raw, record_raw
+from bmn.data.sources import bring
 from bmn.errors import BmnError
 
 HURRY = Patience(answer=0.3, attempts=3, pause=0.001)

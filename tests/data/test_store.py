@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,10 +14,24 @@ from bmn.data.windows import Window
 from bmn.errors import BmnError
 
 
+def pack(folder, features, windows, subset="training", stamps=None, work=None):
+    """A video a window; ``features`` may be a list with a function for what is to go wrong."""
+
+    def load(number):
+        one = features[number]
+        return [(windows[number], one() if callable(one) else one)]
+
+    tscale, channels = next(one.shape for one in features if not callable(one))
+    videos = [(stamps[number] if stamps else f"{number}", partial(load, number)) for number in range(len(windows))]
+    work = work or folder.parent / f"{folder.name}-work"
+    work.mkdir(parents=True, exist_ok=True)
+    write_store(folder, subset, videos, tscale, channels, work)
+
+
 def fill(folder, count=5, tscale=3, channels=4, subset="training"):
     features = np.random.default_rng(0).normal(size=(count, tscale, channels)).astype("float32")
     windows = [Window(f"v_{number}", 0.5 * number, 10.0 + number / 3) for number in range(count)]
-    write_store(folder, subset, windows, iter(features), tscale, channels)
+    pack(folder, list(features), windows, subset)
     return features, windows
 
 
@@ -39,7 +54,7 @@ def test_what_is_written_is_read_in_any_order(tmp_path_factory, count, tscale, c
 
 def test_the_array_is_a_plain_npy_file(tmp_path):
     features, _ = fill(tmp_path)
-    np.testing.assert_array_equal(np.load(tmp_path / "training.npy"), features)
+    np.testing.assert_array_equal(np.load(tmp_path / "training.npy"), features.transpose(0, 2, 1))
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
@@ -63,7 +78,7 @@ def test_a_changed_array_does_not_verify(tmp_path):
 def test_damaged_features_are_named_by_their_video(tmp_path):
     features, _ = fill(tmp_path)
     features[3, 1, 2] = np.nan
-    np.save(tmp_path / "training.npy", features)
+    np.save(tmp_path / "training.npy", np.ascontiguousarray(features.transpose(0, 2, 1)))
     store = open_store(tmp_path, "training")
     assert np.isfinite(store.read([0, 1, 2, 4])).all()
     with pytest.raises(BmnError, match="damaged at video v_3"):
@@ -76,11 +91,11 @@ def truncate(folder):
 
 
 def replace_array(folder):
-    np.save(folder / "training.npy", np.zeros((4, 3, 4), dtype="float32"))
+    np.save(folder / "training.npy", np.zeros((4, 4, 3), dtype="float32"))
 
 
 def change_type(folder):
-    np.save(folder / "training.npy", np.zeros((5, 3, 4)))
+    np.save(folder / "training.npy", np.zeros((5, 4, 3)))
 
 
 def lose_array(folder):
@@ -127,23 +142,57 @@ def test_a_damaged_store_is_refused_when_it_is_opened(tmp_path, damage):
         open_store(tmp_path, "training")
 
 
-def test_a_failed_conversion_leaves_nothing_behind(tmp_path):
-    def features():
-        yield np.zeros((3, 4), dtype="float32")
-        raise BmnError("v_1.npy: no such feature file")
+def fail():
+    raise BmnError("v_2.npy: no such feature file")
 
-    windows = [Window("v_0", 0.0, 1.0), Window("v_1", 0.0, 1.0)]
-    with pytest.raises(BmnError, match=r"v_1\.npy"):
-        write_store(tmp_path, "training", windows, features(), 3, 4)
-    assert list(tmp_path.iterdir()) == []
+
+@pytest.mark.parametrize("changed", [None, 0, 1, 2])
+def test_an_interrupted_packing_goes_on_where_it_stopped(tmp_path, changed):
+    features = np.random.default_rng(0).normal(size=(5, 3, 4)).astype("float32")
+    windows = [Window(f"v_{number}", 0.0, 10.0) for number in range(5)]
+    out, work = tmp_path / "out", tmp_path / "work"
+    with pytest.raises(BmnError, match=r"v_2\.npy"):
+        pack(out, [features[0], features[1], fail, features[3], features[4]], windows, work=work)
+    assert [path.name for path in out.iterdir()] == ["training.npy.part"]
+    with open(work / "training.jsonl", "a") as journal:
+        journal.write('["2", [["v_')  # killed while writing
+
+    read = []
+
+    def noting(number):
+        def give():
+            read.append(number)
+            return features[number]
+
+        return give
+
+    stamps = [f"{number}" if number != changed else "another" for number in range(5)]
+    givers = [noting(number) for number in range(5)]
+    videos = [(stamps[n], lambda n=n: [(windows[n], givers[n]())]) for n in range(5)]
+    write_store(out, "training", videos, 3, 4, work)
+    assert read == list(range(2 if changed is None else changed, 5))
+    store = open_store(out, "training")
+    np.testing.assert_array_equal(store.array, features.transpose(0, 2, 1))
+    store.verify()
+    write_store(out, "training", videos, 3, 4, work)
+    assert len(read) == 5 - (2 if changed is None else changed)  # nothing is read again
+
+
+def test_a_video_may_have_any_number_of_windows(tmp_path):
+    features = np.arange(24, dtype="float32").reshape(2, 3, 4)
+    rows = [(Window("v_1", 0.0, 1.0), features[0]), (Window("v_1", 1.0, 2.0), features[1])]
+    write_store(tmp_path, "training", [("0", list), ("1", lambda: rows), ("2", list)], 3, 4, tmp_path)
+    assert [window.video for window in open_store(tmp_path, "training").windows] == ["v_1", "v_1"]
 
 
 def test_writing_holds_one_window_at_a_time(tmp_path):
     tscale, channels, count = 100, 40, 200
-    windows = [Window(f"v_{number}", 0.0, 1.0) for number in range(count)]
-    features = (np.full((tscale, channels), number, dtype="float32") for number in range(count))
+
+    def load():
+        return [(Window("v", 0.0, 1.0), np.ones((tscale, channels), dtype="float32"))]
+
     tracemalloc.start()
-    write_store(tmp_path, "training", windows, features, tscale, channels)
+    write_store(tmp_path, "training", [("", load)] * count, tscale, channels, tmp_path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 20 * tscale * channels * 4
+    assert peak < 40 * tscale * channels * 4

@@ -66,9 +66,7 @@ def test_actions_show_in_the_features_but_not_to_a_glance(made, videos):
         inside.append(np.any([(s.start <= centres) & (centres < s.end) for s in video.segments], axis=0))
         features = read_features(made / "features" / f"{video.id}.npy", channels=96)
         snippets.append(np.c_[features, np.ones(50)])
-    weights, *_ = np.linalg.lstsq(
-        np.concatenate(snippets[:30]), np.concatenate(inside[:30]) - 0.5, rcond=None
-    )
+    weights, *_ = np.linalg.lstsq(np.concatenate(snippets[:30]), np.concatenate(inside[:30]) - 0.5, rcond=None)
     truth = np.concatenate(inside[30:])
     correct = np.mean((np.concatenate(snippets[30:]) @ weights > 0) == truth)
     assert max(truth.mean(), 1 - truth.mean()) + 0.05 < correct < 0.9

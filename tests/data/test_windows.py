@@ -1,11 +1,11 @@
 """Segments as seen from a window."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bmn.data.annotations import Segment
-from bmn.data.windows import FAR_AWAY, Window, fractions, pad
+from bmn.data.windows import FAR_AWAY, Window, cut, fractions, pad
 
 seconds = st.floats(0, 100)
 spans = st.tuples(seconds, seconds).filter(lambda pair: pair[1] - pair[0] > 0.01)
@@ -13,19 +13,42 @@ segments = st.lists(spans.map(lambda span: Segment(*span, "jump")), max_size=6)
 
 
 @given(segments, spans)
-def test_fractions_are_the_overlap_with_the_window(given_segments, span):
+def test_fractions_are_of_the_segments_that_lie_in_the_window(given_segments, span):
     window = Window("v_a", *span)
     length = window.end - window.start
+    shares = [
+        (min(one.end, window.end) - max(one.start, window.start)) / (one.end - one.start) for one in given_segments
+    ]
+    assume(all(abs(share - 0.75) > 1e-9 for share in shares))
     expected = [
-        (max(segment.start, window.start), min(segment.end, window.end))
-        for segment in given_segments
-        if min(segment.end, window.end) > max(segment.start, window.start)
+        (max(one.start, window.start), min(one.end, window.end))
+        for one, share in zip(given_segments, shares, strict=True)
+        if share > 0.75
     ]
     found = fractions(given_segments, window)
     assert found.shape == (len(expected), 2)
     assert ((found >= 0) & (found <= 1)).all()
     back = window.start + found * length
     np.testing.assert_allclose(back, np.reshape(expected, (-1, 2)), atol=1e-9)
+
+
+@given(st.integers(1, 60), st.integers(2, 16), st.floats(0, 0.95), st.floats(1, 100))
+def test_windows_cover_the_video_and_show_what_was_there(snippets, tscale, overlap, duration):
+    features = np.arange(snippets, dtype="float32")[:, None] + 1
+    windows = cut(features, "v_a", duration, tscale, overlap)
+    second = duration / snippets
+    shown = set()
+    for window, rows in windows:
+        first = round(window.start / second)
+        np.testing.assert_allclose([window.start, window.end], [first * second, (first + tscale) * second])
+        expected = [number + 1 if number < snippets else 0 for number in range(first, first + tscale)]
+        assert rows[:, 0].tolist() == expected
+        shown |= set(expected) - {0}
+    assert shown == set(range(1, snippets + 1))
+    starts = [round(window.start / second) for window, _ in windows]
+    assert starts == sorted(set(starts))
+    assert max(np.diff(starts), default=0) <= max(1, round(tscale * (1 - overlap)))
+    assert snippets < tscale or round(windows[-1][0].end / second) == snippets
 
 
 def test_the_whole_video_as_a_window_gives_the_published_fractions():

@@ -1,7 +1,7 @@
 import pytest
 
 from bmn.config import ModelParams, TrainParams
-from bmn.data.convert import convert
+from bmn.data.convert import Choices, convert
 from bmn.data.raw import Raw
 from bmn.data.subset import open_subset
 from bmn.data.synthetic import make_synthetic
@@ -25,7 +25,7 @@ def processed(tmp_path_factory, model):
     make_synthetic(folder / "raw", seed=3, videos=videos, feat_dim=model.feat_dim, tscale=model.tscale)
     convert(
         Raw(folder / "raw/features", folder / "raw/annotations.json"), folder / "processed",
-        channels=model.feat_dim, tscale=model.tscale, strict=False,
+        Choices(channels=model.feat_dim, tscale=model.tscale), folder / "work",
     )  # fmt: skip
     return folder / "processed"
 

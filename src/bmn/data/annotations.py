@@ -5,8 +5,10 @@ Readers of other people's files (:mod:`bmn.data.dialects`) give unchecked :class
 """
 
 import math
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +26,8 @@ SUBSETS = {
     "testing": "testing",
 }
 """Names that the field gives a subset, in lower case, and ours."""
+
+MOST_SEGMENTS = 10_000  # a video; real ones have hundreds
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -72,6 +76,11 @@ class Finding:
     problem: str
     action: Action
 
+    @property
+    def kind(self) -> str:
+        """What findings of the same sort share: the field and the problem, without numbers."""
+        return re.sub(r"\[?\d[\d.]*\]?", "#", f"{self.field} {self.problem}")
+
     def __str__(self) -> str:
         return f"video {self.video}: {self.field} is {self.value}, {self.problem}"
 
@@ -82,11 +91,12 @@ def clean(entries: Iterable[Entry]) -> tuple[list[Video], list[Finding]]:
     ========================================  ========================================================
     a segment that passes the video's edges   cut to the video
     a segment without length (end = start)    dropped: it marks no time (ActivityNet has twelve)
+    a segment wholly outside the video        dropped: nothing of it can be seen (THUMOS-14 has two)
     a segment given twice                     kept: label maps take a maximum, the official evaluator
                                               counts both
-    end < start, a segment wholly outside,    refused: nobody can tell what was meant
-    a value that is missing, of the wrong
-    type or not finite, a bad or second id
+    end < start, a value that is missing, of  refused: nobody can tell what was meant
+    the wrong type or not finite, a bad or
+    second id, more than 10 000 segments
     ========================================  ========================================================
 
     Returns:
@@ -134,40 +144,69 @@ def subset_videos(videos: Iterable[Video], subset: str, source: Path) -> list[Vi
     return chosen
 
 
-def write_canonical(folder: Path, videos: Iterable[Video]) -> None:
-    """Write ``annotations.json`` in PaddleVideo's form and ``ground_truth.json`` in ActivityNet's official
-    form.
+def as_they_stand(entries: Iterable[Entry], source: Path) -> list[Video]:
+    """The entries of a published ground truth, with segments that :func:`clean` would cut or drop: whoever compares
+    figures must count what others counted.
 
-    The bytes depend on the videos only, not on their order.
+    Raises:
+        BmnError: a value is missing or of the wrong type.
     """
-    ordered = sorted(videos, key=lambda video: video.id)
-    annotations = {video.id: [_segment_json(segment) for segment in video.segments] for video in ordered}
+    videos = []
+    for entry in entries:
+        subset = SUBSETS.get(entry.subset.lower()) if isinstance(entry.subset, str) else None
+        duration = _number(entry.duration)
+        segments = tuple(
+            Segment(start, end, label)
+            for raw_start, raw_end, label in entry.segments
+            if (start := _number(raw_start)) is not None
+            and (end := _number(raw_end)) is not None
+            and isinstance(label, str)
+        )
+        if not isinstance(entry.id, str) or subset is None or duration is None or len(segments) < len(entry.segments):
+            raise BmnError(f"{source}: video {_short(entry.id)} lacks subset, duration or numbers; mend the entry")
+        videos.append(Video(entry.id, subset, duration, segments))
+    return videos
+
+
+def write_annotations(path: Path, videos: Iterable[Video]) -> None:
+    """Write checked videos in PaddleVideo's form; the bytes do not depend on their order."""
     write_json(
-        folder / "annotations.json",
+        path,
         {
             video.id: {
                 "subset": video.subset,
                 "duration_second": video.duration,
-                "annotations": annotations[video.id],
+                "annotations": [_segment_json(segment) for segment in video.segments],
             }
-            for video in ordered
+            for video in sorted(videos, key=lambda video: video.id)
         },
     )
-    write_json(
-        folder / "ground_truth.json",
-        {
-            "version": "VERSION 1.3",
-            "taxonomy": [],
-            "database": {
-                video.id.removeprefix("v_"): {
-                    "subset": video.subset,
-                    "duration": video.duration,
-                    "annotations": annotations[video.id],
-                }
-                for video in ordered
-            },
-        },
-    )
+
+
+def write_ground_truth(path: Path, videos: Iterable[Video]) -> None:
+    """Write what evaluation counts, in ActivityNet's official form; the bytes do not depend on the order."""
+    database = {
+        video.id.removeprefix("v_"): {
+            "subset": video.subset,
+            "duration": video.duration,
+            "annotations": [_segment_json(segment) for segment in video.segments],
+        }
+        for video in sorted(videos, key=lambda video: video.id)
+    }
+    write_json(path, {"version": "VERSION 1.3", "taxonomy": [], "database": database})
+
+
+def table(findings: Sequence[Finding], examples: int = 3) -> str:
+    """The findings for the terminal: how many of each kind, and the first of them."""
+    kinds: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        kinds[finding.action, f"{finding.kind}"].append(finding)
+    lines = [f"{'action':8}  {'number':>6}  what"]
+    for (action, kind), found in sorted(kinds.items()):
+        lines.append(f"{action:8}  {len(found):6}  {kind}")
+        lines += [f"{'':18}{finding}" for finding in found[:examples]]
+        lines += [f"{'':18}…"] if len(found) > examples else []
+    return "\n".join(lines)
 
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:
@@ -198,6 +237,9 @@ def _clean_entry(entry: Entry) -> tuple[Video | None, list[Finding]]:
     if findings or subset is None or duration is None:
         return None, findings
 
+    if len(entry.segments) > MOST_SEGMENTS:
+        found("annotations", f"a list of {len(entry.segments)}", f"but may hold {MOST_SEGMENTS}; split the video")
+        return None, findings
     segments: list[Segment] = []
     seen: set[Segment] = set()
     for index, (raw_start, raw_end, label) in enumerate(entry.segments):
@@ -212,7 +254,8 @@ def _clean_entry(entry: Entry) -> tuple[Video | None, list[Finding]]:
         elif end == start:
             found(where, value, "which has no length; remove it", "dropped")
         elif start >= duration or end <= 0:
-            found(where, value, f"outside the video of {duration} s; correct it or the duration")
+            problem = f"outside the video of {duration} s; correct it or the duration"
+            found(where, value, problem, "dropped")
         else:
             if start < 0 or end > duration:
                 found(where, value, f"which passes the edges of the video of {duration} s; cut it", "cut")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bmn.data.annotations import Video
 from bmn.data.store import FeatureStore
-from bmn.data.windows import fractions, pad
+from bmn.data.windows import Window, fractions, pad
 from bmn.errors import BmnError
 
 Item = TypeVar("Item")
@@ -70,6 +70,20 @@ def ordered_batches(count: int, batch_size: int) -> list[NDArray[np.int64]]:
     """Every row once and in order, for evaluation; processes share whole batches, the last may be shorter."""
     rows = np.arange(count)
     return [rows[first : first + batch_size] for first in range(0, count, batch_size)]
+
+
+def video_batches(windows: Sequence[Window], batch_size: int, rank: int = 0, ranks: int = 1) -> list[NDArray[np.int64]]:
+    """:func:`ordered_batches`, dealt to processes so that all windows of a video come to the same one, in order.
+
+    Args:
+        windows: of all rows, those of a video next to each other.
+    """
+    shares: list[list[NDArray[np.int64]]] = [[]]
+    for rows in ordered_batches(len(windows), batch_size):
+        if shares[-1] and windows[rows[0]].video != windows[rows[0] - 1].video:
+            shares.append([])
+        shares[-1].append(rows)
+    return [rows for share in shares[rank::ranks] for rows in share]
 
 
 def row_segments(store: FeatureStore, videos: Iterable[Video]) -> list[NDArray[np.float64]]:

@@ -5,7 +5,6 @@ in the cache where an archive was unpacked. DVC then has no thousands of files t
 """
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from bmn.config import DataParams
 from bmn.data.archives import DamagedArchiveError, unpack
 from bmn.data.download import Patience, fetch
 from bmn.data.features import find_features
-from bmn.data.raw import RECORD, TEXTS
+from bmn.data.raw import RECORD, TEXTS, checksum
 from bmn.errors import BmnError
 from bmn.files import read_json, whole_folder, write_json
 
@@ -42,26 +41,6 @@ def bring(data: DataParams, folder: Path, root: Path, cache: Path, patience: Pat
         assert data.features is not None, "the parameters are checked"
         record["features"] = _features(data.features, root, cache, data.features_sha256, patience)
         write_json(temporary / RECORD, record)
-
-
-def checksum(path: Path) -> str:
-    """What tells own data from its next version: the SHA-256 of a file's content; of a folder's feature files, of
-    their names, sizes and times of change (so that 100 GB are not read for it).
-
-    Raises:
-        BmnError: the path cannot be read.
-    """
-    try:
-        if path.is_file():
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha256()
-        for file_path in sorted(one for one in path.rglob("*") if one.is_file()):
-            about = file_path.stat()
-            digest.update(os.fsencode(f"{file_path.relative_to(path)}\t{about.st_size}\t{about.st_mtime_ns}\n"))
-        return digest.hexdigest()
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _is_url(source: str) -> bool:

@@ -5,16 +5,21 @@ cost, and read in any order without opening anything.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bmn.data.windows import Window
+from bmn.data.windows import Cut, Window
 from bmn.errors import BmnError
-from bmn.files import read_json, whole_file, write_json
+from bmn.files import read_json, write_json
+
+HEADER_BYTES = 128  # of the array file, whatever its number of rows
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,9 @@ class FeatureStore:
     Attributes:
         path: the array file.
         windows: the window that each row shows, in the order of the rows.
-        array: ``[window, snippet, channel]``, float32, read-only.
-        sha256: checksum of the array file, taken while it was written.
+        array: ``[window, channel, snippet]``, float32, read-only: as the network reads it, so that nothing is
+            turned round in every epoch.
+        sha256: checksum of the array file.
     """
 
     path: Path
@@ -38,11 +44,11 @@ class FeatureStore:
 
     @property
     def tscale(self) -> int:
-        return int(self.array.shape[1])
+        return int(self.array.shape[2])
 
     @property
     def channels(self) -> int:
-        return int(self.array.shape[2])
+        return int(self.array.shape[1])
 
     def read(self, rows: ArrayLike) -> NDArray[np.float32]:
         """Features of some rows as the network takes them: ``[batch, channel, snippet]``, contiguous float32.
@@ -51,12 +57,10 @@ class FeatureStore:
             BmnError: the array holds NaN or infinities, which the conversion never writes.
         """
         rows = np.asarray(rows, dtype=np.int64)
-        batch = np.empty((len(rows), self.channels, self.tscale), dtype=np.float32)
-        for features, row in zip(batch, rows, strict=True):
-            features[:] = self.array[row].T
-        finite = np.isfinite(batch).all(axis=(1, 2))
+        batch: NDArray[np.float32] = np.take(self.array, rows, axis=0)
+        finite = np.isfinite(batch)
         if not finite.all():
-            window = self.windows[rows[np.argmin(finite)]]
+            window = self.windows[rows[np.argmin(finite.all(axis=(1, 2)))]]
             raise BmnError(f"{self.path}: is damaged at video {window.video} (NaN); run the conversion again")
         return batch
 
@@ -69,55 +73,82 @@ class FeatureStore:
         with open(self.path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != self.sha256:
-            raise BmnError(
-                f"{self.path}: has the SHA-256 {found}, not {self.sha256}; run the conversion again"
-            )
+            raise BmnError(f"{self.path}: has the SHA-256 {found}, not {self.sha256}; run the conversion again")
 
 
 def write_store(
     folder: Path,
     subset: str,
-    windows: Sequence[Window],
-    features: Iterable[NDArray[np.float32]],
+    videos: Iterable[tuple[str, Callable[[], Iterable[Cut]]]],
     tscale: int,
     channels: int,
+    work: Path,
 ) -> None:
-    """Pack the features of a subset, holding one window in memory at a time.
+    """Pack the features of a subset, holding one video in memory at a time.
 
-    The array appears under its name when it is complete, and the index after it.
+    The array appears under its name when it is complete, and the index after it. When it was interrupted,
+    another call goes on with the first video that was not whole, or that has changed since.
 
     Args:
-        windows: what the rows show.
-        features: ``[tscale, channels]`` for each window, in the same order.
+        videos: in the order of the rows, each with a stamp that changes when its features do, and a function that
+            gives its windows with their features ``[tscale, channels]``.
+        work: where the journal of what is done is kept; belongs to one choice of sizes.
 
     Raises:
-        BmnError: the disk is full, or the folder cannot be written.
+        BmnError: the disk is full, or a folder cannot be written.
     """
-    path = folder / f"{subset}.npy"
-    shape = (len(windows), tscale, channels)
-    digest = hashlib.sha256()
+    path, part, journal = folder / f"{subset}.npy", folder / f"{subset}.npy.part", work / f"{subset}.jsonl"
+    row_bytes = channels * tscale * 4
+    todo = list(videos)
     try:
-        with whole_file(path) as temporary, open(temporary, "r+b") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.rename(part)
+        done = _unchanged(journal, [stamp for stamp, _ in todo]) if part.exists() else []
+        windows = [Window(*window) for _, own in done for window in own]
+        with open(part, "r+b" if done else "wb") as file, open(journal, "w", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(line) + "\n" for line in done)
+            file.truncate(HEADER_BYTES + len(windows) * row_bytes)
+            file.seek(0, 2)
+            for stamp, load in todo[len(done) :]:
+                first = len(windows)
+                for window, features in load():
+                    windows.append(window)
+                    file.write(np.ascontiguousarray(features.reshape(tscale, channels).T, dtype="<f4").data)
+                file.flush()
+                lines.write(json.dumps([stamp, _plain(windows[first:])]) + "\n")
+                lines.flush()
+            shape = (len(windows), channels, tscale)
             file.seek(0)
-            digest.update(file.read())
-            for _, row in zip(windows, features, strict=True):
-                data = np.ascontiguousarray(row.reshape(shape[1:]), dtype="<f4").data
-                digest.update(data)
-                file.write(data)
+            file.write(_header(shape))
+        with open(part, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        part.replace(path)
     except OSError as error:
         raise BmnError(f"{path}: cannot be written ({error.strerror}); make room for it") from error
-    write_json(
-        folder / f"{subset}.json",
-        {
-            "array": path.name,
-            "sha256": digest.hexdigest(),
-            "shape": shape,
-            "windows": [[window.video, window.start, window.end] for window in windows],
-        },
-        indent=None,
-    )
+    index = {"array": path.name, "sha256": sha256, "shape": shape, "windows": _plain(windows)}
+    write_json(folder / f"{subset}.json", index, indent=None)
+
+
+def _plain(windows: Iterable[Window]) -> list[list[Any]]:
+    return [[window.video, window.start, window.end] for window in windows]
+
+
+def _unchanged(journal: Path, stamps: list[str]) -> list[tuple[str, list[list[Any]]]]:
+    """The first videos of a journal, with their windows, as far as their stamps are those given."""
+    if not journal.exists():
+        return []
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    done = [json.loads(line) for line in lines if line.endswith("\n")]  # not the one it was killed in
+    same = takewhile(lambda pair: pair[0][0] == pair[1], zip(done, stamps, strict=False))
+    return [line for line, _ in same]
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """The beginning of an ``.npy`` file, as long for any number of rows."""
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    length = HEADER_BYTES - 10
+    return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1) + b"\n"
 
 
 def open_store(folder: Path, subset: str) -> FeatureStore:

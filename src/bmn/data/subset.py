@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.data.annotations import Video, clean, refuse, subset_videos
+from bmn.data.annotations import Video, as_they_stand, clean, refuse, subset_videos
 from bmn.data.batches import row_segments
 from bmn.data.dialects import read_annotations
 from bmn.data.store import FeatureStore, open_store
@@ -20,17 +20,20 @@ class Subset:
         store: the packed features.
         videos: its videos, by id.
         segments: for each row of the store its segments ``[segment, 2]``, fractions of the window.
+        ground_truth: what evaluation counts.
     """
 
     store: FeatureStore
     videos: dict[str, Video]
     segments: list[NDArray[np.float64]]
+    ground_truth: list[Video]
 
     def truth(self) -> dict[str, list[tuple[float, float]]]:
-        """The segments of every video, by id: (start, end) in seconds."""
+        """The segments of the ground truth of every video, by id: (start, end) in seconds."""
+        names = {name.removeprefix("v_"): name for name in self.videos}
         return {
-            video.id: [(segment.start, segment.end) for segment in video.segments]
-            for video in self.videos.values()
+            names.get(video.id, video.id): [(segment.start, segment.end) for segment in video.segments]
+            for video in self.ground_truth
         }
 
 
@@ -44,9 +47,10 @@ def open_subset(folder: Path, name: str) -> Subset:
     Raises:
         BmnError: a file is missing or damaged, or the subset is empty.
     """
-    source = folder / "annotations.json"
+    source, truth = folder / "annotations.json", folder / "ground_truth.json"
     videos, findings = clean(read_annotations(source))
     refuse(findings, source)
     chosen = subset_videos(videos, name, source)
     store = open_store(folder, name)
-    return Subset(store, {video.id: video for video in chosen}, row_segments(store, chosen))
+    counted = subset_videos(as_they_stand(read_annotations(truth), truth), name, truth)
+    return Subset(store, {video.id: video for video in chosen}, row_segments(store, chosen), counted)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from bmn.data.annotations import Segment
 
+INSIDE = 0.75
+"""The least part of a segment that a window must hold to be trained on it (OpenTAD, TadTR): of less than that the
+network sees no boundaries."""
 FAR_AWAY = -2.0
 """Where padding stands, as a fraction of the window: so far before it that no label knows of it."""
 
@@ -21,18 +24,46 @@ class Window:
     end: float
 
 
+Cut = tuple[Window, NDArray[np.float32]]
+
+
+def cut(features: NDArray[np.float32], video: str, duration: float, tscale: int, overlap: float) -> list[Cut]:
+    """Cut a video into windows of ``tscale`` snippets, with their features.
+
+    The snippets share the duration evenly. Neighbouring windows share ``overlap`` of their length; the last one
+    ends with the video. A video shorter than a window is filled up with zeros behind its end.
+
+    Args:
+        features: ``[snippet, channel]``.
+        duration: of the video, seconds.
+        overlap: a fraction, below 1.
+
+    Returns:
+        The windows in the order of their starts, each with its features ``[tscale, channel]``.
+    """
+    length = len(features)
+    second = duration / length
+    step = max(1, round(tscale * (1 - overlap)))
+    last = max(length - tscale, 0)
+    padded = np.pad(features, ((0, max(tscale - length, 0)), (0, 0)))
+    return [
+        (Window(video, first * second, (first + tscale) * second), padded[first : first + tscale])
+        for first in [*range(0, last, step), last]
+    ]
+
+
 def fractions(segments: Sequence[Segment], window: Window) -> NDArray[np.float64]:
-    """The segments that overlap a window, as fractions of it, cut to [0, 1].
+    """The segments of which at least :data:`INSIDE` lies in a window, as fractions of it, cut to [0, 1].
 
     Returns:
         ``[segment, 2]``, start and end.
     """
-    overlapping = [
+    inside = [
         (segment.start, segment.end)
         for segment in segments
-        if segment.start < window.end and segment.end > window.start
+        if min(segment.end, window.end) - max(segment.start, window.start) >= INSIDE * (segment.end - segment.start)
     ]
-    seconds = np.asarray(overlapping, dtype=np.float64).reshape(-1, 2)
+    seconds = np.asarray(inside, dtype=np.float64).reshape(-1, 2)
     return np.clip((seconds - window.start) / (window.end - window.start), 0.0, 1.0)
 
 

@@ -6,17 +6,16 @@ import numpy as np
 import paddle
 from numpy.typing import NDArray
 
-from bmn.data.batches import Batch, load_batches, ordered_batches
+from bmn.data.batches import Batch, load_batches, video_batches
 from bmn.data.subset import Subset
+from bmn.data.windows import Window
 from bmn.model.network import BMN
-from bmn.proposals import Floats, SoftNMS, decode, in_seconds, soft_nms
+from bmn.proposals import Floats, Proposals, SoftNMS, concatenate, decode, in_seconds, merge, soft_nms
 
 Maps = tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]
 
 
-def network_maps(
-    network: BMN, subset: Subset, batches: Iterable[NDArray[np.int64]]
-) -> Iterator[tuple[Batch, Maps]]:
+def network_maps(network: BMN, subset: Subset, batches: Iterable[NDArray[np.int64]]) -> Iterator[tuple[Batch, Maps]]:
     """Run the network, without gradients, over batches of rows of a subset.
 
     Yields:
@@ -29,17 +28,52 @@ def network_maps(
         yield batch, maps
 
 
-def proposals_of(batch: Batch, maps: Maps, subset: Subset, settings: SoftNMS) -> dict[str, Floats]:
-    """The proposals of the videos of a batch: by id ``[proposal, 3]`` (start and end in seconds, score), best first."""
-    windows = [subset.store.windows[row] for row in batch.rows]
-    durations = np.array([window.end - window.start for window in windows])
-    kept = soft_nms(decode(*(tensor.numpy() for tensor in maps)), settings)
-    return dict(zip((window.video for window in windows), in_seconds(kept, durations), strict=True))
+class Proposer:
+    """Turns maps into proposals of whole videos, batch after batch.
+
+    Windows of a video that did not all come in one batch wait for the others: their candidates are suppressed
+    together, as overlapping windows find the same segments.
+
+    Args:
+        subset: that the batches come from, all windows of a video one after the other
+            (:func:`bmn.data.batches.video_batches`).
+        settings: of Soft-NMS.
+    """
+
+    def __init__(self, subset: Subset, settings: SoftNMS) -> None:
+        self.found: dict[str, Floats] = {}
+        self._subset, self._settings = subset, settings
+        self._candidates: list[Proposals] = []
+        self._windows: list[Window] = []
+
+    def add(self, batch: Batch, maps: Maps) -> None:
+        """Take the maps of a batch in; suppress what is complete."""
+        windows = self._subset.store.windows
+        self._candidates.append(decode(*(tensor.numpy() for tensor in maps)))
+        self._windows += [windows[row] for row in batch.rows]
+        following = int(batch.rows[-1]) + 1
+        if following == len(windows) or windows[following].video != self._windows[-1].video:
+            self._suppress()
+
+    def _suppress(self) -> None:
+        candidates = concatenate(self._candidates)
+        duration = [self._subset.videos[window.video].duration for window in self._windows]
+        starts = np.array([window.start for window in self._windows])
+        units = np.array([window.end for window in self._windows]) - starts
+        names = [window.video for window in self._windows]
+        if len(set(names)) < len(names):
+            first = [at for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
+            candidates = merge(candidates, starts / units, np.array(first))
+            names, duration, units = [names[at] for at in first], [duration[at] for at in first], units[first]
+        rows = in_seconds(soft_nms(candidates, self._settings), np.array(duration), units)
+        self.found |= dict(zip(names, rows, strict=True))
+        self._candidates, self._windows = [], []
 
 
 def propose(network: BMN, subset: Subset, settings: SoftNMS, batch_size: int) -> dict[str, Floats]:
-    """The proposals of every video of a subset; see :func:`proposals_of`."""
-    found: dict[str, Floats] = {}
-    for batch, maps in network_maps(network, subset, ordered_batches(len(subset.store), batch_size)):
-        found |= proposals_of(batch, maps, subset, settings)
-    return found
+    """The proposals of every video of a subset: by id ``[proposal, 3]`` (start and end in seconds, score), best
+    first."""
+    proposer = Proposer(subset, settings)
+    for batch, maps in network_maps(network, subset, video_batches(subset.store.windows, batch_size)):
+        proposer.add(batch, maps)
+    return proposer.found

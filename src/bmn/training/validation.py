@@ -6,14 +6,14 @@ import numpy as np
 import paddle
 
 from bmn.config import LossWeights
-from bmn.data.batches import ordered_batches
+from bmn.data.batches import video_batches
 from bmn.data.labels import label_maps
 from bmn.data.subset import Subset
 from bmn.evaluation import Recall, proposal_recall
-from bmn.inference.proposing import network_maps, proposals_of
+from bmn.inference.proposing import Proposer, network_maps
 from bmn.model.losses import Losses, bmn_loss
 from bmn.model.network import BMN
-from bmn.proposals import Floats, SoftNMS
+from bmn.proposals import SoftNMS
 from bmn.training.distributed import World
 
 BATCH_SIZE = 16  # of its own: the figures do not depend on the recipe
@@ -41,15 +41,15 @@ class Validation:
 def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: World) -> Validation:
     """Validate; every process takes its share of the batches and gets the figures of all."""
     total = np.zeros(len(Losses._fields))
-    proposals: dict[str, Floats] = {}
+    proposer = Proposer(subset, SoftNMS())
     draw = np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32)
-    batches = ordered_batches(len(subset.store), BATCH_SIZE)[world.rank :: world.size]
+    batches = video_batches(subset.store.windows, BATCH_SIZE, world.rank, world.size)
     for batch, maps in network_maps(network, subset, batches):
         labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
         losses = bmn_loss(maps, labels, paddle.to_tensor(draw), loss_weights.in_order())
         total += len(batch.rows) * np.array([part.item() for part in losses])
-        proposals |= proposals_of(batch, maps, subset, SoftNMS())
-    shares = world.gather((total, proposals))
+        proposer.add(batch, maps)
+    shares = world.gather((total, proposer.found))
     mean = sum(total for total, _ in shares) / len(subset.store)
     everything = {video: rows for _, found in shares for video, rows in found.items()}
     losses_by_name = dict(zip(Losses._fields, mean.tolist(), strict=True))
