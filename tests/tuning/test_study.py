@@ -1,0 +1,63 @@
+import pytest
+from optuna.pruners import NopPruner
+from tuning.cheap import SPACE, make_params
+
+from bmn.errors import BmnError
+from bmn.tuning.space import digest
+from bmn.tuning.study import open_storage, open_study, rungs
+
+
+@pytest.mark.parametrize(
+    ("first", "reduction", "epochs", "expected"),
+    [(1, 2, 4, [1, 2, 4]), (1, 3, 9, [1, 3, 9]), (1, 2, 9, [1, 2, 4, 8, 9]), (3, 2, 2, [2]), (1, 4, 1, [1])],
+)
+def test_rungs_double_up_to_all_epochs(first, reduction, epochs, expected):
+    assert rungs(make_params(first_epochs=first, reduction=reduction).tune, epochs) == expected
+
+
+def test_a_study_is_opened_again_by_the_same_space_only(tmp_path):
+    params = make_params()
+    storage = open_storage(None, tmp_path)
+    open_study(storage, "one", params.tune, digest(params))
+    open_study(open_storage(None, tmp_path), "one", params.tune, digest(params))
+    other = make_params(space={"train.learning_rate": SPACE["train.learning_rate"]})
+    with pytest.raises(BmnError, match=r"study 'one' was begun with another tune.space.*make tune STUDY="):
+        open_study(storage, "one", other.tune, digest(other))
+    open_study(storage, "two", other.tune, digest(other))
+
+
+def test_a_study_of_one_objective_is_not_opened_for_two(tmp_path):
+    params = make_params()
+    storage = open_storage(None, tmp_path)
+    open_study(storage, "one", params.tune, digest(params))
+    two = make_params(cost=True)
+    with pytest.raises(BmnError, match="was begun with another"):
+        open_study(storage, "one", two.tune, digest(two))
+    assert isinstance(open_study(storage, "two", two.tune, digest(two)).pruner, NopPruner)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/tune", "postgresql\\+psycopg://me:\\*\\*\\*@127.0.0.1:1/tune"),
+        ("mysql+nosuchdriver://me:secret@127.0.0.1/tune", "nosuchdriver"),
+        ("somewhere", "not a URL"),
+    ],
+)
+def test_a_storage_that_cannot_be_reached_is_told_without_its_password(url, words):
+    with pytest.raises(BmnError, match=words) as refused:
+        open_storage(url)
+    assert "secret" not in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BmnError, match=r"journal.log: cannot be written"):
+        open_storage(None, tmp_path / "file")
+
+
+def test_a_damaged_journal_is_told(tmp_path):
+    (tmp_path / "journal.log").write_text("no json\nat all\n")
+    with pytest.raises(BmnError, match=r"journal.log: is damaged"):
+        open_storage(None, tmp_path)
