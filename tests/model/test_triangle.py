@@ -17,8 +17,8 @@ def plans(draw):
         draw(st.integers(1, 3)),
         draw(st.sampled_from([0.0, 0.3, 0.5, 1.0])),
     )
-    tile = (draw(st.integers(1, 5)), draw(st.integers(1, 5)))
-    return size, make_plan(*size, tile=tile, groups=draw(st.integers(1, 4)))
+    durations, slots, groups = draw(st.integers(1, 6)), draw(st.integers(1, 12)), draw(st.integers(1, 4))
+    return size, make_plan(*size, durations, slots, groups)
 
 
 def rows_of_lists(plan, tscale, dscale):

@@ -75,23 +75,24 @@ def make_plan(
     num_sample: int,
     num_sample_perbin: int,
     prop_boundary_ratio: float,
-    tile: tuple[int, int] = (10, 6),
+    durations: int = 12,
+    slots: int = 64,
     groups: int = 6,
 ) -> Plan:
     """Plan the tiles and the neighbours of every row.
 
     Args:
-        tile: durations and starts of a tile, in cells of the map.
+        durations: how many durations the cells of a tile may have.
+        slots: how many cells a tile may hold.
         groups: into how many groups to sort the tiles, by the number of rows that they read.
     """
     reads = sampling_reads(tscale, dscale, num_sample, num_sample_perbin, prop_boundary_ratio)
-    tiles, slot_rows = _tiles(tscale, dscale, num_sample, reads, tile, groups)
+    tiles, slot_rows = _tiles(tscale, dscale, num_sample, reads, durations, slots, groups)
     ring_rows = _numbered(tscale, dscale, margin=2)
     valid_rows = _numbered(tscale, dscale, margin=0)
-    slots = sum(group.weights.shape[0] * group.weights.shape[1] for group in tiles)
     return Plan(
         tiles=tiles,
-        slots_to_ring=_neighbours(slot_rows, ring_rows, slots),
+        slots_to_ring=_neighbours(slot_rows, ring_rows, slots * sum(len(group.reads) for group in tiles)),
         ring_to_valid=_neighbours(ring_rows, valid_rows, int(ring_rows.max())),
         map_rows=valid_rows.ravel(),
     )
@@ -123,15 +124,31 @@ def _around(rows: Ids, cells: Cells) -> Ids:
     return around
 
 
+def _cut(tscale: int, dscale: int, durations: int, slots: int) -> list[NDArray[Any]]:
+    """Cut the valid cells into tiles of at most ``slots`` cells that read about the same snippets.
+
+    The cells of a few durations are ordered by the middle of their span and cut into equal parts.
+    """
+    duration, start = cells_before(tscale, tscale, dscale)
+    tiles: list[NDArray[Any]] = []
+    for first in range(0, dscale, durations):
+        band = np.flatnonzero((first <= duration) & (duration < first + durations))
+        band = band[np.argsort(2 * start[band] + duration[band], kind="stable")]
+        tiles += np.array_split(band, -(-len(band) // slots))
+    return tiles
+
+
 def _tiles(
-    tscale: int, dscale: int, num_sample: int, reads: Reads, tile: tuple[int, int], groups: int
+    tscale: int, dscale: int, num_sample: int, reads: Reads, durations: int, slots: int, groups: int
 ) -> tuple[tuple[Tiles, ...], Ids]:
     """The groups of tiles, and the map of the rows of the slot list, ``[dscale, tscale]``."""
-    size = tile[0] * tile[1]
-    valid = cells_before(tscale, tscale, dscale)
-    _, tile_of_cell = np.unique(valid[0] // tile[0] * tscale + valid[1] // tile[1], return_inverse=True)
-    slotted = cells_before(tscale + 4, tscale, dscale)
-    count = max(int(tile_of_cell.max()) + 1, -(-len(slotted[0]) // size))
+    cut = _cut(tscale, dscale, durations, slots)
+    tile_of_cell, place = np.empty((2, len(reads.snippet)), np.int64)
+    for tile, cells in enumerate(cut):
+        tile_of_cell[cells] = tile
+        place[cells] = np.arange(len(cells))
+    held = cells_before(tscale + 4, tscale, dscale)
+    count = max(len(cut), -(-len(held[0]) // slots))
 
     row = (reads.snippet * num_sample + reads.bin[:, None]).reshape(len(tile_of_cell), -1)
     weight = reads.weight.reshape(row.shape)
@@ -141,25 +158,25 @@ def _tiles(
     # Tiles that read about equally many rows form a group, so that few reads are filled up.
     order = np.argsort(used.sum(axis=1), kind="stable")
     used, tile_of_cell = used[order], np.argsort(order)[tile_of_cell]
-    slot = tile_of_cell * size + valid[0] % tile[0] * tile[1] + valid[1] % tile[1]
+    slot = tile_of_cell * slots + place
     tiles = []
     for members in np.array_split(np.arange(count), min(groups, count)):
         mine = np.isin(tile_of_cell, members)
-        tiles.append(_group(used[members], slot[mine] - members[0] * size, row[mine], weight[mine], size))
+        tiles.append(_group(used[members], slot[mine] - members[0] * slots, row[mine], weight[mine], slots))
 
     rows = np.zeros((dscale, tscale), np.int32)
-    rows[valid] = 1 + slot
+    rows[cells_before(tscale, tscale, dscale)] = 1 + slot
     # A cell outside the triangle samples nothing, as a slot does that no valid cell has taken.
-    outside = (slotted[0] + slotted[1]) >= tscale
-    free = np.setdiff1d(np.arange(count * size), slot)
-    rows[slotted[0][outside], slotted[1][outside]] = 1 + free[: np.count_nonzero(outside)]
+    outside = held[0] + held[1] >= tscale
+    free = np.setdiff1d(np.arange(count * slots), slot)
+    rows[held[0][outside], held[1][outside]] = 1 + free[: np.count_nonzero(outside)]
     return tuple(tiles), rows
 
 
 def _group(
-    used: NDArray[np.bool_], slot: NDArray[Any], row: NDArray[Any], weight: NDArray[np.float64], size: int
+    used: NDArray[np.bool_], slot: NDArray[Any], row: NDArray[Any], weight: NDArray[np.float64], slots: int
 ) -> Tiles:
-    """A group of tiles, ``size`` slots each, from the rows that each uses and what each of its cells reads.
+    """A group of tiles, ``slots`` cells each, from the rows that each uses and what each of its cells reads.
 
     Args:
         used: ``[tile, row]``.
@@ -172,6 +189,6 @@ def _group(
     tile, used_row = np.nonzero(used)
     reads = np.zeros((len(used), width), np.int32)
     reads[tile, column[tile, used_row]] = used_row
-    entry = slot[:, None] * width + np.maximum(column[slot[:, None] // size, row], 0)
-    weights = np.bincount(entry.ravel(), weight.ravel(), minlength=len(used) * size * width)
-    return Tiles(reads, weights.astype(np.float32).reshape(len(used), size, width))
+    entry = slot[:, None] * width + np.maximum(column[slot[:, None] // slots, row], 0)
+    weights = np.bincount(entry.ravel(), weight.ravel(), minlength=len(used) * slots * width)
+    return Tiles(reads, weights.astype(np.float32).reshape(len(used), slots, width))
