@@ -1,0 +1,105 @@
+"""The inner search of a trained trial: proposal parameters, tried on candidates that are decoded once.
+
+The videos are split in two by their ids, always in the same way. Parameters are searched on one part; the figure that
+is reported comes from the other, so that it is not one that was searched for.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bmn.config import Dimension, ProposalsParams
+from bmn.evaluation import proposal_recall
+from bmn.proposals import Floats, Proposals, SoftNMS, in_seconds, soft_nms
+from bmn.tuning.space import at, place_of
+
+SEARCHED_ON = 200  # videos at most: more make a search slower and hardly better
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The candidates of some videos, and what they are to find.
+
+    Attributes:
+        videos: their ids, one a row of ``candidates``.
+        candidates: from :func:`bmn.proposals.decode`.
+        durations: ``[video]``, seconds.
+        units: ``[video]``, how many seconds one unit of ``candidates`` lasts.
+        truth: the segments of every video, by id: (start, end) in seconds.
+    """
+
+    videos: Sequence[str]
+    candidates: Proposals
+    durations: Floats
+    units: Floats
+    truth: Mapping[str, list[tuple[float, float]]]
+
+    def auc(self, settings: ProposalsParams) -> float:
+        """The AUC, in percent, of the proposals that some settings give."""
+        kept = soft_nms(self.candidates, SoftNMS(**settings.model_dump()))
+        found = dict(zip(self.videos, in_seconds(kept, self.durations, self.units), strict=True))
+        return proposal_recall(self.truth, found).auc
+
+    def split(self) -> tuple["Decoded", "Decoded"]:
+        """The part to search on (half of the videos, at most ``SEARCHED_ON``) and the part to report on."""
+        order = sorted(range(len(self.videos)), key=lambda row: hashlib.sha256(self.videos[row].encode()).digest())
+        searched = min(len(order) // 2, SEARCHED_ON)
+        return self._rows(order[:searched]), self._rows(order[searched:])
+
+    def _rows(self, rows: list[int]) -> "Decoded":
+        candidates = self.candidates
+        videos = [self.videos[row] for row in rows]
+        width = candidates.counts[rows].max(initial=0)
+        starts, ends, scores = (part[rows, :width] for part in (candidates.starts, candidates.ends, candidates.scores))
+        chosen = Proposals(starts, ends, scores, candidates.counts[rows])
+        truth = {video: self.truth[video] for video in videos}
+        return Decoded(videos, chosen, self.durations[rows], self.units[rows], truth)
+
+
+def search(
+    auc: Callable[[ProposalsParams], float],
+    dimensions: Mapping[str, Dimension],
+    present: ProposalsParams,
+    evaluations: int,
+) -> tuple[ProposalsParams, float]:
+    """The best settings found for ``proposals.*`` and their AUC.
+
+    The present settings are tried first. The first half of the others are spread over the space, the second half
+    are steps from the best so far, ever smaller. Settings that do not go together are not counted.
+
+    Args:
+        auc: what is to be made large.
+        dimensions: what is varied, by dotted key.
+    """
+    rng = np.random.default_rng(0)
+    best, best_auc = present, auc(present)
+    names = [key.removeprefix("proposals.") for key in dimensions]
+    dims = list(dimensions.values())
+    place = np.array([place_of(dim, getattr(present, name)) for name, dim in zip(names, dims, strict=True)])
+    done = 1
+    while done < evaluations:
+        progress = done / evaluations
+        if progress < 0.5:
+            candidate = rng.random(len(dims))
+        else:
+            candidate = np.clip(place + rng.normal(0, 0.4 * (1 - progress), len(dims)), 0, 1)
+        values = {name: at(dim, where) for name, dim, where in zip(names, dims, candidate, strict=True)}
+        settings = _combined(present, values)
+        if settings is None:
+            continue
+        done += 1
+        found = auc(settings)
+        if found > best_auc:
+            best, best_auc, place = settings, found, candidate
+    return best, best_auc
+
+
+def _combined(present: ProposalsParams, values: dict[str, Any]) -> ProposalsParams | None:
+    """The settings with other values; None where these do not go together."""
+    try:
+        return ProposalsParams(**(present.model_dump() | values))
+    except ValueError:
+        return None

@@ -1,0 +1,125 @@
+"""One training of a sweep, as a process of its own: ``python -m bmn.tuning.trial``, started by a worker.
+
+The worker writes to its standard input: first the job, as one line of JSON, then line by line the number of epochs
+that it may train to. At the end of the input it ends. What it leaves in its folder is what the worker reads, and what
+a later start goes on from: checkpoints, ``history.json`` (a line an epoch), the evaluation of the trained network.
+
+A process of its own keeps trainings apart: memory, devices and Paddle's state end with it, whatever happens in it.
+"""
+
+import fcntl
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bmn.commands import command
+from bmn.config import Dimension, Params, validate_params
+from bmn.data.batches import ordered_batches
+from bmn.data.subset import Subset, open_subset
+from bmn.files import write_json
+from bmn.inference.proposing import network_maps
+from bmn.model.network import BMN
+from bmn.proposals import concatenate, decode, merge
+from bmn.training.checkpoint import Checkpoints
+from bmn.training.distributed import join
+from bmn.training.loop import Trainer
+from bmn.tuning.proposal_search import Decoded, search
+from bmn.tuning.training_process import Job
+from bmn.weights import read_weights
+
+BATCH_SIZE = 16  # windows a forward pass of the evaluation
+
+
+@command
+def main() -> None:
+    """Train and evaluate as told on standard input."""
+    job = Job(**json.loads(sys.stdin.readline()))
+    params = validate_params(job.params, "the trial")
+    folder = Path(job.folder)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another trial may have drawn the same parameters
+        world = join(params.train.devices)
+        training, validation = open_subset(Path(job.data), "training"), open_subset(Path(job.data), "validation")
+        trainer = Trainer(params.model, params.train, world)
+        if params.train.init_from:
+            origin = Path(params.train.init_from)
+            trainer.start_from(read_weights(origin), origin)
+        checkpoints = Checkpoints(folder / "checkpoints")
+        trainer.resume(checkpoints)
+        print(f"begins after epoch {trainer.position.epoch}, iteration {trainer.position.iteration}", flush=True)
+        trained = trainer.fit(training, validation, checkpoints, None, stop=permission(trainer, folder))
+        trainer.network.set_state_dict(trained.best)
+        write_json(folder / "history.json", trained.history)
+        write_json(folder / job.evaluation, evaluate(trainer.network, validation, params, job))
+
+
+def permission(trainer: Trainer, folder: Path) -> Callable[[], bool]:
+    """What the training asks before every iteration: waits, with the history written, until it may go on."""
+    allowed = written = 0
+
+    def wait() -> bool:
+        nonlocal allowed, written
+        position = trainer.position
+        if position.epoch > written:
+            write_json(folder / "history.json", position.history)
+            written = position.epoch
+        while position.epoch >= allowed:
+            line = sys.stdin.readline()
+            if not line:
+                sys.exit()  # its worker wants no more, or is no more; the checkpoint is written
+            allowed = int(line)
+        return False
+
+    return wait
+
+
+def evaluate(network: BMN, validation: Subset, params: Params, job: Job) -> dict[str, Any]:
+    """The figures of a trained network, and the proposal parameters that suit it best."""
+    decoded, seconds = decode_all(network, validation)
+    searched_on, reported_on = decoded.split()
+    dimensions = {key: Dimension(**values) for key, values in job.searched.items()}
+    started = time.perf_counter()
+    best, searched_auc = params.proposals, float("nan")
+    if dimensions:
+        best, searched_auc = search(searched_on.auc, dimensions, params.proposals, job.evaluations)
+    found = {key: getattr(best, key.removeprefix("proposals.")) for key in dimensions}
+    figures = {
+        "AUC": reported_on.auc(best),
+        "AUC before the search": reported_on.auc(params.proposals),
+        "milliseconds a video": 1000 * seconds,
+        "search seconds": time.perf_counter() - started,
+    }
+    if dimensions:
+        figures["AUC searched on"] = searched_auc
+    return {"figures": figures, "proposals": found}
+
+
+def decode_all(network: BMN, subset: Subset) -> tuple[Decoded, float]:
+    """The candidates of every video of a subset, and the seconds that the network takes for a window (median)."""
+    parts, windows, seconds = [], [], []
+    before = time.perf_counter()
+    for batch, maps in network_maps(network, subset, ordered_batches(len(subset.store), BATCH_SIZE)):
+        arrays = [tensor.numpy() for tensor in maps]
+        seconds.append((time.perf_counter() - before) / len(batch.rows))
+        parts.append(decode(*arrays))
+        windows += [subset.store.windows[row] for row in batch.rows]
+        before = time.perf_counter()
+    candidates = concatenate(parts)
+    names = [window.video for window in windows]
+    starts = np.array([window.start for window in windows])
+    units = np.array([window.end for window in windows]) - starts
+    first = np.array([at for at, name in enumerate(names) if at == 0 or names[at - 1] != name])
+    if len(first) < len(names):
+        candidates = merge(candidates, starts / units, first)
+    videos = [names[at] for at in first]
+    durations = np.array([subset.videos[name].duration for name in videos])
+    return Decoded(videos, candidates, durations, units[first], subset.truth()), float(np.median(seconds))
+
+
+if __name__ == "__main__":
+    main()
