@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui predict train-gpu use clean
+.PHONY: help setup repro test lint bench ui compare send seeds predict train-gpu use clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,9 +38,18 @@ bench: setup  ## compare with the published form, in ten minutes (ARGS=--quick: 
 	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start can take a minute
-	@python -m bmn.tracking $(PORT)
+	@python -m bmn.tracking.ui $(PORT)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT) \
 		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}
+
+compare: setup  ## compare runs: a table, a figure, a page (RUNS="id id", default: the last ten and the champion)
+	python -m bmn.tracking.compare $(RUNS)
+
+send: setup  ## send MLflow what trainings could not tell it while it was away
+	python -m bmn.tracking.outbox
+
+seeds: setup  ## train with several seeds and print mean and spread: SEEDS=1,2,3
+	python -m bmn.seeds $(SEEDS)
 
 predict: setup  ## proposals for feature files or a list of them: INPUT=data/example_feat.list
 	python -m bmn.inference.predict $(INPUT) --params params.yaml

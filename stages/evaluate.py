@@ -36,6 +36,7 @@ def main() -> None:
     figures = {"ar_an.png": recall_curves(recall), **draw(network, subset, proposals)}
     with tracking.reopened_run(params, read_json(TRAIN / "run.json")["run_id"]):
         tracking.log_metrics({f"evaluate/{name}": value for name, value in metrics.items()}, 0)
+        tracking.log_curve("evaluate/AR", AVERAGE_NUMBERS.tolist(), (100 * recall.average_recall).tolist())
         tracking.log_file(EVALUATE / "proposals.json", "proposals")
         for name, figure in figures.items():
             with whole_file(EVALUATE / "figures" / name) as temporary:

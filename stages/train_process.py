@@ -9,6 +9,7 @@ from bmn.config import Params, load_params
 from bmn.data.subset import Subset, open_subset
 from bmn.figures import loss_curves
 from bmn.files import read_json, whole_file, write_json
+from bmn.tracking.outbox import Outbox
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World, join
 from bmn.training.fingerprint import fingerprint
@@ -33,23 +34,22 @@ def main() -> None:
             return
         run_file = checkpoints.folder / "run.json"
         earlier = read_json(run_file)["run_id"] if run_file.exists() else None
-        with tracking.training_run(params, earlier) as run_id:
-            write_json(run_file, {"run_id": run_id})
-            write_json(LOGS / "run.json", {"run_id": run_id})  # for the process that watches
+        with tracking.training_run(params, earlier) as run:
+            write_json(run_file, {"run_id": run.run_id})
+            write_json(LOGS / "run.json", {"run_id": run.run_id})  # for the process that watches
             for subset in (training, validation):
                 tracking.log_dataset(subset.store.path, subset.store.sha256, params.data.source)
-            with Report(params, trainer.position, training) as report:
+            with Report(params, trainer.position, training, run) as report:
                 trained = trainer.fit(training, validation, checkpoints, report, stop.came)
-            write_outputs(trained, run_id)
-            tracking.log_figure(loss_curves(trained.history), "losses.png")
-            for file in (TRAIN / "best.pdparams", TRAIN / "last.pdparams"):
-                tracking.log_file(file, "checkpoints")
+            best = write_outputs(trained, run.run_id)
+            run.figure(loss_curves(trained.history), "losses.png")
+            for name, row in (("best", best), ("last", trained.history[-1])):
+                figures = {name: value for name, value in row.items() if name.startswith("val/")}
+                run.checkpoint(TRAIN / f"{name}.pdparams", figures, int(row["iteration"]))
         checkpoints.clear()
 
 
-def prepare(
-    params: Params, world: World, training: Subset, validation: Subset
-) -> tuple[Trainer, Checkpoints]:
+def prepare(params: Params, world: World, training: Subset, validation: Subset) -> tuple[Trainer, Checkpoints]:
     """A trainer at the point where an earlier start of the same training left off."""
     trainer = Trainer(params.model, params.train, world)
     initial = None
@@ -69,23 +69,24 @@ def prepare(
 class Report(Progress):
     """Shows the progress and sends the metrics to MLflow."""
 
-    def __init__(self, params: Params, position: Position, training: Subset) -> None:
+    def __init__(self, params: Params, position: Position, training: Subset, run: Outbox) -> None:
         iterations = params.train.epochs * (len(training.store) // params.train.batch_size)
         super().__init__(iterations, position.iteration, params.train.epochs)
+        self.run = run
         self.log_every = params.tracking.log_every
 
     def iteration(self, position: Position, metrics: dict[str, float]) -> None:
         super().iteration(position, metrics)
         if position.iteration % self.log_every == 0:
-            tracking.log_metrics(metrics, position.iteration)
+            self.run.metrics(metrics, position.iteration)
 
     def epoch(self, row: dict[str, float]) -> None:
         super().epoch(row)
-        tracking.log_metrics({name: value for name, value in row.items() if "val/" in name}, int(row["iteration"]))
+        self.run.metrics({name: value for name, value in row.items() if "val/" in name}, int(row["iteration"]))
 
 
-def write_outputs(trained: Trained, run_id: str) -> None:
-    """What later stages and DVC read."""
+def write_outputs(trained: Trained, run_id: str) -> dict[str, float]:
+    """Write what later stages and DVC read; gives the history's line of the best weights."""
     write_weights(trained.best, TRAIN / "best.pdparams")
     write_weights(trained.last, TRAIN / "last.pdparams")
     with whole_file(TRAIN / "curves.csv") as temporary:
@@ -93,6 +94,7 @@ def write_outputs(trained: Trained, run_id: str) -> None:
     best = max((row for row in trained.history if "val/AUC" in row), key=lambda row: row["val/AUC"])
     write_json(TRAIN / "metrics.json", best)
     write_json(TRAIN / "run.json", {"run_id": run_id})
+    return best
 
 
 if __name__ == "__main__":

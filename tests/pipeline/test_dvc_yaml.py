@@ -22,7 +22,7 @@ REPORTING = {
     "src/bmn/files.py",
     "src/bmn/params_file.py",
     "src/bmn/runtime.py",
-    "src/bmn/tracking.py",
+    *(str(path.relative_to(ROOT)) for path in (ROOT / "src/bmn/tracking").glob("*.py")),
     "src/bmn/data/__init__.py",
     "src/bmn/inference/__init__.py",
     "stages/layout.py",

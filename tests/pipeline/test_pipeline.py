@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -89,16 +90,18 @@ def test_the_run_tells_the_whole_story(project):
     assert [point.step for point in losses] == [1, 2, 3, 4, 5, 6]
     for name, value in metrics(project, "evaluate").items():
         assert run.data.metrics[f"evaluate/{name.replace('@', '_')}"] == pytest.approx(value)
-    files = {item.path for folder in ("checkpoints", "figures", "proposals")
+    files = {item.path for folder in ("figures", "proposals")
              for item in client.list_artifacts(run.info.run_id, folder)}  # fmt: skip
-    assert {"checkpoints/best.pdparams", "figures/losses.png", "figures/ar_an.png", "figures/timelines.png",
+    assert {"figures/losses.png", "figures/ar_an.png", "figures/timelines.png",
             "figures/maps.png", "proposals/proposals.json"} <= files  # fmt: skip
 
 
 def test_the_inference_model_in_mlflow_is_the_exported_one(project):
     client, [run] = runs(project)
     mlflow.set_tracking_uri(f"sqlite:///{project.folder}/mlruns/mlflow.db")
-    [model] = client.search_logged_models([run.info.experiment_id])
+    models = {model.name: model for model in client.search_logged_models([run.info.experiment_id])}
+    assert models.keys() == {"best", "last", "bmn"}
+    model = models["bmn"]
     served = mlflow.pyfunc.load_model(model.model_uri)
     features = np.random.default_rng(0).normal(size=(2, 8, 16)).astype("float32")
     confidence_map, start, end = Predictor(project.folder / "outputs/export").maps(features)
@@ -107,6 +110,26 @@ def test_the_inference_model_in_mlflow_is_the_exported_one(project):
         np.testing.assert_array_equal(given[name], array)
     with pytest.raises(mlflow.MlflowException, match="schema"):
         served.predict(features[:, :4])
+
+
+def test_the_weights_that_are_kept_are_models_with_their_figures(project):
+    client, [run] = runs(project)
+    models = {model.name: model for model in client.search_logged_models([run.info.experiment_id])}
+    best = {metric.key: metric.value for metric in models["best"].metrics}
+    assert best["val/AUC"] == pytest.approx(metrics(project, "train")["val/AUC"])
+    assert models["best"].source_run_id == run.info.run_id
+    mlflow.set_tracking_uri(f"sqlite:///{project.folder}/mlruns/mlflow.db")
+    folder = mlflow.artifacts.download_artifacts(models["best"].model_uri)
+    logged, written = read_weights(Path(folder) / "best.pdparams"), project.folder / "outputs/train/best.pdparams"
+    for name, array in read_weights(written).items():
+        np.testing.assert_array_equal(logged[name], array)
+
+
+def test_the_first_exported_model_is_the_champion(project):
+    client, [run] = runs(project)
+    champion = client.get_model_version_by_alias("bmn", "champion")
+    assert champion.run_id == run.info.run_id
+    assert float(champion.tags["val/AUC"]) == pytest.approx(metrics(project, "train")["val/AUC"])
 
 
 def test_with_nothing_changed_nothing_runs(project):
@@ -151,7 +174,7 @@ def test_experiments_outside_the_workspace_keep_their_runs(project, way):
     assert found[-1].data.tags["dvc.exp"] == name
     assert found[-1].data.params["train.seed"] == str(5 + before)
     assert found[-1].info.status == "FINISHED"
-    assert client.list_artifacts(found[-1].info.run_id, "checkpoints")
+    assert client.list_artifacts(found[-1].info.run_id, "proposals")
     [source, _] = [json.loads(entry.dataset.source)["uri"] for entry in found[-1].inputs.dataset_inputs]
     assert source.startswith(f"file://{project.folder}/data/processed/")
     assert name in project.run("dvc", "exp", "show", "--csv").stdout

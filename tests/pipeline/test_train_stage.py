@@ -1,26 +1,55 @@
-"""Training as a process: killed, resumed, in several processes."""
+"""Training as processes: stopped and killed in many ways, resumed, shared by several processes and hosts."""
 
 import json
+import os
+import random
+import shutil
 import signal
+import socket
 import subprocess
 import time
 
 import numpy as np
+import paddle
+import psutil
 import pytest
 from mlflow import MlflowClient
-
-from bmn.weights import read_weights
 from pipeline.project import Project, make_project
 
+from bmn.weights import read_weights
+
 pytestmark = pytest.mark.xdist_group("train_stage")
+KILLS = int(os.environ.get("BMN_TEST_KILLS", "1"))  # moments of kill -9 that are tried; 20 were, see the README
 
 
-def fresh_project(folder) -> Project:
-    project = make_project(folder)
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory) -> Project:
+    project = make_project(tmp_path_factory.mktemp("train") / "converted")
     project.set(train__epochs=3)
     project.run("python", "stages/download.py")
     project.run("python", "stages/convert.py")
     return project
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(converted):
+    done = converted.run("python", "stages/train.py")
+    assert "epoch 3/3 done" in done.stdout
+    assert not list((converted.folder / ".cache/train").iterdir())  # nothing to resume is left behind
+    expected = results(converted)
+    shutil.rmtree(converted.folder / "outputs")
+    return expected
+
+
+def copy(project, folder) -> Project:
+    """The project with its converted data; its store holds one run, that of ``uninterrupted``."""
+    shutil.copytree(project.folder, folder, ignore=shutil.ignore_patterns(".git"))
+    return Project(folder, project.environment | {"PYTHONPATH": str(folder / "src")})
+
+
+@pytest.fixture
+def project(converted, uninterrupted, tmp_path) -> Project:
+    return copy(converted, tmp_path / "project")
 
 
 def results(project):
@@ -29,82 +58,175 @@ def results(project):
     return metrics, weights
 
 
-def runs(project):
-    client = MlflowClient(f"sqlite:///{project.folder}/mlruns/mlflow.db")
-    return client.search_runs([client.get_experiment_by_name("bmn").experiment_id])
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    project = fresh_project(tmp_path_factory.mktemp("train") / "project")
-    done = project.run("python", "stages/train.py")
-    assert "epoch 3/3 done" in done.stdout
-    assert not list((project.folder / ".cache/train").iterdir())  # nothing to resume is left behind
-    return results(project)
-
-
-def start_and_stop(project, how: signal.Signals) -> int:
-    """Start the training, let it write a checkpoint or two, and send it a signal."""
-    project.set(train__checkpoint_minutes=1e-6)
-    process = subprocess.Popen(
-        ["python", "stages/train.py"], cwd=project.folder, env=project.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(project.folder.glob(".cache/train/*/00000000[1-9].npz")):
-        assert process.poll() is None, "it ended before it could be stopped"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(how)
-    return process.wait()
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_stopped_training_goes_on_and_ends_as_if_it_had_not_been(tmp_path, uninterrupted, how):
-    project = fresh_project(tmp_path / "project")
-    assert start_and_stop(project, how) != 0
-    assert not (project.folder / "outputs/train").exists()
-    if how is signal.SIGTERM:
-        assert runs(project)[0].info.status == "FAILED"
-    done = project.run("python", "stages/train.py")
-    assert "goes on from iteration" in done.stdout
-
+def same(project, expected):
     metrics, weights = results(project)
-    expected_metrics, expected_weights = uninterrupted
-    assert metrics == expected_metrics
-    for which, arrays in expected_weights.items():
+    assert metrics == expected[0]
+    for which, arrays in expected[1].items():
         for name, array in arrays.items():
             np.testing.assert_array_equal(weights[which][name], array)
-    assert [run.info.status for run in runs(project)] == ["FINISHED"]  # one run, the same one
 
 
-def test_a_checkpoint_of_other_parameters_is_not_resumed(tmp_path):
-    project = fresh_project(tmp_path / "project")
-    start_and_stop(project, signal.SIGKILL)
-    project.set(train__learning_rate=0.002)
-    done = project.run("python", "stages/train.py")
-    assert "goes on from iteration" not in done.stdout
+def same_to_rounding(project, expected):
+    metrics, weights = results(project)
+    assert metrics == pytest.approx(expected[0], rel=1e-4)
+    for name, array in expected[1]["last"].items():
+        np.testing.assert_allclose(weights["last"][name], array, atol=1e-3 * np.abs(array).max())
 
 
-def test_two_processes_give_the_results_of_one(tmp_path, uninterrupted):
-    project = fresh_project(tmp_path / "project")
+def runs(project):
+    client = MlflowClient(f"sqlite:///{project.folder}/mlruns/mlflow.db")
+    found = client.search_runs([client.get_experiment_by_name("bmn").experiment_id], order_by=["start_time"])
+    return found[1:]
+
+
+def statuses(project):
+    """Of the runs besides that of ``uninterrupted``."""
+    return [run.info.status for run in runs(project)]
+
+
+class Training:
+    """A training under way, with a checkpoint after every iteration."""
+
+    def __init__(self, project, **environment):
+        project.set(train__checkpoint_minutes=1e-6)
+        self.project = project
+        self.job = subprocess.Popen(
+            ["python", "stages/train.py"], cwd=project.folder, env=project.environment | environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def wait_for_checkpoint(self, number: int = 1) -> None:
+        deadline = time.monotonic() + 120
+        while not list(self.project.folder.glob(f".cache/train/*/00000000[{number}-9].npz")):
+            assert self.job.poll() is None, f"it ended before it could be stopped: {self.job.communicate()}"
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def processes(self) -> list[psutil.Process]:
+        """Those that train, by rank."""
+        children = psutil.Process(self.job.pid).children(recursive=True)
+        found = [child for child in children if child.cmdline()[-1].endswith("train_process.py")]
+        training = [child for child in found if "paddle.distributed.launch" not in child.cmdline()]
+        return sorted(training, key=lambda child: child.environ().get("PADDLE_TRAINER_ID", ""))
+
+    def end(self, within: float = 60.0) -> tuple[int, str, str]:
+        """Its code and what it printed; nothing that it started is left."""
+        started = psutil.Process(self.job.pid).children(recursive=True) if self.job.poll() is None else []
+        output, errors = self.job.communicate(timeout=within)
+        _, left = psutil.wait_procs(started, timeout=5)
+        assert left == []
+        return self.job.returncode, output, errors
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_killed_it_goes_on_bit_for_bit(project, uninterrupted, number):
+    """Every other time the newest checkpoint is damaged besides, and the one before is taken."""
+    training = Training(project)
+    training.wait_for_checkpoint(2)
+    time.sleep(random.Random(number).uniform(0, 0.3))
+    training.processes()[0].kill()
+    code, _, errors = training.end()
+    assert code == 1
+    assert errors.splitlines()[-1].startswith("error: the training was ended by SIGKILL (perhaps the memory ran out)")
+    assert statuses(project) == ["FAILED"]
+    if number % 2 == 0:
+        *_, newest = sorted(project.folder.glob(".cache/train/*/*.npz"))
+        newest.write_bytes(newest.read_bytes()[:1000])
+    again = project.run("python", "stages/train.py").stdout
+    assert "goes on from iteration" in again
+    assert ("is damaged" in again) == (number % 2 == 0)
+    same(project, uninterrupted)
+    assert statuses(project) == ["FINISHED"]  # one run, the same one
+
+
+@pytest.mark.parametrize(("devices", "how"), [("cpu", signal.SIGINT), ("cpu:2", signal.SIGTERM)])
+def test_a_signal_stops_it_with_a_checkpoint(project, uninterrupted, devices, how):
+    project.set(train__devices=devices)
+    training = Training(project)
+    training.wait_for_checkpoint()
+    training.job.send_signal(how)
+    code, _, errors = training.end()
+    assert code == 1
+    assert "the training was stopped after iteration" in errors
+    assert "Traceback" not in errors
+    assert statuses(project) == ["KILLED"]
+    assert not (project.folder / "outputs/train").exists()
+
+    project.set(train__devices="cpu")
+    assert "goes on from iteration" in project.run("python", "stages/train.py").stdout
+    (same if devices == "cpu" else same_to_rounding)(project, uninterrupted)
+    assert statuses(project) == ["FINISHED"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_dies_ends_all_and_is_named(project, rank):
+    project.set(train__devices="cpu:2", train__epochs=200)
+    training = Training(project)
+    training.wait_for_checkpoint()
+    training.processes()[rank].kill()
+    code, _, errors = training.end(within=60)
+    assert code == 1
+    assert errors.splitlines()[-2:] == [
+        f"process {rank} was ended by SIGKILL (perhaps the memory ran out)",
+        "error: training in 2 processes failed; their logs are in .cache/logs",
+    ]
+    assert statuses(project) == ["FAILED"]
+
+
+def test_what_a_process_says_of_its_own_error_comes_first(project):
+    project.set(train__devices="cpu:2", train__learning_rate="1.0e+38")
+    code, output, errors = Training(project).end(within=120)
+    assert code == 1
+    assert "the loss is not finite" in errors
+    assert "on the videos v_training_" in errors
+    assert errors.splitlines()[-1].startswith("error: training in 2 processes failed")
+    assert "Traceback" not in output + errors
+    assert statuses(project) == ["FAILED"]
+    assert not (project.folder / "outputs/train").exists()
+
+
+def test_when_the_parent_is_killed_nothing_lives_on(project):
+    project.set(train__devices="cpu:2", train__epochs=200)
+    training = Training(project)
+    training.wait_for_checkpoint()
+    family = psutil.Process(training.job.pid).children(recursive=True)
+    training.job.kill()
+    _, left = psutil.wait_procs(family, timeout=10)
+    assert left == []
+
+
+def test_two_processes_give_the_results_of_one(project, uninterrupted):
     project.set(train__devices="cpu:2")
     project.run("python", "stages/train.py")
-    metrics, weights = results(project)
-    expected_metrics, expected_weights = uninterrupted
-    assert metrics == pytest.approx(expected_metrics, rel=1e-4)
-    for name, array in expected_weights["last"].items():
-        largest = np.abs(array).max()
-        np.testing.assert_allclose(weights["last"][name], array, atol=1e-3 * largest)
+    same_to_rounding(project, uninterrupted)
     assert len(runs(project)) == 1
 
 
-def test_when_a_process_fails_all_end_and_the_reason_is_shown(tmp_path):
-    project = fresh_project(tmp_path / "project")
-    project.set(train__devices="cpu:2", train__learning_rate="1.0e+38")
-    done = project.run("python", "stages/train.py", check=False)
-    assert done.returncode == 1
-    assert "the loss is not finite" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: training in 2 processes failed")
-    assert [run.info.status for run in runs(project)] == ["FAILED"]
-    assert not (project.folder / "outputs/train").exists()
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_two_hosts_give_the_results_of_one(project, uninterrupted, tmp_path):
+    """Two launchers on loopback, each in a project folder of its own; the second has no MLflow run, no outputs."""
+    second = copy(project, tmp_path / "second")
+    hosts = {"PADDLE_MASTER": f"127.0.0.1:{free_port()}", "PADDLE_NNODES": "2"}
+    jobs = [Training(project, **hosts, PADDLE_RANK="0"), Training(second, **hosts, PADDLE_RANK="1")]
+    for job in jobs:
+        code, _, errors = job.end(within=120)
+        assert code == 0, errors
+    same_to_rounding(project, uninterrupted)
+    assert not (second.folder / "outputs").exists()
+    assert runs(second) == []
+
+
+def test_it_starts_from_the_weights_that_it_is_given(project, uninterrupted):
+    """PaddleVideo's file, whose names have a prefix; with a learning rate of next to nothing they stay."""
+    given = uninterrupted[1]["best"]
+    theirs = {f"backbone.{name}": paddle.to_tensor(array) for name, array in given.items()}
+    paddle.save(theirs, str(project.folder / "BMN.pdparams"))
+    project.set(train__init_from="BMN.pdparams", train__learning_rate=1e-30, train__epochs=1)
+    project.run("python", "stages/train.py")
+    for name, array in results(project)[1]["last"].items():
+        np.testing.assert_allclose(array, given[name], atol=1e-6)

@@ -1,7 +1,11 @@
+import subprocess
+import sys
+
 import numpy as np
 import paddle
 import pytest
 
+from bmn.errors import BmnError
 from bmn.model.network import BMN
 from bmn.training.checkpoint import Checkpoints, pack, unpack
 
@@ -44,9 +48,7 @@ def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, capsys, damage):
     if damage == "flipped":
         place = content.index(np.ones(3, "float32").tobytes())
         content[place] ^= 0xFF
-    path.write_bytes(
-        {"cut": content[: len(content) // 2], "flipped": content, "empty": b"", "text": b"hello"}[damage]
-    )
+    path.write_bytes({"cut": content[: len(content) // 2], "flipped": content, "empty": b"", "text": b"hello"}[damage])
     assert checkpoints.newest()[1]["iteration"] == 1
     assert "000000002.npz: is damaged" in capsys.readouterr().out
 
@@ -56,6 +58,44 @@ def test_clear_removes_the_folder(tmp_path):
     save(checkpoints, 1)
     checkpoints.clear()
     assert not checkpoints.folder.exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_a_sentence_and_spares_the_checkpoint_before(small_disk):
+    checkpoints = Checkpoints(small_disk / "training")
+    save(checkpoints, 1)
+    with pytest.raises(BmnError, match=r"000000002\.npz: the checkpoint cannot be written \(No space left on device\)"):
+        checkpoints.save(2, {"network/a": np.ones(100_000)}, {})
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["000000001.npz"]
+    assert checkpoints.newest()[1]["iteration"] == 1
+
+
+def test_a_file_that_grows_too_large_is_the_same(tmp_path):
+    """As a quota does it; a process of its own, because the limit is one of the process."""
+    script = """
+import resource, sys, numpy as np
+from pathlib import Path
+from bmn.training.checkpoint import Checkpoints
+checkpoints = Checkpoints(Path(sys.argv[1]))
+checkpoints.save(1, {"a": np.ones(10)}, {})
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+checkpoints.save(2, {"a": np.ones(100_000)}, {})
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "BmnError" in done.stderr
+    assert "the checkpoint cannot be written (File too large); make room" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["000000001.npz"]
 
 
 def build():

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from bmn import errors
 from bmn.errors import BmnError
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
@@ -99,9 +102,73 @@ def test_training_lowers_the_loss(model, recipe, training, validation, tmp_path)
     assert history[-1]["train/loss"] < 0.9 * history[0]["train/loss"]
 
 
-def test_a_loss_that_is_not_finite_stops_it_with_the_videos_named(
-    model, recipe, training, validation, tmp_path
-):
+def test_a_loss_that_is_not_finite_stops_it_with_the_videos_named(model, recipe, training, validation, tmp_path):
     hasty = recipe.model_copy(update={"learning_rate": 1e38})
-    with pytest.raises(BmnError, match=r"iteration 1 .* not finite .* v_training_.*learning_rate \(now 1e\+38\)"):
+    with pytest.raises(
+        BmnError,
+        match=r"iteration 1 .* not finite .* v_training_.*learning_rate \(now 1e\+38\).*checkpoint is none yet",
+    ):
         fit(model, hasty, training, validation, tmp_path)
+
+
+EVERYTHING = {
+    "accumulation": 2, "clip_norm": 0.5, "ema_decay": 0.9, "schedule": "cosine", "warmup_iterations": 2,
+    "precision": "fp16", "early_stopping": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_with_every_choice_taken_it_goes_on_bit_for_bit(model, recipe, training, validation, tmp_path, stop_after):
+    rich = recipe.model_copy(update=EVERYTHING)
+    expected = fit(model, rich, training, validation, tmp_path / "whole")
+    eager = rich.model_copy(update={"checkpoint_minutes": 1e-9})
+    with pytest.raises(Stopped):
+        fit(model, eager, training, validation, tmp_path / "parts", Record(stop_after))
+    same(fit(model, rich, training, validation, tmp_path / "parts"), expected)
+
+
+def test_a_gradient_that_is_too_long_is_scaled_down(model, recipe, training, validation, tmp_path):
+    """After one update Adam's first moments are a tenth of the gradient that it got."""
+    changes = {"clip_norm": 1e-3, "weight_decay": 0.0, "checkpoint_minutes": 1e-9}
+    clipped = recipe.model_copy(update=changes)
+    with pytest.raises(Stopped):
+        fit(model, clipped, training, validation, tmp_path, Record(stop_after=2))
+    arrays, state = Checkpoints(tmp_path).newest()
+    assert state["iteration"] == 1
+    gradients = [10 * array.astype("float64") for name, array in arrays.items() if name.endswith("_moment1_0")]
+    assert np.sqrt(sum((gradient**2).sum() for gradient in gradients)) == pytest.approx(1e-3, rel=1e-4)
+
+
+def test_averaged_weights_are_what_is_validated_and_kept(model, recipe, training, validation, tmp_path):
+    plain = fit(model, recipe, training, validation, tmp_path / "plain")
+    averaged = fit(model, recipe.model_copy(update={"ema_decay": 0.99}), training, validation, tmp_path / "averaged")
+    losses = [[row["train/loss"] for row in trained.history] for trained in (plain, averaged)]
+    assert losses[0] == losses[1]  # the training itself is the same
+    assert plain.history[-1]["val/loss"] != averaged.history[-1]["val/loss"]
+    name = "p_conv2d4.weight"
+    assert not np.array_equal(plain.last[name], averaged.last[name])
+
+
+def test_it_ends_early_when_the_validation_gets_no_better(model, recipe, training, validation, tmp_path):
+    """With a learning rate of next to nothing, no epoch is better than the first."""
+    idle = recipe.model_copy(update={"learning_rate": 1e-30, "validate_every": 1, "early_stopping": 2, "epochs": 9})
+    assert len(fit(model, idle, training, validation, tmp_path).history) == 3
+
+
+def test_asked_to_stop_it_leaves_a_checkpoint_of_the_last_iteration(
+    model, recipe, training, validation, tmp_path, uninterrupted
+):
+    asked = iter([False, False, True])
+    with pytest.raises(errors.Stopped, match="stopped after iteration 3"):
+        Trainer(model, recipe, ALONE).fit(training, validation, Checkpoints(tmp_path), None, lambda: next(asked))
+    assert Checkpoints(tmp_path).newest()[1]["iteration"] == 3
+    same(fit(model, recipe, training, validation, tmp_path), uninterrupted[0])
+
+
+def test_given_weights_take_the_place_of_the_seeds(model, recipe, training, validation, tmp_path, uninterrupted):
+    trainer = Trainer(model, recipe.model_copy(update={"seed": 5}), ALONE)
+    trainer.start_from(uninterrupted[0].last, Path("given.pdparams"))
+    for name, tensor in trainer.network.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), uninterrupted[0].last[name])
+    with pytest.raises(BmnError, match=r"given\.pdparams: has no "):
+        trainer.start_from({}, Path("given.pdparams"))

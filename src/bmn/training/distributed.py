@@ -49,7 +49,7 @@ class World:
         """A value that the first process makes, on every process: what lies on its disk alone."""
         values = [make()] if self.rank == 0 else [None]
         if self.size > 1:
-            dist.broadcast_object_list(values)
+            dist.broadcast_object_list(values, src=0)
         return values[0]  # type: ignore[return-value]
 
 

@@ -120,9 +120,7 @@ class Trainer:
         if self.average:
             for name, average in self.average.average.items():
                 paddle.assign(paddle.to_tensor(arrays[f"average/{name}"]), average)
-        self.best = {
-            name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")
-        }
+        self.best = {name.removeprefix("best/"): array for name, array in arrays.items() if name.startswith("best/")}
         self.loss_scale = LossScale(**state.pop("loss_scale"))
         self.position = Position(**state)
         self.saved = f"that of iteration {self.position.iteration}"
@@ -195,9 +193,7 @@ class Trainer:
                     f"the same command goes on from there"
                 )
 
-    def _step(
-        self, batch: Batch, rate: float, training: Subset, stop: bool
-    ) -> tuple[list[float], float, bool]:
+    def _step(self, batch: Batch, rate: float, training: Subset, stop: bool) -> tuple[list[float], float, bool]:
         """One update of the weights.
 
         Returns:
@@ -223,9 +219,7 @@ class Trainer:
         self.optimizer.clear_grad()
         return values, norm, stopped > 0
 
-    def _not_finite(
-        self, batch: Batch, rate: float, training: Subset, losses: list[float], norm: float
-    ) -> str:
+    def _not_finite(self, batch: Batch, rate: float, training: Subset, losses: list[float], norm: float) -> str:
         position = self.position
         parts = ", ".join(f"{name} {value}" for name, value in zip(Losses._fields, losses, strict=True))
         shares = self.world.gather([training.store.windows[row].video for row in batch.rows])
@@ -240,8 +234,7 @@ class Trainer:
         position, recipe = self.position, self.recipe
         row: dict[str, float] = {"epoch": position.epoch + 1, "iteration": position.iteration}
         row |= {
-            f"train/{name}": total / position.batch
-            for name, total in zip(Losses._fields, position.sums, strict=True)
+            f"train/{name}": total / position.batch for name, total in zip(Losses._fields, position.sums, strict=True)
         }
         last = position.epoch + 1 == recipe.epochs
         if last or (position.epoch + 1) % recipe.validate_every == 0:

@@ -1,0 +1,36 @@
+"""Validation and evaluation of long videos, cut into windows."""
+
+import numpy as np
+import paddle
+
+from bmn.config import LossWeights
+from bmn.data.convert import Choices, convert
+from bmn.data.raw import Raw
+from bmn.data.subset import open_subset
+from bmn.data.synthetic import make_synthetic
+from bmn.evaluation import proposal_recall
+from bmn.inference.proposing import propose
+from bmn.model.network import BMN
+from bmn.proposals import SoftNMS
+from bmn.training.distributed import World
+from bmn.training.validation import validate
+
+
+def test_windows_are_evaluated_as_whole_videos(tmp_path, model):
+    make_synthetic(tmp_path / "raw", seed=3, videos={"training": 2, "validation": 5}, feat_dim=8, tscale=40)
+    raw = Raw(tmp_path / "raw" / "features", tmp_path / "raw" / "annotations.json")
+    choices = Choices(channels=model.feat_dim, tscale=model.tscale, length="window", overlap=0.5)
+    convert(raw, tmp_path / "out", choices, tmp_path / "work")
+    subset = open_subset(tmp_path / "out", "validation")
+    assert [window.video for window in subset.store.windows[:5]] == ["v_validation_00000"] * 4 + ["v_validation_00001"]
+
+    paddle.seed(1)
+    network = BMN(**model.model_dump())
+    found = propose(network, subset, SoftNMS(), batch_size=3)
+    assert found.keys() == subset.videos.keys()
+    for name, rows in found.items():
+        assert 0 < len(rows) <= 100
+        assert rows[:, 1].max() <= subset.videos[name].duration
+        assert (np.diff(rows[:, 2]) <= 0).all()
+    validation = validate(network, subset, LossWeights(), World(0, 1))
+    assert validation.recall.headline() == proposal_recall(subset.truth(), found).headline()
