@@ -39,9 +39,9 @@ def main() -> None:
     print("; ".join(f"{name} {value}" for name, value in settings.items()))
     lines = []
     for name in wanted:
-        if name != MACHINE:
-            print(f"{name} …", file=sys.stderr)
-            lines += [cells(row) for row in ROWS[name](bench)]
+        for row in ROWS[name](bench) if name != MACHINE else ():
+            print(f"{row.what}: {row.ours}, {row.published}, {row.ratio}", file=sys.stderr)
+            lines.append(cells(row))
     if lines:
         print("\nRatio: published / ours, the median of the rounds; above 1 ours is better.\n")
         print(table(cells(HEADER), lines))

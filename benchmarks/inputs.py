@@ -54,6 +54,7 @@ def trained_outputs(videos: int, dscale: int, tscale: int, seed: int = 0) -> Map
     def noisy(clean: Floats) -> NDArray[np.float32]:
         noise = draw.standard_normal((*clean.shape[:-1], tscale + SMOOTH - 1))
         noise = sliding_window_view(noise, SMOOTH, axis=-1).mean(axis=-1)
-        return np.clip(clean * np.exp(0.8 * noise), 1e-4, 0.999).astype(np.float32)
+        outputs: NDArray[np.float32] = np.clip(clean * np.exp(0.8 * noise), 1e-4, 0.999).astype(np.float32)
+        return outputs
 
     return noisy(np.stack([maps, maps**1.5], axis=1)), noisy(boundaries[0]), noisy(boundaries[1])

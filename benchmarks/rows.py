@@ -299,7 +299,7 @@ def scaling(bench: Bench) -> Iterator[Row]:
             limit = SHARE_OF_MEMORY * memory.available(bench.device)
             needed = {form: memory.expected(form, model, batch) for form in FORMS}
             calls = {form: training_step(network, form, batch) for form in FORMS if needed[form] < limit}
-            taken = seconds_in_turns(calls, rounds, bench.wait)
+            taken = seconds_in_turns(calls, rounds, bench.wait) if calls else {}
             what = f"training step, T = D = {side}, batch {batch}"
             if len(taken) == len(FORMS):
                 yield compared(what, seconds, compare(**taken))
