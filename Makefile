@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds predict train-gpu use clean
+.PHONY: help setup repro test lint bench ui compare send seeds predict train-gpu tune tune-status tune-apply tune-ui use clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,8 +58,22 @@ train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
 	python -m bmn.params_file train.devices=gpu:$(GPUS)
 	dvc repro train
 
-use: setup  ## switch params.yaml to a preset: PRESET=embedded or PRESET=activitynet
-	python -m bmn.params_file $(PRESET)
+tune: setup  ## search for better parameters, or go on (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
+	dvc repro --quiet convert
+	python -m bmn.tuning $(if $(STUDY),--study "$(STUDY)") run $(if $(TRIALS),--trials $(TRIALS)) \
+		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(WORKERS),--workers $(WORKERS))
+
+tune-status: setup  ## the trials of a sweep, while it runs or later (STUDY=)
+	@python -m bmn.tuning $(if $(STUDY),--study "$(STUDY)") status
+
+tune-apply: setup  ## write the confirmed best of a sweep into params.yaml (STUDY=, TRIAL= for another trial)
+	@python -m bmn.tuning $(if $(STUDY),--study "$(STUDY)") apply $(if $(TRIAL),--trial $(TRIAL))
+
+tune-ui: setup  ## the trials of all sweeps in a browser (PORT=5000)
+	@python -m bmn.tuning ui --port $(PORT)
+
+use: setup  ## switch params.yaml: PRESET=embedded, activitynet, bmn_lite, or local FEATURES=folder ANNOTATIONS=file
+	python -m $(if $(filter local,$(PRESET)),bmn.data.own "$(FEATURES)" "$(ANNOTATIONS)" $(SUBSETS),bmn.params_file $(PRESET))
 
 clean:  ## remove data, outputs and caches; .venv and mlruns stay
 	rm -rf data/raw data/processed outputs .cache .dvc/cache .dvc/tmp

@@ -19,6 +19,7 @@ def main() -> None:
         strict=params.data.strict,
         length=params.data.length,
         overlap=params.data.overlap,
+        snippet_seconds=params.data.snippet_seconds,
     )
     counts, findings = convert(open_raw(RAW), PROCESSED, choices, CONVERSION)
     if findings:

@@ -81,5 +81,5 @@ def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
         [sys.executable, "-m", "bmn.params_file", "thumos"], cwd=params.parent, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert done.stderr == "error: PRESET is 'thumos'; one of embedded, activitynet is allowed\n"
+    assert done.stderr == "error: PRESET is 'thumos'; one of embedded, activitynet, bmn_lite is allowed\n"
     assert params.read_text() == before

@@ -43,6 +43,7 @@ class DataParams(Group):
     strict: bool = True
     length: Literal["resize", "window"] = "resize"
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    snippet_seconds: Positive | None = None
     synthetic: SyntheticParams = SyntheticParams()
 
     @model_validator(mode="after")

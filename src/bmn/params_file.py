@@ -29,9 +29,19 @@ PRESETS: dict[str, dict[str, Any]] = {
             "strict": False,  # 215 of its segments pass the end of their video, 12 have no length
             "features": "https://paddlemodels.bj.bcebos.com/video_detection/bmn_feat.tar.gz",
             "annotations": "https://paddlemodels.bj.bcebos.com/video_detection/activitynet_1.3_annotations.json",
+            "ground_truth": "https://paddlemodels.bj.bcebos.com/video_detection/activity_net_1_3_new.json",
+        }
+    },
+    "bmn_lite": {  # PaddleVideo's small excerpt of it, to try things with
+        "data": {
+            "source": "activitynet",
+            "strict": False,
+            "features": "https://videotag.bj.bcebos.com/Data/BMN_lite/bmn_feat.tar.gz",
+            "annotations": "https://videotag.bj.bcebos.com/Data/BMN_lite/activitynet_1.3_annotations.json",
         }
     },
 }
+PLACES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
 KEPT = ("train.devices", "tracking", "tune")  # of the machine and of the person, not of the recipe
 
 
@@ -56,12 +66,14 @@ def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def differences(params: Params) -> dict[str, Any]:
-    """The dotted keys in which parameters differ from the preset of their data source, with their values."""
-    preset = "embedded" if params.data.source == "synthetic" else "activitynet"
-    standard = dict(flatten(preset_params(preset).model_dump()))
-    return {
-        key: value for key, value in flatten(params.model_dump()) if not key.startswith(KEPT) and value != standard[key]
-    }
+    """The dotted keys in which parameters differ from the preset of their data source (own data: from the published
+    recipe), with their values; where data come from is not counted."""
+    values = {key: value for key, value in flatten(params.model_dump()) if not key.startswith((*KEPT, *PLACES))}
+    own = Params.model_validate({"data": {"source": "local", "features": "", "annotations": ""}})
+    standards = [preset_params(name) for name in PRESETS] + [own]
+    preset = next(standard for standard in standards if standard.data.source == params.data.source)
+    standard = dict(flatten(preset.model_dump()))
+    return {key: value for key, value in values.items() if value != standard[key]}
 
 
 def use_preset(name: str, path: Path) -> str:

@@ -4,12 +4,13 @@ Readers of other people's files (:mod:`bmn.data.dialects`) give unchecked :class
 :func:`clean` is the one place that judges them.
 """
 
+import hashlib
 import math
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,7 +64,7 @@ class Entry:
     segments: tuple[tuple[object, object, object], ...]
 
 
-Action = Literal["cut", "dropped", "kept", "refused"]
+Action = Literal["chosen", "cut", "dropped", "kept", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,34 @@ def clean(entries: Iterable[Entry]) -> tuple[list[Video], list[Finding]]:
     return sorted(videos.values(), key=lambda video: video.id), findings
 
 
+def split(entries: Iterable[Entry], every: int = 5) -> tuple[list[Entry], list[Finding]]:
+    """Where no entry names a subset, let about every fifth video validate and train on the others.
+
+    Which ones depends on the ids alone, so that new videos move no old one.
+
+    Returns:
+        The entries, and a finding for each that was given a subset.
+    """
+    entries = list(entries)
+    if any(entry.subset not in (None, "") for entry in entries):
+        return entries, []
+    with_subset, findings = [], []
+    for entry in entries:
+        number = int(hashlib.sha256(repr(entry.id).encode()).hexdigest(), 16)
+        subset = "training" if number % every else "validation"
+        with_subset.append(replace(entry, subset=subset))
+        findings.append(Finding(str(entry.id), "subset", "not named", f"chosen by its id: {subset}", "chosen"))
+    return with_subset, findings
+
+
 def refuse(findings: Iterable[Finding], source: Path, strict: bool = False) -> None:
-    """Stop when findings remain that nothing could mend; under ``strict``, when there are findings at all.
+    """Stop when findings remain that nothing could mend; under ``strict``, when there are findings
+    of what had to be mended.
 
     Raises:
         BmnError: one sentence with the number of such findings and the first three.
     """
-    bad = [finding for finding in findings if strict or finding.action == "refused"]
+    bad = [finding for finding in findings if finding.action == "refused" or (strict and finding.action != "chosen")]
     if not bad:
         return
     first = "; ".join(str(finding) for finding in bad[:3])

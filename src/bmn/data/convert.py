@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -10,11 +10,13 @@ from typing import Literal
 from tqdm import tqdm
 
 from bmn.data.annotations import (
+    Entry,
     Finding,
     Video,
     as_they_stand,
     clean,
     refuse,
+    split,
     subset_videos,
     write_annotations,
     write_findings,
@@ -39,6 +41,7 @@ class Choices:
         strict: refuse entries that would be mended or dropped.
         length: resize each video to tscale snippets, or cut it into windows of that length.
         overlap: the part of a window that it shares with the next one.
+        snippet_seconds: from one snippet to the next; gives durations that the annotations lack.
     """
 
     channels: int
@@ -46,6 +49,7 @@ class Choices:
     strict: bool = True
     length: Literal["resize", "window"] = "resize"
     overlap: float = 0.5
+    snippet_seconds: float | None = None
 
 
 def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str, int], list[Finding]]:
@@ -69,12 +73,13 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     Raises:
         BmnError: an entry or a feature file is wrong, or the training or validation subset is empty.
     """
-    videos, findings = clean(read_annotations(raw.annotations, raw.subsets))
-    refuse(findings, raw.annotations, choices.strict)
     files = find_features(raw.features)
+    entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
+    videos, mended = clean(_measured(entry, files, choices) for entry in entries)
+    refuse(mended, raw.annotations, choices.strict)
     videos, paths, unmatched = _match(videos, files)
     refuse(unmatched, raw.features, choices.strict)
-    findings += unmatched
+    findings = chosen + mended + unmatched
     subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
     testing = [video for video in videos if video.subset == "testing"]
     if testing:
@@ -93,6 +98,14 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
         write_store(folder, name, packed, choices.tscale, choices.channels, work)
     _replace(folder, out)
     return {name: len(members) for name, members in subsets.items()}, findings
+
+
+def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
+    """The entry with a duration: where it has none, that of its features."""
+    path = feature_file(files, entry.id) if isinstance(entry.id, str) else None
+    if entry.duration is not None or choices.snippet_seconds is None or path is None:
+        return entry
+    return replace(entry, duration=len(read_features(path, choices.channels)) * choices.snippet_seconds)
 
 
 def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:

@@ -1,0 +1,174 @@
+"""Download and convert as processes, on data that is a person's own; and the README's walk through it, word by word."""
+
+import csv
+import io
+import re
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+from data.servers import Site, serve
+from pipeline.project import ROOT, SMALL, Project, make_project
+
+from bmn.config import load_params
+from bmn.data.store import open_store
+
+pytestmark = pytest.mark.xdist_group("data_stages")
+CHANNELS = 64
+
+
+def own_data(project: Project, videos: int = 20) -> None:
+    """Features as CSV with 64 channels and of varied lengths, and a CSV of segments."""
+    rng = np.random.default_rng(0)
+    folder = project.folder / "mine"
+    (folder / "features").mkdir(parents=True)
+    with open(folder / "segments.csv", "w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["video", "start", "end", "label", "subset", "duration"])
+        for number in range(videos):
+            length = int(rng.integers(5, 60))
+            features = rng.normal(size=(length, CHANNELS))
+            np.savetxt(folder / "features" / f"clip{number}.csv", features, delimiter=",", fmt="%.4f")
+            subset = "val" if number % 4 == 0 else "train"
+            lines.writerow([f"clip{number}", length / 4, length / 2, "wave", subset, length])
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    project = make_project(tmp_path / "project")
+    shutil.copy(ROOT / "Makefile", project.folder)
+    own_data(project)
+    return project
+
+
+def make(project: Project, *words: str, check: bool = True):
+    """``make`` with the environment of the tests in place of the one that it would set up."""
+    return project.run("make", "--assume-old=setup", "--assume-old=.venv/ready", *words, check=check)
+
+
+def small(project: Project) -> None:
+    sizes = {key: value for key, value in SMALL.items() if not key.endswith(("feat_dim", "batch_size"))}
+    project.run("python", "-m", "bmn.params_file", *(f"{key}={value}" for key, value in sizes.items()))
+
+
+def stages(project: Project, *names: str) -> None:
+    for name in names:
+        project.run("python", f"stages/{name}.py")
+
+
+def test_own_data_are_used_where_they_are_and_changes_are_seen(project):
+    use = ("use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
+    assert "feat_dim: 64" in make(project, *use).stdout
+    params = load_params(project.folder / "params.yaml")
+    assert (params.model.feat_dim, params.train.batch_size) == (CHANNELS, 15)
+    small(project)
+    project.run("dvc", "repro", "convert")
+    assert sorted(path.name for path in (project.folder / "data/raw").iterdir()) == ["annotations.txt", "source.json"]
+    training = open_store(project.folder / "data/processed", "training")
+    assert training.array.shape == (15, CHANNELS, SMALL["model.tscale"])
+    assert "didn't change" in project.run("dvc", "repro", "convert").stdout
+
+    np.savetxt(project.folder / "mine/features/clip1.csv", np.ones((9, CHANNELS)), delimiter=",")
+    make(project, *use)
+    small(project)
+    project.run("dvc", "repro", "convert")
+    row = [window.video for window in training.windows].index("clip1")
+    assert (open_store(project.folder / "data/processed", "training").read([row]) == 1).all()
+
+
+def test_a_download_with_everything_else_as_in_the_preset(project):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.add(project.folder / "mine/features", "bmn_feat")
+    annotations = (project.folder / "mine/segments.csv").read_bytes()
+    with serve(Site(packed.getvalue(), faults=[503, "reset"])) as features, serve(Site(annotations)) as texts:
+        make(project, "use", "PRESET=activitynet")
+        project.set(data__features=features.url, data__annotations=texts.url, data__ground_truth="null")
+        project.set(model__feat_dim=CHANNELS)
+        stages(project, "download", "convert")
+    assert len(open_store(project.folder / "data/processed", "training")) == 15
+
+
+def spoil_annotations(folder):
+    (folder / "segments.csv").write_text("video,start,end,label,subset,duration\nclip0,9,2,wave,train,10\n")
+
+
+def spoil_feature(folder):
+    np.savetxt(folder / "features/clip3.csv", np.full((4, CHANNELS), np.nan), delimiter=",")
+
+
+def mix_channels(folder):
+    np.savetxt(folder / "features/clip3.csv", np.ones((4, CHANNELS + 4)), delimiter=",")
+
+
+def lose_feature(folder):
+    (folder / "features/clip3.csv").unlink()
+
+
+def add_pickle(folder):
+    (folder / "features/clip99.pkl").write_bytes(b"")
+
+
+def climb(folder):
+    text = (folder / "segments.csv").read_text()
+    (folder / "segments.csv").write_text(text + "../../x,1,2,wave,train,10\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (spoil_annotations, "the end must lie after the start"),
+        (spoil_feature, r"clip3\.csv: holds nan"),
+        (mix_channels, r"clip3\.csv: has the shape \(4, 68\)"),
+        (lose_feature, "video clip3: features is missing"),
+        (add_pickle, "would run code"),
+        (climb, "must be a plain file name"),
+    ],
+)
+def test_bad_data_end_in_one_sentence(project, spoil, sentence):
+    make(project, "use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
+    spoil(project.folder / "mine")
+    project.set(data__features_sha256="null", data__annotations_sha256="null")
+    done = project.run("python", "stages/download.py", check=False)
+    if done.returncode == 0:
+        done = project.run("python", "stages/convert.py", check=False)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert re.search(sentence, line)
+    assert "Traceback" not in done.stderr
+    assert not (project.folder / "data/processed").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["FEATURES=nowhere", "ANNOTATIONS=mine/segments.csv"], "nowhere: no such file or folder"),
+        (["FEATURES=mine/features"], "correct FEATURES, ANNOTATIONS or SUBSETS"),
+        (["FEATURES=mine/segments.csv", "ANNOTATIONS=mine/segments.csv"], "is no folder"),
+    ],
+)
+def test_a_wrong_use_says_so_and_changes_nothing(project, words, sentence):
+    before = (project.folder / "params.yaml").read_text()
+    done = make(project, "use", "PRESET=local", *words, check=False)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert (project.folder / "params.yaml").read_text() == before
+
+
+def test_the_readmes_walk_works_word_by_word(project):
+    """The model is made small after `make use`; every other word is the README's."""
+    readme = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
+    section = re.search(r"^## Your own data$(.*?)(?=^## )", readme, re.MULTILINE | re.DOTALL)
+    if section is None:
+        pytest.skip("README.md has no section 'Your own data'")
+    shutil.rmtree(project.folder / "mine")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section[1], re.MULTILINE | re.DOTALL)
+    assert any("make use PRESET=local" in block for block in blocks)
+    for block in blocks:
+        block = block.replace("make ", "make --assume-old=setup --assume-old=.venv/ready ")
+        for command in re.split(r"^(?=make )", block, flags=re.MULTILINE):
+            project.run("bash", "-ec", command)
+            if "use PRESET" in command:
+                small(project)
+    assert (project.folder / "outputs/export/BMN.pdmodel").exists()
