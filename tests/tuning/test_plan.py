@@ -64,6 +64,17 @@ def test_a_dead_workers_trial_is_tried_again_once_with_the_same_parameters(tmp_p
     assert unfinished(sweep.shared, sweep.plan) == 0
 
 
+def test_a_trial_that_was_killed_with_its_whole_sweep_is_always_tried_again(tmp_path):
+    sweep = make_sweep(tmp_path, make_params(), search_plan(1))
+    for _ in range(3):
+        fill(sweep.shared, sweep.plan)
+        trial = claim(sweep.shared, sweep.plan)
+        trial.set_user_attr("worker", trial.user_attrs["worker"] | {"born": 0.0, "sweep": [1, 0.0]})
+        assert len(mark_lost(sweep.shared)) == 1
+    fill(sweep.shared, sweep.plan)
+    assert states(sweep) == {"FAIL": 3, "WAITING": 1}
+
+
 def test_a_stopped_trial_goes_back_as_often_as_it_is_stopped(tmp_path):
     sweep = make_sweep(tmp_path, make_params(), search_plan(1))
     for _ in range(4):

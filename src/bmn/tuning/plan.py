@@ -2,8 +2,9 @@
 
 A sweep has slots, each to be filled by one trial. Planning puts a waiting trial into every slot that has none; a
 worker takes a waiting trial by an atomic change of its state. A trial whose worker died is marked, and planning
-fills its slot again, once. Of several trials in a slot (two hosts planned at the same moment) only the first counts,
-and only it is ever started, so no lock is needed and the number of trials is exact.
+fills its slot again: once where the worker died alone, always where the whole sweep ended with it. Of several trials
+in a slot (two hosts planned at the same moment) only the first counts, and only it is ever started, so no lock is
+needed and the number of trials is exact.
 """
 
 import os
@@ -127,11 +128,8 @@ def unfinished(shared: Shared, plan: Plan) -> int:
 
 def mark_lost(shared: Shared) -> list[FrozenTrial]:
     """Mark the running trials whose worker died as failed, and give them."""
-    return [
-        trial
-        for trial in shared.trials()
-        if trial.state == TrialState.RUNNING and not _lives(trial) and give_up(shared, trial, "died")
-    ]
+    dead = [trial for trial in shared.trials() if trial.state == TrialState.RUNNING and not _lives(trial)]
+    return [trial for trial in dead if give_up(shared, trial, "died" if _died_alone(trial) else "stopped")]
 
 
 def put_back(shared: Shared) -> None:
@@ -156,7 +154,13 @@ def give_up(shared: Shared, trial: FrozenTrial, why: str) -> bool:
 
 
 def _this_worker() -> dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": os.getpid(), "born": psutil.Process().create_time()}
+    sweep = psutil.Process(os.getppid())
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "born": psutil.Process().create_time(),
+        "sweep": [sweep.pid, sweep.create_time()],
+    }
 
 
 def _lives(trial: FrozenTrial) -> bool:
@@ -167,9 +171,19 @@ def _lives(trial: FrozenTrial) -> bool:
         return time.time() - trial.datetime_start.timestamp() < 10
     if worker["host"] != socket.gethostname():
         return time.time() - float(trial.user_attrs.get("alive", 0)) < SILENCE
+    return _runs(worker["pid"], worker["born"])
+
+
+def _died_alone(trial: FrozenTrial) -> bool:
+    """Whether the sweep outlived its worker, as far as that can be told: then the trial may be the cause."""
+    worker = trial.user_attrs.get("worker")
+    return worker is not None and (worker["host"] != socket.gethostname() or _runs(*worker["sweep"]))
+
+
+def _runs(pid: int, born: float) -> bool:
+    """Whether a process of this host, told from others with its number by when it was born, still runs."""
     try:
-        process = psutil.Process(worker["pid"])
-        same = abs(process.create_time() - worker["born"]) < 1
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        process = psutil.Process(pid)
+        return bool(abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

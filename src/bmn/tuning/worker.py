@@ -175,7 +175,7 @@ def main() -> None:
         searched = space.searched if searching else {}
         return TrainingProcess(make_job(trial, searched, Path(job["data"]), FOLDER / "trainings"), beat)
 
-    work(sweep, start, MlflowLedger(params.tracking.experiment, job["run"]))
+    work(sweep, start, MlflowLedger(params.tracking.experiment, job["run"], job["study"]))
 
 
 if __name__ == "__main__":

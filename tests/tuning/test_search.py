@@ -1,0 +1,97 @@
+"""``make tune`` as a person has it: real trainings, real MLflow, killed twice on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from bmn.tuning.plan import counted
+from bmn.tuning.study import open_storage
+
+pytestmark = pytest.mark.xdist_group("search")
+
+
+@dataclass(frozen=True)
+class Folder:
+    path: Path
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_"))}
+        return subprocess.Popen(
+            [sys.executable, "-m", "bmn.tuning", *words], cwd=self.path, env=kept, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def run(self, *words: str) -> str:
+        process = self.start(*words)
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        return out
+
+    def trials(self, study: str = "bmn") -> "list[optuna.trial.FrozenTrial]":
+        storage = open_storage(None, self.path / ".cache/tune")
+        names = [found.study_name for found in storage.get_all_studies()]
+        return optuna.load_study(study_name=study, storage=storage).trials if study in names else []
+
+
+@pytest.fixture(scope="module")
+def folder(params, processed, tmp_path_factory):
+    path = tmp_path_factory.mktemp("search")
+    (path / "data").mkdir()
+    (path / "data/processed").symlink_to(processed)
+    YAML().dump(params.model_dump(), path / "params.yaml")
+    return Folder(path)
+
+
+def test_a_sweep_killed_twice_ends_right(folder):
+    for started in (1, 3):
+        process = folder.start("run", "--workers", "2")
+        while sum("run" in trial.user_attrs for trial in folder.trials()) < started:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    told = folder.run("run", "--workers", "2")
+
+    found = counted(folder.trials())
+    assert sorted(found) == ["0", "1", "2", "3"]
+    assert {trial.state.name for trial in found.values()} <= {"COMPLETE", "PRUNED"}
+    assert found["0"].params == {"model.num_sample": 4, "train.learning_rate": 0.001}  # the present ones come first
+    assert found["0"].user_attrs["proposals"].keys() == {"proposals.alpha", "proposals.low_threshold"}
+    again = folder.trials("bmn confirmation")
+    assert [trial.state.name for trial in again] == ["COMPLETE"] * 4
+    assert "AUC, mean" in told
+    assert "best: trial" in told or "no candidate is better" in told
+
+    client = MlflowClient(f"sqlite:///{folder.path}/mlruns/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("bmn").experiment_id])
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert "confirmed/present/mean" in parent.data.metrics
+    ends = {trial.user_attrs["run"]: trial for trial in folder.trials() + again if "run" in trial.user_attrs}
+    status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+    for run in runs:
+        if run is not parent:
+            assert run.info.status == status[ends[run.info.run_id].state.name]
+
+    assert folder.run("status").startswith("bmn: ")
+    assert folder.run("run").count("] trial") == 0  # all is done: nothing is trained again
+
+
+def test_nothing_begins_on_bad_input(folder):
+    params = folder.path / "params.yaml"
+    before = params.read_text()
+    params.write_text(before.replace("model.num_sample:", "model.num_samples:"))
+    process = folder.start("run")
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith("error: params.yaml: tune.space: model.num_samples is unknown")
+    params.write_text(before)
