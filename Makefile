@@ -5,6 +5,7 @@ DRIVER := $(wildcard /proc/driver/nvidia/version)
 REQUIREMENTS ?= $(if $(PADDLE_INDEX),requirements-gpu3.txt,$(if $(DRIVER),requirements-gpu.txt,requirements-cpu.txt))
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 5000
+INPUT ?= data/example_feat.list
 # Stages, DVC's workers and MLflow's servers find each other by name.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
@@ -51,8 +52,11 @@ send: setup  ## send MLflow what trainings could not tell it while it was away
 seeds: setup  ## train with several seeds and print mean and spread: SEEDS=1,2,3
 	python -m bmn.seeds $(SEEDS)
 
-predict: setup  ## proposals for feature files or a list of them: INPUT=data/example_feat.list
-	python -m bmn.inference.predict $(INPUT) --params params.yaml
+predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
+	python -m bmn.inference.predict $(INPUT) --params params.yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+serve: setup  ## answer requests with MLflow's champion (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
+	python -m bmn.tracking.serving $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
 	python -m bmn.params_file train.devices=gpu:$(GPUS)

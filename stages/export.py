@@ -35,7 +35,7 @@ def main() -> None:
         tracking.log_metrics(
             {f"export/latency_ms/{name}": values["latency_ms"] for name, values in measured.items()}, 0
         )
-        tracking.log_inference_model(EXPORT, features[:1], params.model.tscale, params.model.dscale)
+        tracking.log_inference_model(EXPORT, features[0].T, store.windows[0].end - store.windows[0].start)
 
 
 if __name__ == "__main__":

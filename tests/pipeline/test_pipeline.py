@@ -103,13 +103,14 @@ def test_the_inference_model_in_mlflow_is_the_exported_one(project):
     assert models.keys() == {"best", "last", "bmn"}
     model = models["bmn"]
     served = mlflow.pyfunc.load_model(model.model_uri)
-    features = np.random.default_rng(0).normal(size=(2, 8, 16)).astype("float32")
-    confidence_map, start, end = Predictor(project.folder / "outputs/export").maps(features)
-    given = served.predict(features)
-    for name, array in {"confidence_map": confidence_map, "start": start, "end": end}.items():
-        np.testing.assert_array_equal(given[name], array)
+    features = np.random.default_rng(0).normal(size=(2, 16, 8)).astype("float32")
+    predictor = Predictor(project.folder / "outputs/export")
+    given = served.predict(features, params={"durations": [30.0, 60.0]})
+    assert [video["proposals"] for video in given] == [
+        predictor.propose(video, duration) for video, duration in zip(features, (30.0, 60.0), strict=True)
+    ]
     with pytest.raises(mlflow.MlflowException, match="schema"):
-        served.predict(features[:, :4])
+        served.predict(features[:, :, :4])
 
 
 def test_the_weights_that_are_kept_are_models_with_their_figures(project):

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from bmn.data.features import resize
 from bmn.errors import BmnError
-from bmn.inference.runtimes import Maps, find_program, open_program
+from bmn.inference.runtimes import LARGEST_BATCH, Maps, find_program, open_program
 from bmn.proposals import Floats, Result, SoftNMS, decode, in_seconds, results, soft_nms
 
 PUBLISHED = SoftNMS()
+COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
 
 
 class Predictor:
@@ -34,11 +35,19 @@ class Predictor:
         self.program = find_program(model)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
+        self._together = COMPUTED_TOGETHER if device == "cpu" else LARGEST_BATCH
 
     def maps(self, features: NDArray[np.float32]) -> Maps:
-        """Run the network: features ``[batch, channel, snippet]`` to confidence map ``[batch, 2, D, T]``, start and
-        end probabilities ``[batch, T]``."""
-        return self._run(features)
+        """Run the network.
+
+        Args:
+            features: ``[batch, channel, snippet]``, of one video at least.
+
+        Returns:
+            Confidence map ``[batch, 2, D, T]``, start and end probabilities ``[batch, T]``.
+        """
+        parts = [self._run(features[low : low + self._together]) for low in range(0, len(features), self._together)]
+        return tuple(np.concatenate(maps) for maps in zip(*parts, strict=True))
 
     def propose(self, features: NDArray[np.float32], duration: float) -> list[Result]:
         """The proposals of one video, best first, segments in seconds.
@@ -72,4 +81,8 @@ class Predictor:
             features: ``[batch, channel, snippet]``.
             durations: ``[batch]``, seconds.
         """
-        return in_seconds(soft_nms(decode(*self.maps(features)), self.settings), durations)
+        return self.from_maps(self.maps(features), durations)
+
+    def from_maps(self, maps: Maps, durations: Floats) -> list[Floats]:
+        """The proposals that follow from the network's maps; see :meth:`maps` and :meth:`propose_batch`."""
+        return in_seconds(soft_nms(decode(*maps), self.settings), durations)

@@ -21,7 +21,7 @@ Run = Callable[[NDArray[np.float32]], Maps]
 PROGRAMS = (".pdmodel", ".json", ".onnx")  # the published form, that of Paddle 3, ONNX
 CPU_THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 GPU_MEMORY = 200  # MiB that Paddle takes at the start; it grows
-LARGEST_BATCH = 64  # that TensorRT is prepared for
+LARGEST_BATCH = 64  # on a GPU; TensorRT is prepared for it
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ def _paddle(program: Path, device: str, use_tensorrt: bool) -> Program:
     name, channels, tscale = _paddle_input(program)
     config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
     config.disable_glog_info()
+    if program.suffix == ".pdmodel":  # without it every hidden layer stays in memory; the other form has no need of it
+        config.enable_memory_optim()
     if device == "gpu":
         if not paddle.is_compiled_with_cuda():
             raise BmnError(

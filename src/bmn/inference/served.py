@@ -4,25 +4,74 @@ MLflow runs this file when it loads the model; nothing is unpickled.
 """
 
 from pathlib import Path
+from threading import Lock
 
+import numpy as np
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from bmn.data.features import resize
 from bmn.inference.predictor import Predictor
+from bmn.proposals import results
+from bmn.runtime import tune_process
+
+COMPUTED_TOGETHER = 16  # videos, to bound the memory
 
 
 class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
-    """Features ``[batch, channel, snippet]`` to the network's three outputs."""
+    """Features ``[video, snippet, channel]`` to the proposals of each video."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the exported program."""
+        tune_process()
         self.predictor = Predictor(Path(context.artifacts["program"]))
+        self.alone = Lock()  # a server calls predict from many threads, a program runs once at a time
 
     # model_input has no type: MLflow checks the signature, and takes a type here for another one.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """The maps of a batch: ``confidence_map [batch, 2, D, T]``, ``start [batch, T]``, ``end [batch, T]``."""
-        confidence_map, start, end = self.predictor.maps(model_input)
-        return {"confidence_map": confidence_map, "start": start, "end": end}
+        """The proposals of each video, best first, and on request the maps that they follow from.
+
+        Args:
+            model_input: features ``[video, snippet, channel]``; any number of snippets, spread evenly over the video.
+            params: ``durations``, seconds of each video (without any, segments are fractions of the video);
+                ``maps``, whether to give ``confidence_map [2, D, T]``, ``start [T]`` and ``end [T]`` too.
+
+        Returns:
+            For each video ``{"proposals": [{"score": …, "segment": [start, end]}, …]}``.
+
+        Raises:
+            MlflowException: the features are not finite, or the durations are not one a video and above 0.
+        """
+        params = params or {}
+        features = np.asarray(model_input, np.float32)
+        durations = np.asarray(params.get("durations", []), np.float64)
+        if not durations.size:
+            durations = np.ones(len(features))
+        if 0 in features.shape:
+            raise _refused(f"the features have the shape {list(features.shape)}; at least one snippet is needed")
+        if not np.isfinite(features).all():
+            raise _refused("the features hold NaN or infinities; extract them again")
+        if durations.shape != (len(features),) or not (np.isfinite(durations) & (durations > 0)).all():
+            raise _refused(f"durations needs a number of seconds above 0 for each of the {len(features)} videos")
+        answers = []
+        for low in range(0, len(features), COMPUTED_TOGETHER):
+            part = slice(low, low + COMPUTED_TOGETHER)
+            batch = np.stack([resize(video, self.predictor.tscale).T for video in features[part]])
+            with self.alone:
+                maps = self.predictor.maps(batch)
+            for video, rows in enumerate(self.predictor.from_maps(maps, durations[part])):
+                answer = {"proposals": results(rows)}
+                if params.get("maps"):
+                    names = ("confidence_map", "start", "end")
+                    answer |= {name: array[video] for name, array in zip(names, maps, strict=True)}
+                answers.append(answer)
+        return answers
+
+
+def _refused(sentence: str) -> MlflowException:
+    return MlflowException(sentence, error_code=INVALID_PARAMETER_VALUE)
 
 
 set_model(ServedBMN())

@@ -1,0 +1,104 @@
+"""``python -m bmn.tracking.serving``: MLflow's scoring server on an inference model, kept within bounds.
+
+It answers as ``mlflow models serve`` does, at ``/invocations``; besides it refuses bodies that are too large and holds
+few of them in memory at a time, however many clients there are.
+"""
+
+import argparse
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import uvicorn
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
+
+from bmn.commands import command
+from bmn.errors import BmnError
+from bmn.tracking.models import CHAMPION, REGISTERED
+from bmn.tracking.store import store_uri
+
+LARGEST_BODY = 32 * 2**20  # bytes; about forty videos of the published size
+AT_ONCE = 2  # requests in memory: one is computed while the next one is parsed
+EXAMPLE = "serving_input_example.json"
+
+
+class Bounded:
+    """An ASGI application that passes on what fits, and lets the rest wait or refuses it.
+
+    Args:
+        application: what answers.
+        largest: bytes of a body.
+        at_once: requests that are read and answered at the same time.
+    """
+
+    def __init__(self, application: Any, largest: int = LARGEST_BODY, at_once: int = AT_ONCE) -> None:
+        self._application, self._largest = application, largest
+        self._places = asyncio.Semaphore(at_once)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._application(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if not length.isdigit():
+            sentence = "the request does not tell its length; send it with a Content-Length"
+            await _refusal(411, sentence)(scope, receive, send)
+        elif int(length) > self._largest:
+            while (await receive()).get("more_body"):  # a client listens when it has said all
+                pass
+            sentence = f"the request has {int(length)} bytes; at most {self._largest} are allowed, send fewer videos"
+            await _refusal(413, sentence)(scope, receive, send)
+        else:
+            async with self._places:
+                await self._application(scope, receive, send)
+
+
+@command
+def main() -> None:
+    """Serve a model until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="bmn.tracking.serving", description=main.__doc__)
+    parser.add_argument("--model", default=f"models:/{REGISTERED}@{CHAMPION}", help="MLflow's address of a model")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=5001)
+    given = parser.parse_args()
+
+    mlflow.set_tracking_uri(store_uri())
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(given.model))
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise BmnError(
+            f"{given.model}: no such model ({reason}); make repro makes one, --model names another"
+        ) from error
+    application = scoring_server.init(mlflow.pyfunc.load_model(str(folder)))
+    application.add_exception_handler(RecursionError, _too_deep)
+    server = f"http://{given.host}:{given.port}"
+    print(f"{given.model} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
+    print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
+    settings = uvicorn.Config(Bounded(application), host=given.host, port=given.port, log_level="warning")
+    asyncio.run(_serve(uvicorn.Server(settings)))
+
+
+async def _serve(server: uvicorn.Server) -> None:
+    # MLflow computes in the loop's threads; few of them hold little memory.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE))
+    await server.serve()
+
+
+def _too_deep(request: Request, error: Exception) -> JSONResponse:
+    return _refusal(400, "the JSON is nested too deeply; inputs [video][snippet][channel] is expected")
+
+
+def _refusal(status: int, sentence: str) -> JSONResponse:
+    """In the form of MLflow's own."""
+    return JSONResponse({"error_code": "BAD_REQUEST", "message": sentence}, status)
+
+
+if __name__ == "__main__":
+    main()
