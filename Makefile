@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds predict serve train-gpu tune tune-status tune-apply tune-ui use clean
+.PHONY: help setup repro test lint bench ui compare send seeds predict serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ tune-ui: setup  ## the trials of all sweeps in a browser (PORT=5000)
 
 use: setup  ## switch params.yaml: PRESET=embedded, activitynet, bmn_lite, or local FEATURES=folder ANNOTATIONS=file
 	python -m $(if $(filter local,$(PRESET)),bmn.data.own "$(FEATURES)" "$(ANNOTATIONS)" $(SUBSETS),bmn.params_file $(PRESET))
+
+data-report: setup  ## is my data right? a page with counts, figures, what was mended (outputs/data_report/report.html)
+	dvc repro --quiet convert
+	python stages/data_report.py
 
 clean:  ## remove data, outputs and caches; .venv and mlruns stay
 	rm -rf data/raw data/processed outputs .cache .dvc/cache .dvc/tmp

@@ -10,6 +10,7 @@ PROCESSED = Path("data/processed")
 TRAIN = Path("outputs/train")
 EVALUATE = Path("outputs/evaluate")
 EXPORT = Path("outputs/export")
+DATA_REPORT = Path("outputs/data_report")
 CONVERSION = Path(".cache/convert")  # an unfinished one, to go on with
 CHECKPOINTS = Path(".cache/train")  # outside DVC's outputs, which it deletes before a stage runs
 LOGS = Path(".cache/logs")  # of the processes of a training

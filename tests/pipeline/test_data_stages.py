@@ -9,6 +9,7 @@ import tarfile
 import numpy as np
 import pytest
 from data.servers import Site, serve
+from mlflow import MlflowClient
 from pipeline.project import ROOT, SMALL, Project, make_project
 
 from bmn.config import load_params
@@ -88,6 +89,22 @@ def test_a_download_with_everything_else_as_in_the_preset(project):
         project.set(model__feat_dim=CHANNELS)
         stages(project, "download", "convert")
     assert len(open_store(project.folder / "data/processed", "training")) == 15
+
+
+def test_the_data_report_is_a_page_and_a_run_of_its_own(project):
+    make(project, "use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
+    small(project)
+    done = make(project, "data-report")
+    assert re.search(r"the grid of 16 x 12 allows an AR of \d+\.\d % at most", done.stdout)
+    folder = project.folder / "outputs/data_report"
+    assert "<th>training</th>" in (folder / "report.html").read_text()
+    client = MlflowClient(f"sqlite:///{project.folder}/mlruns/mlflow.db")
+    [run] = client.search_runs([client.get_experiment_by_name("bmn data").experiment_id])
+    assert run.data.metrics["training/videos"] == 15
+    assert 0 < run.data.metrics["highest_AR"] <= 100
+    filed = {file.path for file in client.list_artifacts(run.info.run_id, "data_report")}
+    assert filed == {f"data_report/{path.name}" for path in folder.iterdir()}
+    assert {"data_report/report.html", "data_report/lengths.png"} <= filed
 
 
 def spoil_annotations(folder):

@@ -9,13 +9,13 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from bmn.errors import BmnError
-from bmn.files import write_json
+from bmn.files import read_json, write_json
 
 SUBSETS = {
     "train": "training",
@@ -79,8 +79,10 @@ class Finding:
 
     @property
     def kind(self) -> str:
-        """What findings of the same sort share: the field and the problem, without numbers."""
-        return re.sub(r"\[?\d[\d.]*\]?", "#", f"{self.field} {self.problem}")
+        """What findings of the same sort share: the field and the problem, without the numbers and names in them."""
+        problem = re.sub(r"\d[\d.]*", "#", re.sub(r" there is \S+", " there is a file", self.problem))
+        field = re.sub(r"\[\d+\]", "", self.field)
+        return f"{field}: {problem}"
 
     def __str__(self) -> str:
         return f"video {self.video}: {self.field} is {self.value}, {self.problem}"
@@ -218,14 +220,19 @@ def write_ground_truth(path: Path, videos: Iterable[Video]) -> None:
     write_json(path, {"version": "VERSION 1.3", "taxonomy": [], "database": database})
 
 
-def table(findings: Sequence[Finding], examples: int = 3) -> str:
-    """The findings for the terminal: how many of each kind, and the first of them."""
+def by_kind(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """The findings of each kind, sorted by what was done and what was wrong."""
     kinds: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
-        kinds[finding.action, f"{finding.kind}"].append(finding)
-    lines = [f"{'action':8}  {'number':>6}  what"]
-    for (action, kind), found in sorted(kinds.items()):
-        lines.append(f"{action:8}  {len(found):6}  {kind}")
+        kinds[finding.action, finding.kind].append(finding)
+    return [kinds[key] for key in sorted(kinds)]
+
+
+def table(findings: Iterable[Finding], examples: int = 3) -> str:
+    """The findings for the terminal: how many of each kind, and the first of them."""
+    lines = [f"{'done':8}  {'number':>6}  what"]
+    for found in by_kind(findings):
+        lines.append(f"{found[0].action:8}  {len(found):6}  {found[0].kind}")
         lines += [f"{'':18}{finding}" for finding in found[:examples]]
         lines += [f"{'':18}…"] if len(found) > examples else []
     return "\n".join(lines)
@@ -234,6 +241,11 @@ def table(findings: Sequence[Finding], examples: int = 3) -> str:
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:
     """Write the findings as a JSON list of objects, one an entry that was wrong."""
     write_json(path, [asdict(finding) for finding in findings])
+
+
+def read_findings(path: Path) -> list[Finding]:
+    """The findings that :func:`write_findings` wrote."""
+    return [Finding(**finding) for finding in read_json(path)]
 
 
 def _segment_json(segment: Segment) -> dict[str, object]:

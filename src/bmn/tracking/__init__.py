@@ -2,6 +2,7 @@
 
 from bmn.tracking.models import log_inference_model
 from bmn.tracking.runs import (
+    data_run,
     log_curve,
     log_dataset,
     log_figure,
@@ -17,6 +18,7 @@ from bmn.tracking.store import connect, project_root, store_uri
 
 __all__ = [
     "connect",
+    "data_run",
     "log_curve",
     "log_dataset",
     "log_figure",

@@ -96,6 +96,16 @@ def reopened_run(params: Params, run_id: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def data_run(params: Params) -> Iterator[None]:
+    """A run of its own for what describes the data alone, in an experiment beside that of the trainings."""
+    connect(f"{params.tracking.experiment} data")
+    with mlflow.start_run(run_name=params.data.source):
+        mlflow.log_params(dict(flatten(params.model_dump(include={"data"}))))
+        mlflow.set_tags(origin())
+        yield
+
+
 def _exists(run_id: str) -> bool:
     try:
         return bool(mlflow.get_run(run_id).info.lifecycle_stage == "active")

@@ -1,0 +1,1 @@
+"""What the converted data look like: facts, figures, a page."""
