@@ -50,3 +50,35 @@ def tiou(one, other):
     intersection = max(min(one[1], other[1]) - max(one[0], other[0]), 0.0)
     union = (one[1] - one[0]) + (other[1] - other[0]) - intersection
     return intersection / union if union else 0.0
+
+
+def detection_map(ground_truth, detected):
+    """{video: [(start, end, class)]}, {class: {video: [(start, end, score)]}} → mAP at each threshold, in percent."""
+    thresholds = np.linspace(0.5, 0.95, 10)
+    classes = sorted({label for segments in ground_truth.values() for *_, label in segments})
+    return [100 * np.mean([average_precision(ground_truth, detected, c, t) for c in classes]) for t in thresholds]
+
+
+def average_precision(ground_truth, detected, label, threshold):
+    truth = [(video, s, e) for video, segments in ground_truth.items() for s, e, c in segments if c == label]
+    found = [(video, *row) for video, rows in detected.get(label, {}).items() for row in rows]
+    found.sort(key=lambda row: -row[3])  # stable
+    free = set(range(len(truth)))
+    hits, precision, recall = 0, [], []
+    for rank, (video, start, end, _) in enumerate(found, 1):
+        own = [i for i in range(len(truth)) if truth[i][0] == video]
+        own.sort(key=lambda i: -tiou(truth[i][1:], (start, end)))
+        for i in own:
+            if tiou(truth[i][1:], (start, end)) < threshold:
+                break
+            if i in free:
+                free.remove(i)
+                hits += 1
+                break
+        precision.append(hits / rank)
+        recall.append(hits / len(truth))
+    area, last = 0.0, 0.0
+    for i in range(len(found)):
+        area += (recall[i] - last) * max(precision[i:])
+        last = recall[i]
+    return area

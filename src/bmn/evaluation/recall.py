@@ -25,13 +25,25 @@ class Recall:
     """What the proposals of a subset recall of its annotated segments.
 
     Attributes:
-        recall: ``[tIoU, AN]``, fraction of the segments that are met; ``TIOU_THRESHOLDS``, AN = 1 … 100.
+        met: ``[video, tIoU, AN]``, how many of a video's segments are met; ``TIOU_THRESHOLDS``, AN = 1 … 100; the
+            videos in the order of ``best_tiou``.
         best_tiou: for each video with segments, ``[segment]``: the highest tIoU that a proposal reaches at
             AN = 100, in the order of the ground truth.
     """
 
-    recall: Floats
+    met: NDArray[np.int32]
     best_tiou: dict[str, Floats]
+
+    @property
+    def segments(self) -> NDArray[np.intp]:
+        """``[video]``: how many segments it has."""
+        return np.array([len(best) for best in self.best_tiou.values()])
+
+    @property
+    def recall(self) -> Floats:
+        """``[tIoU, AN]``: the fraction of the segments that are met."""
+        recall: Floats = self.met.sum(axis=0) / self.segments.sum()
+        return recall
 
     @property
     def average_recall(self) -> Floats:
@@ -88,9 +100,10 @@ def proposal_recall(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[st
     # In the evaluator's order of operations: 0.29 · 100 is 28.999…, and 28 proposals are granted.
     share = AVERAGE_NUMBERS / 100.0 * (most / max(counts.sum(), 1))
     number = np.minimum((counts[:, None] * share).astype(np.intp), counts[:, None])[owner]
-    met = [np.count_nonzero(first[:, None] < number, axis=0) for first in rank.T]
-    by_video = np.split(best_tiou, np.flatnonzero(np.diff(owner)) + 1)
-    return Recall(np.array(met) / len(segments), dict(zip(truth, by_video, strict=True)))
+    firsts = np.flatnonzero(np.diff(owner, prepend=-1))  # each video's first segment
+    met = [np.add.reduceat(first[:, None] < number, firsts, axis=0, dtype=np.int32) for first in rank.T]
+    by_video = np.split(best_tiou, firsts[1:])
+    return Recall(np.stack(met, axis=1), dict(zip(truth, by_video, strict=True)))
 
 
 def _not_empty(videos: Mapping[str, ArrayLike]) -> dict[str, Floats]:

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from oracles import evaluation as oracle
 from reference import reference
 
-from bmn import evaluation
 from bmn.errors import BmnError
-from bmn.evaluation import proposal_recall
+from bmn.evaluation import AVERAGE_NUMBERS, proposal_recall, recall
 
 
 @st.composite
@@ -50,7 +49,7 @@ def golden(case):
 
 def assert_official(found, expected):
     np.testing.assert_allclose(found.average_recall, expected["average_recall"], rtol=0, atol=1e-9)
-    np.testing.assert_allclose(evaluation.AVERAGE_NUMBERS, expected["proposals_per_video"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(AVERAGE_NUMBERS, expected["proposals_per_video"], rtol=0, atol=1e-9)
     for name, value in found.headline().items():
         assert value == pytest.approx(expected[name], rel=0, abs=1e-9), name
 
@@ -93,7 +92,7 @@ def test_equals_the_loops(subset):
 def test_blocks_do_not_change_the_result(subset, pairs):
     whole = proposal_recall(*subset)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "BLOCK", pairs)
+        patch.setattr(recall, "BLOCK", pairs)
         blocks = proposal_recall(*subset)
     assert np.array_equal(whole.recall, blocks.recall)
     assert all(np.array_equal(whole.best_tiou[video], blocks.best_tiou[video]) for video in whole.best_tiou)
