@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmn.data.annotations import Entry, clean, refuse
+from bmn.data.annotations import Entry, clean, refuse, table
 from bmn.data.dialects import read_annotations
 from bmn.errors import BmnError
 
@@ -281,6 +282,60 @@ def test_any_json_gives_entries_or_a_sentence(tmp_path_factory, content):
         return
     videos, findings = clean(entries)
     assert len(videos) + len(findings) >= len(entries) > 0
+
+
+cells = st.floats().map(str) | st.sampled_from(["", "a", "train", "1", "2.5", '"', "x,y", "1e999", "nan", "\x00"])
+headings = st.lists(
+    st.sampled_from(
+        ["video", "start", "end", "label", "subset", "duration", "start_frame", "end_frame", "fps", "frames", ""]
+    ),
+    max_size=8,
+).map(",".join)
+lines = st.lists(st.lists(cells, max_size=8).map(",".join), max_size=4).map("\n".join)
+
+
+@given(st.tuples(headings | st.just("video,start,end,label,subset,duration"), lines).map("\n".join) | st.text())
+def test_any_csv_gives_entries_or_a_sentence(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("any") / "annotations.csv"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    with suppress(BmnError):
+        entries = read_annotations(path)
+        videos, findings = clean(entries)
+        assert len(videos) + len(findings) >= len(entries) > 0
+        assert isinstance(table(findings), str)
+
+
+MANY = 50_000
+
+FULL = {
+    "version": "Thumos14",
+    "database": {
+        "v_a": {"subset": "Test", "frame": 250, "fps": 25, "annotations": [{"segment(frames)": [1, 50], "label": "x"}]}
+    },
+}
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=5))
+def test_a_damaged_file_gives_entries_or_a_sentence(tmp_path_factory, changes):
+    path = write(tmp_path_factory.mktemp("any"), FULL)
+    content = bytearray(path.read_bytes())
+    for place, value in changes:
+        content[place % len(content)] = value
+    path.write_bytes(content)
+    with suppress(BmnError):
+        clean(read_annotations(path))
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_far_too_many_segments_in_a_video_are_refused(tmp_path, form):
+    if form == "csv":
+        path = write(tmp_path, "video,start,end,label,subset,duration\n" + "a,1,2,x,training,10\n" * MANY)
+    else:
+        row = '{"segment": [1, 2], "label": "x"}'
+        entry = '{"a": {"subset": "training", "duration_second": 10, "annotations": [%s]}}'
+        path = write(tmp_path, entry % ", ".join([row] * MANY))
+    with pytest.raises(BmnError, match=r"annotations is a list of 50000, but may hold 10000; split the video"):
+        refuse(clean(read_annotations(path))[1], path)
 
 
 def test_all_of_activitynet_converts():

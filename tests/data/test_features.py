@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmn.data.features import read_features, resize
+from bmn.data.features import common_channels, feature_file, find_features, read_features, resize
 from bmn.errors import BmnError
 
 
@@ -59,6 +59,106 @@ def test_what_is_refused(tmp_path, array, sentence):
     assert len(str(caught.value).splitlines()) == 1
 
 
+FEATURES = np.arange(12, dtype="float32").reshape(3, 4) / 8
+TABLE = "\n".join(",".join(str(value) for value in row) for row in FEATURES.tolist())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TABLE,
+        TABLE + "\n\n",
+        "rgb-0,rgb-1,flow-0,flow-1\n" + TABLE,
+        "\ufeff0x,b,c,d\r\n" + TABLE.replace("\n", "\r\n"),
+        TABLE.replace(",", " , "),
+    ],
+    ids=["plain", "empty lines", "headings", "windows", "spaces"],
+)
+def test_csv_with_and_without_headings(tmp_path, text):
+    path = tmp_path / "v_a.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    np.testing.assert_array_equal(read_features(path, channels=4), FEATURES)
+    path.write_text("\n".join(",".join(str(value) for value in row) for row in FEATURES.T.tolist()), encoding="utf-8")
+    np.testing.assert_array_equal(read_features(path, channels=4), FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "holds no line of numbers"),
+        (b"a,b,c,d\n", "holds no line of numbers"),
+        (b"1,2,3,4\n5,6\n", "is no table of numbers"),
+        (b"1,2,3,4\n5,6,x,8\n", "is no table of numbers"),
+        (b"1,2,3,4\n5,,7,8\n", "is no table of numbers"),
+        (b"1,2,3,4\n5,nan,7,8\n", "holds nan at snippet 1, channel 1"),
+        (b"1,2,3,4\n5,6,7,inf\n", "holds inf at snippet 1, channel 3"),
+        (b"1,2,3\n", r"has the shape \(1, 3\)"),
+        (b"\xff\xfe1,2\n", "is no table of numbers"),
+        (b"<html>\n<body>\n", "is no table of numbers"),
+    ],
+)
+def test_csv_that_is_refused(tmp_path, content, sentence):
+    path = tmp_path / "v_a.csv"
+    path.write_bytes(content)
+    with pytest.raises(BmnError, match=sentence) as caught:
+        read_features(path, channels=4)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_npz_with_one_array(tmp_path):
+    path = tmp_path / "v_a.npz"
+    np.savez_compressed(path, features=FEATURES)
+    np.testing.assert_array_equal(read_features(path, channels=4), FEATURES)
+    np.savez(path, rgb=FEATURES, flow=FEATURES)
+    with pytest.raises(BmnError, match="holds 2 arrays; write one array a file"):
+        read_features(path, channels=4)
+    np.savez(path, features=np.array([{}], dtype=object))
+    with pytest.raises(BmnError, match=r"not a readable \.npz array"):
+        read_features(path, channels=4)
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".pt", ".pth"])
+def test_formats_that_run_code_are_refused_unread(tmp_path, suffix):
+    path = tmp_path / f"v_a{suffix}"
+    with pytest.raises(BmnError, match="would run code that it holds; write its array with numpy"):
+        read_features(path, channels=4)
+    path.write_bytes(b"")
+    with pytest.raises(BmnError, match="would run code that it holds"):
+        find_features(tmp_path)
+
+
+def test_features_are_found_by_name_in_any_folder(tmp_path):
+    (tmp_path / "deep").mkdir()
+    np.save(tmp_path / "deep" / "v_a.npy", FEATURES)
+    (tmp_path / "b.csv").write_text(TABLE)
+    (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "._b.csv").write_text("")  # what a Mac leaves in archives
+    files = find_features(tmp_path)
+    assert files == {"v_a": tmp_path / "deep" / "v_a.npy", "b": tmp_path / "b.csv"}
+    assert feature_file(files, "a") == feature_file(files, "v_a") == tmp_path / "deep" / "v_a.npy"
+    assert feature_file(files, "v_b") == tmp_path / "b.csv"
+    assert feature_file(files, "c") is None
+
+
+@pytest.mark.parametrize(
+    ("shapes", "channels"),
+    [([(3, 4), (5, 4)], 4), ([(4, 3), (4, 5)], 4), ([(7, 4), (7, 4)], 4), ([(3, 4)], 4)],
+)
+def test_the_channels_are_what_all_files_share(tmp_path, shapes, channels):
+    for number, shape in enumerate(shapes):
+        np.save(tmp_path / f"{number}.npy", np.zeros(shape))
+    assert common_channels(find_features(tmp_path)) == channels
+
+
+@pytest.mark.parametrize("shapes", [[(3, 4), (5, 6)], [(3, 4), (7,)], [(2, 3, 4)]])
+def test_files_that_share_no_channels_are_named(tmp_path, shapes):
+    for number, shape in enumerate(shapes):
+        np.save(tmp_path / f"{number}.npy", np.zeros(shape))
+    with pytest.raises(BmnError, match=r"\.npy: has the shape .* all must be \[snippet, channel\]"):
+        common_channels(find_features(tmp_path))
+
+
 class Bomb:
     """Unpickling this makes a folder."""
 
@@ -83,6 +183,30 @@ def test_nothing_is_unpickled(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BmnError, match=r"v_b\.npy: no such feature file"):
         read_features(tmp_path / "v_b.npy", channels=4)
+
+
+numbers = st.floats().map(str) | st.sampled_from(["", "x", "1e999", "-", '"1"', "#", "٣"])
+tables = st.lists(st.lists(numbers, max_size=5).map(",".join), max_size=5).map("\n".join)
+
+
+@given(tables | st.text(max_size=60))
+def test_any_text_as_csv_gives_features_or_a_sentence(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("any") / "v_a.csv"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
+    with suppress(BmnError):
+        assert read_features(path, channels=4).shape[1] == 4
+
+
+@given(st.booleans(), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_damaged_npz_gives_features_or_a_sentence(tmp_path_factory, compressed, changes):
+    path = tmp_path_factory.mktemp("any") / "v_a.npz"
+    (np.savez_compressed if compressed else np.savez)(path, features=FEATURES)
+    content = bytearray(path.read_bytes())
+    for place, value in changes:
+        content[place % len(content)] = value
+    path.write_bytes(content)
+    with suppress(BmnError):
+        assert read_features(path, channels=4).shape[1] == 4
 
 
 @given(st.binary(max_size=200), st.integers(0, 300))

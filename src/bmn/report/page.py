@@ -98,7 +98,7 @@ def timelines_figure(videos: Sequence[Video]) -> Figure:
     axes = figure.subplots()
     classes = sorted({segment.label for video in videos for segment in video.segments})
     for row, video in enumerate(videos):
-        axes.plot([0, 1], [row, row], color="0.85", linewidth=1)
+        axes.plot([0, 1], [row, row], color="0.85", linewidth=1, zorder=0)
         for segment in video.segments:
             width = (segment.end - segment.start) / video.duration
             colour = f"C{classes.index(segment.label) % 10}"
