@@ -85,12 +85,17 @@ def test_a_local_store(params, weights):
 
 
 def test_a_run_that_goes_on_keeps_its_id(params, weights):
-    with pytest.raises(Stopped), tracking.training_run(params, None) as run:
-        run.metrics({"train/loss": 1.0}, 1)
-        raise Stopped("by a signal")
-    assert MlflowClient(tracking.store_uri()).get_run(run.run_id).info.status == "KILLED"
-    assert train(params, weights, range(2, 6), run.run_id) == run.run_id
-    check(run.run_id)
+    def stop(iteration):
+        if iteration == 2:
+            raise Stopped("by a signal")
+
+    with pytest.raises(Stopped):
+        train(params, weights, during=stop)
+    client = MlflowClient(tracking.store_uri())
+    [run] = client.search_runs([client.get_experiment_by_name("bmn").experiment_id])
+    assert run.info.status == "KILLED"
+    assert train(params, weights, range(3, 6), run.info.run_id) == run.info.run_id
+    check(run.info.run_id)
 
 
 def test_an_error_marks_the_run_as_failed(params):

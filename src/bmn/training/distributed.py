@@ -27,16 +27,6 @@ class World:
         dist.all_reduce(total)
         return total
 
-    def sum_gradients(self, parameters: list[Tensor]) -> None:
-        """Replace every gradient by its sum over the processes, in one exchange."""
-        if self.size == 1:
-            return
-        flat = paddle.concat([parameter.grad.flatten() for parameter in parameters])
-        dist.all_reduce(flat)
-        sizes = [int(parameter.size) for parameter in parameters]
-        for parameter, part in zip(parameters, paddle.split(flat, sizes), strict=True):
-            paddle.assign(part.reshape(parameter.shape), parameter.grad)
-
     def gather(self, value: Any) -> list[Any]:
         """One value of each process, in the order of their ranks, on every process."""
         if self.size == 1:

@@ -13,47 +13,59 @@ from bmn.data.batches import Batch
 from bmn.data.labels import label_maps
 from bmn.model.losses import Losses, bmn_loss
 from bmn.model.network import BMN
-from bmn.training.precision import autocast
+from bmn.training.precision import precision_of
 
 Sum = Callable[[Tensor], Tensor]
 Maps = tuple[Tensor, Tensor, Tensor]
 
 
-def add_gradients(
+def batch_gradient(
     network: BMN, batch: Batch, uniform: NDArray[np.float32], recipe: TrainParams, all_sum: Sum, scale: float
-) -> Tensor:
-    """Add the gradients of a share of a batch to those of the network's parameters.
+) -> tuple[Tensor, Tensor]:
+    """The gradient of a global batch, of which this process holds a share.
 
     The share is worked off in ``recipe.accumulation`` parts, one after the other. The divisors of the losses are
-    those of the whole global batch, so shares and parts add up to what one process computes at once.
+    those of the global batch, so parts and shares add up to what one process computes at once. They are added in
+    64 bits: with parts of one video the sum is the same, but for its last bit, however the videos are shared.
 
     Args:
         batch: this process's share.
         uniform: ``[2, duration, start]`` (:func:`bmn.model.losses.pem_reg_loss`).
         all_sum: sums a tensor over the processes.
-        scale: factor of the loss, of the gradients, therefore; not of what is returned.
+        scale: factor of the gradient, against underflow on the way; not of the losses.
 
     Returns:
-        ``[4]``: this share's loss, tem_loss, pem_reg_loss, pem_cls_loss.
+        ``[4]``: loss, tem_loss, pem_reg_loss, pem_cls_loss; and ``[parameter]``, float64: the gradient of all
+        parameters one after the other, times ``scale``. Both of the global batch.
     """
     labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
     draws = paddle.to_tensor(uniform)
     sums = _sums_over_batch(labels, draws, all_sum)
-    total = paddle.zeros([len(Losses._fields)])
+    parameters = network.parameters()
+    gradient = paddle.zeros([sum(int(parameter.size) for parameter in parameters)], "float64")
+    values = paddle.zeros([len(Losses._fields)])
     for part in _parts(len(batch.rows), recipe.accumulation):
-        with autocast(recipe.precision):
-            outputs = network(paddle.to_tensor(batch.features[part]))
-        known = iter(sums)
+        with precision_of(network, recipe.precision) as dtype:
+            outputs = network(paddle.to_tensor(batch.features[part]).astype(dtype))
         losses = bmn_loss(
             tuple(output.astype("float32") for output in outputs),
             tuple(label[part] for label in labels),
             draws,
             recipe.loss_weights.in_order(),
-            partial(_next, known),
+            partial(_next, iter(sums)),
         )
         (losses.loss * scale if scale != 1.0 else losses.loss).backward()
-        total += paddle.stack([loss.detach() for loss in losses])
-    return total
+        gradient += paddle.concat([parameter.grad.flatten() for parameter in parameters]).astype("float64")
+        values += paddle.stack([loss.detach() for loss in losses])
+        network.clear_gradients()
+    return all_sum(values), all_sum(gradient)
+
+
+def set_gradient(parameters: list[Tensor], gradient: Tensor) -> None:
+    """Give every parameter its part of a gradient ``[parameter]``, in 32 bits, for the optimizer to use."""
+    parts = paddle.split(gradient.astype("float32"), [int(parameter.size) for parameter in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        paddle.assign(part.reshape(parameter.shape), parameter.grad)
 
 
 def _sums_over_batch(labels: Maps, uniform: Tensor, all_sum: Sum) -> list[Tensor]:
@@ -77,15 +89,3 @@ def _parts(videos: int, parts: int) -> Iterator[slice]:
     """Even slices of a share; as many as it has videos where these are fewer."""
     edges = np.linspace(0, videos, min(parts, videos) + 1).astype(int).tolist()
     return map(slice, edges, edges[1:])
-
-
-def gradient_norm(parameters: list[Tensor]) -> float:
-    """The L2 norm of all gradients together."""
-    return float(paddle.sqrt(sum((parameter.grad**2).sum() for parameter in parameters)).item())
-
-
-def multiply_gradients(parameters: list[Tensor], factor: float) -> None:
-    """Multiply all gradients by a number."""
-    if factor != 1.0:
-        for parameter in parameters:
-            paddle.assign(parameter.grad * factor, parameter.grad)

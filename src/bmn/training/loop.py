@@ -24,7 +24,7 @@ from bmn.model.network import BMN
 from bmn.training.checkpoint import Checkpoints, pack, unpack
 from bmn.training.distributed import World
 from bmn.training.ema import WeightAverage
-from bmn.training.gradients import add_gradients, gradient_norm, multiply_gradients
+from bmn.training.gradients import batch_gradient, set_gradient
 from bmn.training.precision import LossScale
 from bmn.training.schedule import learning_rate
 from bmn.training.validation import validate
@@ -203,21 +203,20 @@ class Trainer:
         rng = np.random.default_rng([recipe.seed, position.iteration])
         uniform = rng.random((2, network.dscale, network.tscale), dtype=np.float32)
         scale = self.loss_scale.scale
-        losses = add_gradients(network, batch, uniform, recipe, self.world.all_sum, scale)
-        self.world.sum_gradients(self.parameters)
-        *values, stopped = self.world.all_sum(paddle.concat([losses, paddle.full([1], float(stop))])).tolist()
-        norm = gradient_norm(self.parameters) / scale
+        losses, gradient = batch_gradient(network, batch, uniform, recipe, self.world.all_sum, scale)
+        stopped = self.world.all_sum(paddle.full([1], float(stop))).item() > 0
+        values, norm = losses.tolist(), gradient.norm().item() / scale
         if not self.loss_scale.overflowed(bool(np.isfinite(norm))):
             if not np.isfinite([*values, norm]).all():
                 raise BmnError(self._not_finite(batch, rate, training, values, norm))
             clip = 1.0 if recipe.clip_norm is None else min(1.0, recipe.clip_norm / max(norm, 1e-30))
-            multiply_gradients(self.parameters, clip / scale)
+            set_gradient(self.parameters, gradient * (clip / scale))
             self.optimizer.set_lr(rate)
             self.optimizer.step()
             if self.average:
                 self.average.update(position.iteration + 1)
         self.optimizer.clear_grad()
-        return values, norm, stopped > 0
+        return values, norm, stopped
 
     def _not_finite(self, batch: Batch, rate: float, training: Subset, losses: list[float], norm: float) -> str:
         position = self.position

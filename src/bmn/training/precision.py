@@ -1,9 +1,10 @@
-"""Mixed precision: the network in 16 bits where that is safe, losses, gradients' sum, weights and update in 32.
+"""Mixed precision: the network in 16 bits; its sigmoids, the losses, the sum of gradients and the weights in 32 or 64.
 
-Paddle's automatic casting acts on GPUs only; on a CPU it warns and changes nothing.
+On GPUs only: Paddle has no 16-bit convolution for CPUs, and its automatic casting does nothing there.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,14 +13,33 @@ import paddle
 Precision = Literal["off", "bf16", "fp16"]
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 _RAISE_AFTER = 2000  # updates in a row without overflow
-_FLOAT32 = ("reduce_mean", "mean", "sigmoid")  # beside Paddle's own list
 
 
-def autocast(precision: Precision) -> AbstractContextManager[None]:
-    """The context in which the network runs."""
-    if precision == "off":
-        return nullcontext()
-    return paddle.amp.auto_cast(dtype=_DTYPES[precision], custom_black_list=_FLOAT32)  # type: ignore[no-any-return]
+@contextmanager
+def precision_of(network: paddle.nn.Layer, precision: Precision) -> Iterator[str]:
+    """The context in which the network runs; gives the type that its input must have."""
+    if precision == "off" or paddle.get_device() == "cpu":
+        yield "float32"
+        return
+    dtype = _DTYPES[precision]
+    # Casting by Paddle alone would not do: it casts in the forward pass only, and the network has operators that
+    # differentiate themselves. It is here for the sigmoids, whose results near 1 need the bits.
+    with weights_as(network, dtype), paddle.amp.auto_cast(dtype=dtype, custom_black_list={"sigmoid"}):
+        yield dtype
+
+
+@contextmanager
+def weights_as(network: paddle.nn.Layer, dtype: str) -> Iterator[None]:
+    """The network computes with weights and constants of another type; gradients arrive at its own weights."""
+    tables = [table for layer in network.sublayers(include_self=True) for table in (layer._parameters, layer._buffers)]
+    own = [(table, name, value) for table in tables for name, value in table.items() if value.dtype == paddle.float32]
+    for table, name, value in own:
+        table[name] = value.astype(dtype)
+    try:
+        yield
+    finally:
+        for table, name, value in own:
+            table[name] = value
 
 
 @dataclass
