@@ -116,8 +116,18 @@ def gpus(devices: str) -> list[str]:
     return [str(number) for number in range(len(listed.splitlines()))]
 
 
+def environment(seat: int, workers: int, available: list[str]) -> dict[str, str]:
+    """What a worker finds in its environment: a GPU of its own, or its share of the cores."""
+    found = user_environment()
+    if available:
+        found["CUDA_VISIBLE_DEVICES"] = available[seat % len(available)]
+    else:
+        found.setdefault("OMP_NUM_THREADS", str(max(1, int(os.environ["OMP_NUM_THREADS"]) // workers)))
+    return found
+
+
 def worker_starter(sweep: Sweep, digest: str, run: str, data: Path, workers: int) -> StartWorker:
-    """What starts a worker as a process, with a GPU of its own or its share of the cores."""
+    """What starts the worker of a seat as a process."""
     available = gpus(sweep.params.train.devices)
     params = sweep.params.model_dump()
     params["train"]["devices"] = "auto" if available else "cpu"
@@ -131,19 +141,13 @@ def worker_starter(sweep: Sweep, digest: str, run: str, data: Path, workers: int
         "run": run,
         "data": str(data),
     }
-    threads = max(1, int(os.environ["OMP_NUM_THREADS"]) // workers)
 
     def start(seat: int) -> "subprocess.Popen[str]":
-        environment = user_environment()
-        if available:
-            environment["CUDA_VISIBLE_DEVICES"] = available[seat % len(available)]
-        else:
-            environment.setdefault("OMP_NUM_THREADS", str(threads))
         process = subprocess.Popen(
             [sys.executable, "-m", "bmn.tuning.worker"],
             stdin=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=environment(seat, workers, available),
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
