@@ -1,5 +1,6 @@
 """Feature files: one array a video, checked and brought to ``[snippet, channel]``."""
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 from bmn.errors import BmnError
 
 SUFFIXES = (".npy", ".npz", ".csv")
+DAMAGE = (  # what NumPy raises when it meets bytes that make no sense
+    *(OSError, ValueError, EOFError, SyntaxError, KeyError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 CODE = (".pkl", ".pickle", ".pt", ".pth")
 """Formats that run code when they are read."""
 
@@ -121,7 +126,7 @@ def _load(path: Path) -> NDArray[Any]:
                 loaded = loaded[loaded.files[0]]
     except FileNotFoundError as error:
         raise BmnError(f"{path}: no such feature file; add it or take the video out") from error
-    except (OSError, ValueError, EOFError, SyntaxError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise BmnError(
             f"{path}: is not a readable {path.suffix} array ({_words(error)}); write it with numpy.save"
         ) from error
