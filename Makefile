@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds predict serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup repro test lint bench ui compare send seeds predict evaluate serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ seeds: setup  ## train with several seeds and print mean and spread: SEEDS=1,2,3
 
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
 	python -m bmn.inference.predict $(INPUT) --params params.yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+evaluate: setup  ## how good proposals or weights are: PROPOSALS=file GROUND_TRUTH=file, or WEIGHTS=file (ARGS=--help)
+	python -m bmn.evaluate $(if $(PROPOSALS),--proposals $(PROPOSALS)) $(if $(GROUND_TRUTH),--ground-truth $(GROUND_TRUTH)) \
+		$(if $(WEIGHTS),--weights $(WEIGHTS)) $(ARGS)
 
 serve: setup  ## answer requests with MLflow's champion (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
 	python -m bmn.tracking.serving $(if $(MODEL),--model $(MODEL)) $(ARGS)

@@ -144,6 +144,7 @@ class EvaluateParams(Group):
 
     subset: Literal["training", "validation", "testing"] = "validation"
     batch_size: Count = 16
+    classifier: str | None = None
 
 
 class ExportParams(Group):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,7 +48,7 @@ def by_length(recall: Recall, ground_truth: Mapping[str, ArrayLike], durations: 
         [np.diff(np.asarray(ground_truth[video]), axis=1)[:, 0] / durations[video] for video in recall.best_tiou]
     )
     group = np.clip(np.searchsorted(LENGTHS, lengths, side="left") - 1, 0, len(LENGTHS) - 2)
-    names = [f"{100 * low:.0f}–{100 * high:.0f} %" for low, high in zip(LENGTHS, LENGTHS[1:], strict=False)]
+    names = [f"{100 * low:.0f}–{100 * high:.0f} %" for low, high in pairwise(LENGTHS)]
     return _parts(recall, group, names)
 
 

@@ -1,5 +1,6 @@
 """The one place that knows MLflow."""
 
+from bmn.tracking.earlier import earlier_metrics
 from bmn.tracking.models import log_inference_model
 from bmn.tracking.runs import (
     data_run,
@@ -19,6 +20,7 @@ from bmn.tracking.store import connect, project_root, store_uri
 __all__ = [
     "connect",
     "data_run",
+    "earlier_metrics",
     "log_curve",
     "log_dataset",
     "log_figure",

@@ -1,0 +1,105 @@
+"""The evaluation report: one HTML file that needs nothing else, for light and dark, wide and narrow screens."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment
+from matplotlib.figure import Figure
+
+from bmn.evaluation import TIOU_THRESHOLDS
+from bmn.evaluation.assessment import Assessment
+from bmn.evaluation.breakdown import KINDS, Part
+from bmn.figures import recall_curves
+
+TEMPLATE = Path(__file__).with_suffix(".html")
+PUBLISHED = {"AR@1": 33.26, "AR@5": 49.48, "AR@10": 56.86, "AR@100": 75.19, "AUC": 67.23}
+"""PaddleVideo's own figures, on ActivityNet 1.3's validation subset."""
+COLOURS = ("#54a24b", "#f2cf5b", "#e4572e", "#b8b8b8")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A video of the gallery.
+
+    Attributes:
+        title: which one, and why it is shown.
+        figures: of it.
+    """
+
+    title: str
+    figures: Sequence[Figure]
+
+
+def render(
+    title: str,
+    assessment: Assessment,
+    metrics: Mapping[str, float],
+    others: Mapping[str, Mapping[str, float]],
+    gallery: Sequence[Shown],
+) -> str:
+    """The report as HTML.
+
+    Args:
+        metrics: the headline, and whatever stands beside it.
+        others: what to compare with: name → metrics.
+    """
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"picture": _picture, "percent": _percent}
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        title=title,
+        metrics=metrics,
+        intervals=assessment.intervals,
+        others=others,
+        recall=recall_curves(assessment.recall),
+        by_tiou=list(zip(TIOU_THRESHOLDS, 100 * assessment.recall.recall[:, -1], strict=True)),
+        detection=assessment.detection,
+        parts={"its length in the video": assessment.by_length, "how many its video has": assessment.by_number},
+        losses=losses_figure([*assessment.by_length], [*assessment.by_number]),
+        kinds=kinds_figure(assessment),
+        gallery=gallery,
+    )
+
+
+def losses_figure(*groups: Sequence[Part]) -> Figure:
+    """AR@100 of each part, and the segments that were missed or badly localised in it."""
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    for axes, parts, title in zip(figure.subplots(1, 2, sharey=True), groups, ("length", "number"), strict=True):
+        there = [part for part in parts if part.segments]
+        names = [f"{part.name}\n({part.segments})" for part in there]
+        place = np.arange(len(there))
+        axes.bar(place - 0.25, [part.average_recall for part in there], 0.24, color="#4c78a8", label="AR@100")
+        axes.bar(place, [part.badly_localised for part in there], 0.24, color=COLOURS[2], label="badly localised")
+        axes.bar(place + 0.25, [part.missed for part in there], 0.24, color="#7f7f7f", label="missed")
+        axes.set_xticks(place, names, fontsize=8)
+        axes.set(title=f"by {title} (segments)", ylim=(0, 100))
+        axes.grid(alpha=0.3, axis="y")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def kinds_figure(assessment: Assessment) -> Figure:
+    """What the proposals of each rank are."""
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axes = figure.subplots()
+    rank, bottom = np.arange(1, len(assessment.kinds) + 1), np.zeros(len(assessment.kinds))
+    for kind, share, colour in zip(KINDS, 100 * assessment.kinds.T, COLOURS, strict=True):
+        axes.bar(rank, share, 0.85, bottom, color=colour, label=kind)
+        bottom += share
+    axes.set(xlabel="rank within the video", ylabel="% of the videos", xlim=(0.4, rank[-1] + 0.6), ylim=(0, 100))
+    axes.set_xticks(rank)
+    axes.legend(fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+def _picture(figure: Figure) -> str:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
