@@ -11,7 +11,7 @@ TINY = {
     "train": {"epochs": 2, "batch_size": 4, "decay_iteration": 5, "devices": "cpu"},
     "tune": {
         "evaluations": 20,
-        "trials": 4,
+        "trials": 3,
         "confirm": {"top": 1, "seeds": 2},
         "space": {
             "model.num_sample": {"choices": [2, 4]},

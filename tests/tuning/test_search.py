@@ -52,7 +52,7 @@ def folder(params, processed, tmp_path_factory):
 
 
 def test_a_sweep_killed_twice_ends_right(folder):
-    for started in (1, 3):
+    for started in (1, 2):
         process = folder.start("run", "--workers", "2")
         while sum("run" in trial.user_attrs for trial in folder.trials()) < started:
             assert process.poll() is None, process.communicate()
@@ -62,7 +62,7 @@ def test_a_sweep_killed_twice_ends_right(folder):
     told = folder.run("run", "--workers", "2")
 
     found = counted(folder.trials())
-    assert sorted(found) == ["0", "1", "2", "3"]
+    assert sorted(found) == ["0", "1", "2"]
     assert {trial.state.name for trial in found.values()} <= {"COMPLETE", "PRUNED"}
     assert found["0"].params == {"model.num_sample": 4, "train.learning_rate": 0.001}  # the present ones come first
     assert found["0"].user_attrs["proposals"].keys() == {"proposals.alpha", "proposals.low_threshold"}

@@ -4,7 +4,6 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +144,11 @@ def file_figures(run: str, study: optuna.Study) -> None:
 def _words(name: str, two: bool) -> dict[str, Any]:
     if name == "pareto_front":
         return {"target_names": ["AUC", "milliseconds a video"]}
-    auc: Callable[[FrozenTrial], float] = lambda trial: trial.values[0]  # noqa: E731
-    return {"target": auc, "target_name": "AUC"} if two else {"target_name": "AUC"}
+    if not two:
+        return {"target_name": "AUC"}
+    # With a target of its own, the importance is that for low values of it.
+    sign = -1.0 if name == "param_importances" else 1.0
+    return {"target": lambda trial: sign * trial.values[0], "target_name": "AUC"}
 
 
 def _short(value: Any) -> str:

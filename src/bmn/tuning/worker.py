@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -120,14 +121,12 @@ def _run(sweep: Sweep, trial: optuna.Trial, start: Start, ledger: Ledger) -> Non
         run = ledger.begin(trial.number, values, params)
         trial.set_user_attr("run", run)
         with start(params, given is None, beat) as training:
-            if not _pruned(
-                trial, training, rungs(tune, params.train.epochs), ledger, run, given is None and not tune.cost
-            ):
-                history, outcome = training.finish()
-                ledger.log(run, history)
-                state, figures, notes = TrialState.COMPLETE, outcome.figures, outcome.proposals
-            else:
-                state = TrialState.PRUNED
+            compared = given is None and not tune.cost
+            outcome = _train(trial, training, rungs(tune, params.train.epochs), compared, partial(ledger.log, run))
+        if outcome is None:
+            state = TrialState.PRUNED
+        else:
+            state, figures, notes = TrialState.COMPLETE, outcome.figures, outcome.proposals
     except (TrialFailed, BmnError) as error:
         notes = {"error": str(error)}
     except (SystemExit, KeyboardInterrupt):
@@ -142,20 +141,22 @@ def _run(sweep: Sweep, trial: optuna.Trial, start: Start, ledger: Ledger) -> Non
         ledger.end(run, state, figures, notes)
 
 
-def _pruned(
-    trial: optuna.Trial, training: Training, steps: list[int], ledger: Ledger, run: str, compared: bool
-) -> bool:
-    """Train to the end of each rung but the last; true when the trial is compared and not among the best there."""
+def _train(
+    trial: optuna.Trial, training: Training, steps: list[int], compared: bool, log: Callable[[History], None]
+) -> Outcome | None:
+    """Train rung by rung and evaluate; None when the trial is compared with others and not among the best."""
     for epochs in steps[:-1]:
         history = training.to(epochs)
-        ledger.log(run, history)
+        log(history)
         if len(history) < epochs:
-            return False  # it stops early by itself
+            break  # it stops early by itself
         if compared and "val/AUC" in history[-1]:
             trial.report(history[-1]["val/AUC"], epochs)
             if trial.should_prune():
-                return True
-    return False
+                return None
+    history, outcome = training.finish()
+    log(history)
+    return outcome
 
 
 @command
