@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds predict evaluate serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup repro test lint bench ui compare send seeds predict evaluate pretrained export serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ evaluate: setup  ## how good proposals or weights are: PROPOSALS=file GROUND_TRU
 	python -m bmn.evaluate $(if $(PROPOSALS),--proposals $(PROPOSALS)) $(if $(GROUND_TRUTH),--ground-truth $(GROUND_TRUTH)) \
 		$(if $(WEIGHTS),--weights $(WEIGHTS)) $(ARGS)
 
+pretrained: setup  ## fetch PaddleVideo's weights to outputs/pretrained (FROM=file or URL)
+	python -m bmn.pretrained $(FROM)
+
+export: setup  ## weights as an inference model in outputs/exported: WEIGHTS=outputs/pretrained/BMN.pdparams
+	python -m bmn.inference.export $(WEIGHTS) $(ARGS)
+
 serve: setup  ## answer requests with MLflow's champion (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
 	python -m bmn.tracking.serving $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
@@ -87,5 +93,6 @@ data-report: setup  ## is my data right? a page with counts, figures, what was m
 	dvc repro --quiet convert
 	python stages/data_report.py
 
-clean:  ## remove data, outputs and caches; .venv and mlruns stay
-	rm -rf data/raw data/processed outputs .cache .dvc/cache .dvc/tmp
+clean:  ## remove data, outputs and caches; .venv, mlruns and downloads stay
+	rm -rf data/raw data/processed outputs .dvc/cache .dvc/tmp
+	if [ -d .cache ]; then find .cache -mindepth 1 -maxdepth 1 ! -name download -exec rm -rf {} +; fi

@@ -15,6 +15,7 @@ from bmn.data.annotations import (
     as_they_stand,
     clean,
     refuse,
+    split,
     subset_videos,
     table,
     write_annotations,
@@ -228,3 +229,20 @@ def test_a_published_ground_truth_is_left_as_it_stands(tmp_path):
     for bad in (entry((1, None)), entry(subset="x"), entry(duration=None), entry(id=3)):
         with pytest.raises(BmnError, match="lacks subset, duration or numbers"):
             as_they_stand([bad], tmp_path)
+
+
+@given(st.integers(2, 40), st.randoms())
+def test_one_video_in_five_validates_where_no_subset_is_named(count, random):
+    raw = [entry((1, 2), id=f"clip{number}", subset=None) for number in range(count)]
+    given_subsets, findings = split(raw)
+    assert [one.action for one in findings] == ["chosen"] * count
+    refuse(findings, Path("any"), strict=True)
+    by_id = {one.id: one.subset for one in given_subsets}
+    assert sum(subset == "validation" for subset in by_id.values()) == -(-count // 5)
+    random.shuffle(raw)
+    assert {one.id: one.subset for one in split(raw)[0]} == by_id
+
+
+def test_subsets_that_are_named_are_kept():
+    raw = [entry(id="a", subset="val"), entry(id="b", subset=None)]
+    assert split(raw) == (raw, [])

@@ -137,6 +137,30 @@ def test_an_empty_subset_is_refused(raw, tmp_path):
         run(raw)
 
 
+def test_windows_that_are_too_short_for_every_segment_are_told(raw, tmp_path):
+    annotate(tmp_path, {"v_a": video(segments=((0, 9),)), "v_b": video("val"), "v_c": video("val")})
+    with pytest.raises(BmnError, match="no window of 2 snippets holds a segment of the training videos"):
+        run(raw, length="window", tscale=2)
+
+
+def test_durations_may_follow_from_features_and_subsets_from_ids(raw, tmp_path):
+    names = [f"clip{number}" for number in range(12)]
+    for name in names:
+        np.save(raw.features / f"{name}.npy", np.ones((5, 4), dtype="float32"))
+    for name in "abc":
+        (raw.features / f"v_{name}.npy").unlink()
+    raw.annotations.write_text("video,start,end,label\n" + "".join(f"{name},1,2,jump\n" for name in names))
+    with pytest.raises(BmnError, match="duration is None"):
+        run(raw)
+    counts, findings = run(raw, snippet_seconds=0.5)
+    assert sum(counts.values()) == 12
+    assert 0 < counts["validation"] < counts["training"]
+    assert {finding.action for finding in findings} == {"chosen"}
+    assert {one.duration for one in open_subset(tmp_path / "out", "training").videos.values()} == {2.5}
+    again, _ = run(raw, snippet_seconds=0.5)
+    assert again == counts
+
+
 def test_a_folder_that_cannot_be_written(raw, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BmnError, match="cannot be written"):

@@ -69,10 +69,11 @@ TABLE = "\n".join(",".join(str(value) for value in row) for row in FEATURES.toli
         TABLE,
         TABLE + "\n\n",
         "rgb-0,rgb-1,flow-0,flow-1\n" + TABLE,
+        "0,1,2,3\n" + TABLE,
         "\ufeff0x,b,c,d\r\n" + TABLE.replace("\n", "\r\n"),
         TABLE.replace(",", " , "),
     ],
-    ids=["plain", "empty lines", "headings", "windows", "spaces"],
+    ids=["plain", "empty lines", "headings", "numbered headings", "windows", "spaces"],
 )
 def test_csv_with_and_without_headings(tmp_path, text):
     path = tmp_path / "v_a.csv"

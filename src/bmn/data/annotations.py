@@ -122,9 +122,10 @@ def clean(entries: Iterable[Entry]) -> tuple[list[Video], list[Finding]]:
 
 
 def split(entries: Iterable[Entry], every: int = 5) -> tuple[list[Entry], list[Finding]]:
-    """Where no entry names a subset, let about every fifth video validate and train on the others.
+    """Where no entry names a subset, let one video in five validate and train on the others.
 
-    Which ones depends on the ids alone, so that new videos move no old one.
+    The ids alone decide which, by their hashes, so that the order of the file does not matter and new videos move few
+    of the old ones.
 
     Returns:
         The entries, and a finding for each that was given a subset.
@@ -132,13 +133,14 @@ def split(entries: Iterable[Entry], every: int = 5) -> tuple[list[Entry], list[F
     entries = list(entries)
     if any(entry.subset not in (None, "") for entry in entries):
         return entries, []
-    with_subset, findings = [], []
-    for entry in entries:
-        number = int(hashlib.sha256(repr(entry.id).encode()).hexdigest(), 16)
-        subset = "training" if number % every else "validation"
-        with_subset.append(replace(entry, subset=subset))
-        findings.append(Finding(str(entry.id), "subset", "not named", f"chosen by its id: {subset}", "chosen"))
-    return with_subset, findings
+    ranked = sorted(entries, key=lambda entry: hashlib.sha256(repr(entry.id).encode()).digest())
+    validating = {id(entry) for entry in ranked[: math.ceil(len(ranked) / every)]}
+    subsets = ["validation" if id(entry) in validating else "training" for entry in entries]
+    findings = [
+        Finding(str(entry.id), "subset", "not named", f"chosen by its id: {subset}", "chosen")
+        for entry, subset in zip(entries, subsets, strict=True)
+    ]
+    return [replace(entry, subset=subset) for entry, subset in zip(entries, subsets, strict=True)], findings
 
 
 def refuse(findings: Iterable[Finding], source: Path, strict: bool = False) -> None:

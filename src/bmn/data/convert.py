@@ -95,7 +95,11 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
             (_stamp(paths[video.id]), partial(_rows, video, paths[video.id], choices, name != "training"))
             for video in tqdm(members, desc=f"packing {name}", unit="video", disable=None)
         )
-        write_store(folder, name, packed, choices.tscale, choices.channels, work)
+        if not write_store(folder, name, packed, choices.tscale, choices.channels, work):
+            raise BmnError(
+                f"{raw.annotations}: no window of {choices.tscale} snippets holds a segment of the {name} videos; "
+                "raise model.tscale, or set data.length to resize"
+            )
     _replace(folder, out)
     return {name: len(members) for name, members in subsets.items()}, findings
 
@@ -147,7 +151,10 @@ def _resumed(work: Path, raw: Raw, choices: Choices) -> Path:
 
 def _stamp(path: Path) -> str:
     """What tells a feature file from its next version."""
-    about = path.stat()
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be read ({error.strerror}); bring it back") from error
     return f"{path}:{about.st_size}:{about.st_mtime_ns}"
 
 

@@ -142,8 +142,8 @@ def _load_csv(path: Path) -> NDArray[np.float32]:
         with open(path, encoding="utf-8-sig") as file:
             lines: Iterator[str] = (line for line in file if line.strip())
             first = next(lines, "")
-            if first and all(_is_number(field) for field in first.split(",")):
-                lines = chain([first], lines)  # not a line of headings
+            if first and not _are_headings(first.split(",")):
+                lines = chain([first], lines)
             second = next(lines, None)
             if second is None:
                 raise BmnError(f"{path}: holds no line of numbers; write a line a snippet")
@@ -158,12 +158,13 @@ def _words(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _is_number(field: str) -> bool:
+def _are_headings(fields: list[str]) -> bool:
+    """Whether a line names its columns; pandas calls them 0, 1, 2 where nobody else does."""
     try:
-        float(field)
+        numbers = [float(field) for field in fields]
     except ValueError:
-        return False
-    return True
+        return True
+    return len(fields) > 1 and [field.strip() for field in fields] == [str(n) for n in range(len(numbers))]
 
 
 def resize(features: NDArray[np.float32], tscale: int) -> NDArray[np.float32]:

@@ -83,7 +83,7 @@ def write_store(
     tscale: int,
     channels: int,
     work: Path,
-) -> None:
+) -> int:
     """Pack the features of a subset, holding one video in memory at a time.
 
     The array appears under its name when it is complete, and the index after it. When it was interrupted,
@@ -93,6 +93,9 @@ def write_store(
         videos: in the order of the rows, each with a stamp that changes when its features do, and a function that
             gives its windows with their features ``[tscale, channels]``.
         work: where the journal of what is done is kept; belongs to one choice of sizes.
+
+    Returns:
+        The number of rows.
 
     Raises:
         BmnError: the disk is full, or a folder cannot be written.
@@ -128,6 +131,7 @@ def write_store(
         raise BmnError(f"{path}: cannot be written ({error.strerror}); make room for it") from error
     index = {"array": path.name, "sha256": sha256, "shape": shape, "windows": _plain(windows)}
     write_json(folder / f"{subset}.json", index, indent=None)
+    return len(windows)
 
 
 def _plain(windows: Iterable[Window]) -> list[list[Any]]:
