@@ -95,6 +95,10 @@ def test_every_place_has_a_value_within_and_every_value_a_place(dimension, place
         assert at(dimension, place_of(dimension, value)) == pytest.approx(value)
 
 
+def test_values_are_short_enough_to_be_read():
+    assert at(DIMENSIONS[0], 1 / 3) == 1.067
+
+
 def test_places_are_spread_evenly_over_factors_where_log_is_true():
     values = [at(DIMENSIONS[1], place) for place in (0, 1 / 3, 2 / 3, 1)]
     np.testing.assert_allclose(values, [1e-4, 1e-3, 1e-2, 1e-1])

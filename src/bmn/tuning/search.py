@@ -65,6 +65,9 @@ def _search_and_confirm(shift: "Shift", study: Study) -> bool:
         return False
 
     found = candidates(shared, space.defaults, params.tune.confirm.top)
+    if len(found) == 1:
+        print("no trial but the first came to its end: there is nothing to confirm; more TRIALS may help")
+        return True
     again = confirmation_plan(found, params)
     name = f"{study.study_name} confirmation"
     print(f"{len(again)} trainings confirm {', '.join(found)}: study {name!r}", flush=True)

@@ -131,12 +131,15 @@ def _suggest(trial: Trial, key: str, dimension: Dimension) -> Any:
 
 
 def at(dimension: Dimension, place: float) -> Any:
-    """The value at a place of a dimension: 0 is its low end or first choice, 1 its high end or last choice."""
+    """The value at a place of a dimension: 0 is its low end or first choice, 1 its high end or last choice.
+
+    It has four digits, so that it can be read in params.yaml.
+    """
     if dimension.choices is not None:
         return dimension.choices[min(int(place * len(dimension.choices)), len(dimension.choices) - 1)]
     low, high = _ends(dimension)
     value = math.exp(low + place * (high - low)) if dimension.log else low + place * (high - low)
-    return round(value) if isinstance(dimension.low, int) else value
+    return round(value) if isinstance(dimension.low, int) else float(f"{value:.4g}")
 
 
 def place_of(dimension: Dimension, value: Any) -> float:
