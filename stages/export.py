@@ -8,7 +8,7 @@ from bmn.commands import command
 from bmn.config import load_params
 from bmn.data.subset import open_subset
 from bmn.files import read_json
-from bmn.inference.export import export
+from bmn.inference.export import export, told
 
 
 @command
@@ -26,11 +26,7 @@ def main() -> None:
         "mlflow_run": run_id,
     }
     measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about)
-    for name, values in measured.items():
-        print(
-            f"{EXPORT / name}: differs from the network by {values['largest_difference']:.1e} at most, "
-            f"takes {values['latency_ms']:.1f} ms a video"
-        )
+    print(told(EXPORT, measured))
     with tracking.reopened_run(params, run_id):
         tracking.log_metrics(
             {f"export/latency_ms/{name}": values["latency_ms"] for name, values in measured.items()}, 0

@@ -37,11 +37,14 @@ def loss_curves(history: Sequence[dict[str, float]]) -> Figure:
 
 def recall_curves(recall: Recall) -> Figure:
     """AR over the average number of proposals, with the recall at each tIoU threshold behind it."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     axes = figure.subplots()
-    for threshold, values in zip(TIOU_THRESHOLDS, recall.recall, strict=True):
-        axes.plot(AVERAGE_NUMBERS, 100 * values, color="0.75", linewidth=1)
-        axes.annotate(f"{threshold:.2f}", (100, 100 * values[-1]), (4, -3), textcoords="offset points", fontsize=7)
+    lowest = 200.0  # the curves fall with the threshold; names would cover each other where they lie close
+    for threshold, values in zip(TIOU_THRESHOLDS, 100 * recall.recall, strict=True):
+        axes.plot(AVERAGE_NUMBERS, values, color="0.75", linewidth=1)
+        if values[-1] <= lowest - 4:
+            lowest = values[-1]
+            axes.annotate(f"{threshold:.2f}", (100, lowest), (4, -3), textcoords="offset points", fontsize=7)
     axes.plot(AVERAGE_NUMBERS, 100 * recall.average_recall, color=TRAINING, linewidth=2.5, label="AR (mean)")
     axes.set_title(f"AUC {recall.auc:.2f} %   AR@1 {recall.ar_at(1):.2f}   AR@100 {recall.ar_at(100):.2f}")
     axes.set_xlabel("average number of proposals a video (AN)")
@@ -59,16 +62,16 @@ def timelines(videos: Sequence[Video], proposals: Sequence[Floats], shown: int =
         proposals: for each video ``[proposal, 3]`` (start, end in seconds, score), best first.
         shown: proposals drawn a video.
     """
-    figure = Figure(figsize=(11, 1.5 * len(videos)), layout="constrained")
+    figure = Figure(figsize=(11, 0.5 + 1.5 * len(videos)), layout="constrained")
     for axes, video, rows in zip(np.atleast_1d(figure.subplots(len(videos), 1)), videos, proposals, strict=True):
         for segment in video.segments:
             axes.add_patch(Rectangle((segment.start, 0.3), segment.end - segment.start, 0.7, color=TRUTH))
-            axes.text(segment.start, 1.05, segment.label, fontsize=7, clip_on=True)
+            axes.text(segment.start, 1.2, segment.label, fontsize=7, clip_on=True)
         best = max(rows[:, 2].max(initial=0), 1e-12)
         for place, (start, end, score) in enumerate(rows[:shown]):
             bar = Rectangle((start, -place - 0.5), end - start, 0.7, color=TRAINING, alpha=0.15 + 0.85 * score / best)
             axes.add_patch(bar)
-        axes.set(xlim=(0, video.duration), ylim=(-shown, 1.6), yticks=[])
+        axes.set(xlim=(0, video.duration), ylim=(-shown, 2.6), yticks=[])
         axes.set_title(f"{video.id}: segments (green), best {shown} proposals (blue)", fontsize=8, loc="left")
         axes.spines[["left", "right", "top"]].set_visible(False)
         axes.tick_params(labelsize=7)

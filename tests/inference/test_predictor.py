@@ -1,4 +1,8 @@
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -11,6 +15,8 @@ from bmn.inference.predictor import Predictor
 from bmn.proposals import SoftNMS, decode, in_seconds, soft_nms
 
 pytestmark = pytest.mark.xdist_group("inference")
+ROOT = Path(__file__).parents[2]
+FORMS = {".pdmodel": "0", ".json": "1"} if paddle.__version__ >= "3" else {".pdmodel": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +94,21 @@ def test_tensorrt_needs_a_gpu_and_a_gpu_needs_paddle_for_it(exported):
         pytest.skip("this Paddle can use a GPU")
     with pytest.raises(BmnError, match="cannot use a GPU; install paddlepaddle-gpu"):
         Predictor(exported, device="gpu")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_program_of_the_published_network_gives_the_same_proposals(
+    tmp_path, predictor, model, weights, features, form
+):
+    """As PaddleVideo exports it: nothing of ours beside it tells what it takes."""
+    subprocess.run(
+        [sys.executable, "-m", "oracles.program", weights, tmp_path, model.model_dump_json()],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}/src:{ROOT}/tests", "FLAGS_enable_pir_api": FORMS[form]},
+        check=True, capture_output=True,
+    )  # fmt: skip
+    published = Predictor(tmp_path / f"BMN{form}")
+    assert (published.channels, published.tscale) == (8, 16)
+    for video in features:
+        ours, theirs = predictor.propose(video.T, 50.0), published.propose(video.T, 50.0)
+        assert [each["segment"] for each in ours] == [each["segment"] for each in theirs]
+        assert [each["score"] for each in ours] == pytest.approx([each["score"] for each in theirs], rel=1e-3)

@@ -1,8 +1,7 @@
 """The network as programs: ``BMN.pdmodel`` (the published form) and ``BMN.json`` (Paddle 3's), with their common
 weights ``BMN.pdiparams``, and ``BMN.onnx``.
 
-``python -m bmn.inference.export WEIGHTS FOLDER MODEL`` writes one program of Paddle's; which one, Paddle decides when
-it is imported, so :func:`export` runs it in a process for each.
+``python -m bmn.inference.export WEIGHTS`` exports any weights; the pipeline's last stage those of its training.
 """
 
 import argparse
@@ -20,16 +19,15 @@ import paddle
 from numpy.typing import NDArray
 
 from bmn.commands import command
-from bmn.config import ExportParams, ModelParams
+from bmn.config import ExportParams, ModelParams, load_params
 from bmn.errors import BmnError
 from bmn.files import whole_folder, write_json
 from bmn.inference.card import CARD, OUTPUTS, card
 from bmn.inference.onnx import write_onnx
+from bmn.inference.program import NAME
 from bmn.inference.runtimes import Maps, Program, open_program
 from bmn.weights import load_network
 
-NAME = "BMN"
-INPUT = "feat_input"  # as PaddleVideo names it
 TIMED = 5  # calls whose median is the latency
 
 
@@ -97,12 +95,15 @@ def latency_ms(program: Program, features: NDArray[np.float32]) -> float:
 
 
 def write_programs(model: ModelParams, weights: Path, folder: Path) -> list[Path]:
-    """Write every form of program that this Paddle has, and the weights that they share; gives the program files."""
+    """Write every form of program that this Paddle has, and the weights that they share; gives the program files.
+
+    Which form it writes, Paddle decides when it is imported: each has a process of its own.
+    """
     forms = {"0": ".pdmodel", "1": ".json"} if paddle.__version__ >= "3" else {"0": ".pdmodel"}
     programs: list[Path] = []
     for flag, suffix in forms.items():
         written = folder / flag
-        words = [sys.executable, "-m", "bmn.inference.export", str(weights), str(written), model.model_dump_json()]
+        words = [sys.executable, "-m", "bmn.inference.program", str(weights), str(written), model.model_dump_json()]
         environment = os.environ | {"FLAGS_enable_pir_api": flag}
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -121,15 +122,27 @@ def write_programs(model: ModelParams, weights: Path, folder: Path) -> list[Path
 
 @command
 def main() -> None:
-    """Write one program, in the form that FLAGS_enable_pir_api names."""
+    """Export any weights, ours or PaddleVideo's, for the model of params.yaml; compared on random features."""
     parser = argparse.ArgumentParser(prog="bmn.inference.export", description=main.__doc__)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("model", help="the sizes of the network, as JSON")
+    parser.add_argument("weights", type=Path, help="a .pdparams file")
+    parser.add_argument("--output", type=Path, default=Path("outputs/exported"), help="folder of the programs")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     given = parser.parse_args()
-    network = load_network(ModelParams.model_validate_json(given.model), given.weights)
-    features = paddle.static.InputSpec([None, network.feat_dim, network.tscale], "float32", INPUT)
-    paddle.jit.save(network, str(given.folder / NAME), input_spec=[features])
+    params = load_params(given.params)
+    paddle.set_device("cpu")
+    shape = params.export.check_videos, params.model.feat_dim, params.model.tscale
+    features = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    measured = export(params.model, given.weights, given.output, features, params.export, {})
+    print(told(given.output, measured))
+
+
+def told(folder: Path, measured: Mapping[str, Mapping[str, float]]) -> str:
+    """What :func:`export` measured, a line a program."""
+    return "\n".join(
+        f"{folder / name}: differs from the network by {values['largest_difference']:.1e} at most, "
+        f"takes {values['latency_ms']:.1f} ms a video"
+        for name, values in measured.items()
+    )
 
 
 if __name__ == "__main__":
