@@ -4,11 +4,11 @@
 """
 
 import argparse
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import dvc.api  # type: ignore[import-untyped]
 import pandas as pd
 
 from bmn.commands import command
@@ -18,7 +18,7 @@ METRICS = "outputs/evaluate/metrics.json"
 
 
 def run_seed(seed: int) -> dict[str, Any]:
-    """The evaluation of a training from a seed; what DVC has computed before is not computed again.
+    """The evaluation of a training from a seed.
 
     Raises:
         BmnError: a stage failed; DVC has printed why.
@@ -27,7 +27,10 @@ def run_seed(seed: int) -> dict[str, Any]:
     words = ["dvc", "exp", "run", "--temp", "--force", "--name", name, "--set-param", f"train.seed={seed}", "evaluate"]
     if subprocess.run(words, check=False).returncode:
         raise BmnError(f"the experiment {name} failed")
-    return dict(dvc.api.metrics_show(METRICS, rev=name))
+    shown = subprocess.run(["dvc", "exp", "show", "--json"], capture_output=True, text=True, check=True)
+    experiments = [found for commit in json.loads(shown.stdout) for found in commit["experiments"] or []]
+    [newest] = [found["revs"][0] for found in experiments if found["name"] == name]
+    return dict(newest["data"]["metrics"][METRICS]["data"])
 
 
 def summary(figures: pd.DataFrame) -> pd.DataFrame:
