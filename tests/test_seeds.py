@@ -1,5 +1,6 @@
 """Repeated seeds, on a small copy of the project with real DVC."""
 
+import os
 import re
 import subprocess
 
@@ -20,6 +21,7 @@ def test_mean_and_spread_of_a_sample():
     assert rows.loc["spread", "AUC"] == pytest.approx(np.sqrt(13.0))
 
 
+@pytest.mark.skipif("BMN_TEST_LONG" not in os.environ, reason="runs the pipeline twice; BMN_TEST_LONG=1 asks for it")
 def test_two_seeds_train_outside_the_workspace_and_are_summed_up(tmp_path):
     project = make_project(tmp_path / "project")
     project.set(train__epochs=1)
