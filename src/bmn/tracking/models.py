@@ -1,5 +1,6 @@
 """Models in MLflow: the exported one as people load it, its versions, and which of them is the champion."""
 
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def log_inference_model(folder: Path, example: NDArray[np.float32], duration: fl
         ),
     )
     package = Path(__file__).parents[1]
+    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict`")  # the signature says more
     model = mlflow.pyfunc.log_model(
         name="bmn",
         python_model=str(package / "inference" / "served.py"),

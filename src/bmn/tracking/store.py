@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from bmn.errors import BmnError
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # people read the stages' output
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # within 20 s it is clear that a server is away
 
 VIEW = "bmn"  # name of the shared view that the UI opens with
