@@ -20,6 +20,7 @@ def main() -> None:
     features = store.read(range(min(params.export.check_videos, len(store))))
     run_id = read_json(TRAIN / "run.json")["run_id"]
     about = {
+        "overlap": params.data.overlap if params.data.length == "window" else None,  # of windows; None: resized
         "data": {"source": params.data.source, "training_sha256": open_subset(PROCESSED, "training").store.sha256},
         "train": params.train.model_dump(exclude={"devices", "checkpoint_minutes"}),
         "validation": read_json(TRAIN / "metrics.json"),

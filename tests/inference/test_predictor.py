@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import subprocess
@@ -112,3 +113,22 @@ def test_a_program_of_the_published_network_gives_the_same_proposals(
         ours, theirs = predictor.propose(video.T, 50.0), published.propose(video.T, 50.0)
         assert [each["segment"] for each in ours] == [each["segment"] for each in theirs]
         assert [each["score"] for each in ours] == pytest.approx([each["score"] for each in theirs], rel=1e-3)
+
+
+def test_a_model_of_windows_merges_their_proposals(tmp_path, exported):
+    for file in exported.iterdir():
+        shutil.copy(file, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    (tmp_path / "card.json").write_text(json.dumps(card | {"overlap": 0.5}))
+    windowed, whole = Predictor(tmp_path), Predictor(exported)
+    video = np.random.default_rng(3).normal(size=(40, 8)).astype(np.float32)
+    proposals = windowed.propose(video, 80.0)  # windows of 32 s, from 0, 16, 32 and 48 s
+    scores = [each["score"] for each in proposals]
+    assert scores == sorted(scores, reverse=True)
+    assert max(end for _, end in (each["segment"] for each in proposals)) > 48
+    assert all(0 <= start < end <= 80 for start, end in (each["segment"] for each in proposals))
+    # of one window, the whole video is the window
+    assert windowed.propose(video[:16], 32.0) == whole.propose(video[:16], 32.0)
+    # the best of all windows is the best of the window that it comes from
+    alone = [whole.propose(video[first : first + 16], 32.0)[0]["score"] for first in (0, 8, 16, 24)]
+    assert scores[0] == pytest.approx(max(alone))

@@ -24,7 +24,7 @@ def card(
         model: the sizes of the network.
         weights: that were exported.
         programs: the files, with what was measured of each.
-        about: what else is known: data, recipe, figures.
+        about: what else is known: data, recipe, figures; ``overlap`` of windows, where the network saw windows.
     """
     batch, dscale, tscale = "batch", model.dscale, model.tscale
     return {

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from bmn.commands import command
 from bmn.config import load_params
 from bmn.data.batches import prefetch
-from bmn.data.features import read_features, resize
+from bmn.data.features import read_features
 from bmn.errors import BmnError
 from bmn.inference.inputs import Item, find_items
 from bmn.inference.outputs import FORMATS
@@ -98,40 +98,40 @@ class Batch:
 
     Attributes:
         items: those that could be read.
-        features: of them, ``[file, channel, snippet]``.
+        features: of each of them ``[snippet, channel]``.
         unreadable: what is wrong with the others.
     """
 
     items: list[Item]
-    features: NDArray[np.float32]
+    features: list[NDArray[np.float32]]
     unreadable: list[BmnError]
 
 
-def read_batch(items: Sequence[Item], channels: int, tscale: int) -> Batch:
-    """Read feature files and resize them to ``tscale`` snippets."""
+def read_batch(items: Sequence[Item], channels: int) -> Batch:
+    """Read feature files."""
     readable: list[Item] = []
     features: list[NDArray[np.float32]] = []
     unreadable: list[BmnError] = []
     for item in items:
         try:
-            features.append(resize(read_features(Path(item.path), channels), tscale).T)
+            features.append(read_features(Path(item.path), channels))
             readable.append(item)
         except BmnError as error:
             unreadable.append(error)
-    return Batch(readable, np.array(features, np.float32), unreadable)
+    return Batch(readable, features, unreadable)
 
 
 def batches(items: Sequence[Item], predictor: Predictor, size: int) -> Iterator[Batch]:
     """The files in batches, read in the background."""
     chunks = [items[first : first + size] for first in range(0, len(items), size)]
-    return prefetch(lambda chunk: read_batch(chunk, predictor.channels, predictor.tscale), chunks, AHEAD)
+    return prefetch(lambda chunk: read_batch(chunk, predictor.channels), chunks, AHEAD)
 
 
 def propose(batch: Batch, predictor: Predictor) -> list[tuple[Item, list[Result]]]:
     """The proposals of each file of a batch."""
     if not batch.items:
         return []
-    rows = predictor.propose_batch(batch.features, np.array([item.duration for item in batch.items]))
+    rows = predictor.propose_videos(batch.features, np.array([item.duration for item in batch.items]))
     return [(item, results(found)) for item, found in zip(batch.items, rows, strict=True)]
 
 

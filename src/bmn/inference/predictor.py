@@ -1,14 +1,19 @@
 """Proposals from an exported model: nothing of training, tracking or the pipeline is needed."""
 
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bmn.data.features import resize
+from bmn.data.windows import cut
 from bmn.errors import BmnError
+from bmn.files import read_json
+from bmn.inference.card import CARD
 from bmn.inference.runtimes import LARGEST_BATCH, Maps, find_program, open_program
-from bmn.proposals import Floats, Result, SoftNMS, decode, in_seconds, results, soft_nms
+from bmn.proposals import Floats, Result, SoftNMS, decode, in_seconds, merge, results, soft_nms
 
 PUBLISHED = SoftNMS()
 COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
@@ -35,6 +40,8 @@ class Predictor:
         self.program = find_program(model)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
+        card = self.program.with_name(CARD)
+        self.overlap: float | None = read_json(card).get("overlap") if card.exists() else None
         self._together = COMPUTED_TOGETHER if device == "cpu" else LARGEST_BATCH
 
     def maps(self, features: NDArray[np.float32]) -> Maps:
@@ -53,8 +60,7 @@ class Predictor:
         """The proposals of one video, best first, segments in seconds.
 
         Args:
-            features: ``[snippet, channel]``; any number of snippets, spread evenly over the video, is resized to
-                what the model takes.
+            features: ``[snippet, channel]``; any number of snippets, spread evenly over the video.
             duration: of the video, in seconds.
 
         Raises:
@@ -70,9 +76,30 @@ class Predictor:
             raise BmnError("the features hold NaN or infinities; extract them again")
         if not 0 < duration < np.inf:
             raise BmnError(f"the duration is {duration}; a number of seconds above 0 is expected")
-        resized = resize(features.astype(np.float32), self.tscale)
-        [rows] = self.propose_batch(resized.T[None], np.array([duration]))
+        [rows] = self.propose_videos([features.astype(np.float32)], np.array([float(duration)]))
         return results(rows)
+
+    def propose_videos(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[Floats]:
+        """The proposals of several videos: for each ``[proposal, 3]`` (start and end in seconds, score).
+
+        Args:
+            videos: for each its features ``[snippet, channel]``; they are resized, or cut into windows whose proposals
+                are merged, as the model was trained.
+            durations: ``[video]``, seconds.
+        """
+        if self.overlap is None:
+            return self.propose_batch(np.stack([resize(video, self.tscale).T for video in videos]), durations)
+        cuts = [
+            cut(video, "", float(duration), self.tscale, self.overlap)
+            for video, duration in zip(videos, durations, strict=True)
+        ]
+        windows, features = zip(*chain.from_iterable(cuts), strict=True)
+        first = np.cumsum([0, *(len(of_video) for of_video in cuts[:-1])])
+        starts = np.array([window.start for window in windows])
+        seconds = np.array([window.end for window in windows]) - starts
+        candidates = decode(*self.maps(np.stack([window.T for window in features])))
+        kept = soft_nms(merge(candidates, starts / seconds, first), self.settings)
+        return in_seconds(kept, durations, seconds[first])
 
     def propose_batch(self, features: NDArray[np.float32], durations: Floats) -> list[Floats]:
         """The proposals of several videos: for each ``[proposal, 3]`` (start and end in seconds, score).
@@ -81,8 +108,4 @@ class Predictor:
             features: ``[batch, channel, snippet]``.
             durations: ``[batch]``, seconds.
         """
-        return self.from_maps(self.maps(features), durations)
-
-    def from_maps(self, maps: Maps, durations: Floats) -> list[Floats]:
-        """The proposals that follow from the network's maps; see :meth:`maps` and :meth:`propose_batch`."""
-        return in_seconds(soft_nms(decode(*maps), self.settings), durations)
+        return in_seconds(soft_nms(decode(*self.maps(features)), self.settings), durations)

@@ -55,18 +55,18 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
             raise _refused("the features hold NaN or infinities; extract them again")
         if durations.shape != (len(features),) or not (np.isfinite(durations) & (durations > 0)).all():
             raise _refused(f"durations needs a number of seconds above 0 for each of the {len(features)} videos")
+        if params.get("maps") and self.predictor.overlap is not None:
+            raise _refused("this model sees videos in windows, each with maps of its own; ask for proposals only")
         answers = []
         for low in range(0, len(features), COMPUTED_TOGETHER):
-            part = slice(low, low + COMPUTED_TOGETHER)
-            batch = np.stack([resize(video, self.predictor.tscale).T for video in features[part]])
+            part = features[low : low + COMPUTED_TOGETHER]
             with self.alone:
-                maps = self.predictor.maps(batch)
-            for video, rows in enumerate(self.predictor.from_maps(maps, durations[part])):
-                answer = {"proposals": results(rows)}
+                rows = self.predictor.propose_videos(list(part), durations[low : low + COMPUTED_TOGETHER])
+                answers += [{"proposals": results(found)} for found in rows]
                 if params.get("maps"):
-                    names = ("confidence_map", "start", "end")
-                    answer |= {name: array[video] for name, array in zip(names, maps, strict=True)}
-                answers.append(answer)
+                    maps = self.predictor.maps(np.stack([resize(video, self.predictor.tscale).T for video in part]))
+                    for answer, *own in zip(answers[low:], *maps, strict=True):
+                        answer |= dict(zip(("confidence_map", "start", "end"), own, strict=True))
         return answers
 
 
