@@ -2,8 +2,5 @@
 
 from hypothesis import settings
 
-
-
-
 settings.register_profile("default", deadline=None, max_examples=25)
 settings.load_profile("default")

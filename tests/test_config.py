@@ -1,4 +1,5 @@
 import copy
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_every_line_of_params_has_a_comment():
     lines = PARAMS.read_text().splitlines()
     bare = [
         line
-        for above, line in zip(lines, lines[1:], strict=False)
+        for above, line in pairwise(lines)
         if line.startswith("  ") and "#" not in line and not above.strip().startswith("#")
     ]
     assert bare == []
@@ -103,5 +104,5 @@ def test_a_file_that_is_no_mapping_is_refused_in_a_sentence(tmp_path, text):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(BmnError, match="nowhere.yaml: cannot be read"):
+    with pytest.raises(BmnError, match=r"nowhere\.yaml: cannot be read"):
         load_params(tmp_path / "nowhere.yaml")

@@ -44,7 +44,7 @@ def test_a_new_folder_replaces_the_old_one(tmp_path):
 @pytest.mark.parametrize("whole", [whole_file, whole_folder])
 def test_a_place_that_cannot_be_written_is_named(tmp_path, whole):
     (tmp_path / "file").touch()
-    with pytest.raises(BmnError, match="make the folder .* writable"), whole(tmp_path / "file" / "out"):
+    with pytest.raises(BmnError, match=r"make the folder .* writable"), whole(tmp_path / "file" / "out"):
         pytest.fail("there is no place to write to")
 
 

@@ -13,7 +13,7 @@ Arguments = ParamSpec("Arguments")
 
 
 def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Give ``main`` the settings of :mod:`bmn.runtime` and make it print a :class:`BmnError` after ``error:`` on standard error and exit with code 1.
+    """Give ``main`` the settings of :mod:`bmn.runtime`, and a :class:`BmnError` its sentence and exit code 1.
 
     SIGTERM unwinds it like an exception, so that temporary files go and runs are marked as failed.
     """

@@ -53,9 +53,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
-        raise BmnError(
-            f"{path}: cannot be made ({error.strerror}); make the folder {path.parent} writable"
-        ) from error
+        raise BmnError(f"{path}: cannot be made ({error.strerror}); make the folder {path.parent} writable") from error
     try:
         yield temporary
         temporary.chmod(0o755)

@@ -64,9 +64,7 @@ class Result(TypedDict):
     segment: list[float]
 
 
-def decode(
-    confidence_map: NDArray[np.float32], start: NDArray[np.float32], end: NDArray[np.float32]
-) -> Proposals:
+def decode(confidence_map: NDArray[np.float32], start: NDArray[np.float32], end: NDArray[np.float32]) -> Proposals:
     """Pair the likely starts with the likely ends and score each pair.
 
     A snippet is a likely boundary where its probability is above half of the video's maximum or above both
@@ -88,9 +86,7 @@ def decode(
     return concatenate([_decode(*part) for part in parts])
 
 
-def _decode(
-    confidence_map: NDArray[np.float32], start: NDArray[np.float32], end: NDArray[np.float32]
-) -> Proposals:
+def _decode(confidence_map: NDArray[np.float32], start: NDArray[np.float32], end: NDArray[np.float32]) -> Proposals:
     _, _, dscale, tscale = confidence_map.shape
     duration, first = np.nonzero(np.add.outer(np.arange(dscale), np.arange(tscale)) < tscale)
     last = first + duration

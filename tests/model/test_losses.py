@@ -47,8 +47,7 @@ def test_finite_where_the_published_losses_are_not(name):
 def random_case(seed, batch, tscale, dscale):
     rng = np.random.default_rng(seed)
     outputs = [
-        rng.uniform(0.02, 0.98, shape)
-        for shape in [(batch, 2, dscale, tscale), (batch, tscale), (batch, tscale)]
+        rng.uniform(0.02, 0.98, shape) for shape in [(batch, 2, dscale, tscale), (batch, tscale), (batch, tscale)]
     ]
     labels = [rng.random(shape) ** 2 for shape in [(batch, dscale, tscale), (batch, tscale), (batch, tscale)]]
     return outputs, labels, rng.random((2, dscale, tscale))
@@ -96,9 +95,7 @@ def test_shares_of_processes_add_up_to_the_whole_batch(seed, batch):
 
     # The sum of the sampling weights depends on the global counts, so it is recorded with those in place.
     whole_sums: list[paddle.Tensor] = []
-    whole = bmn_loss(
-        as_tensors(outputs), as_tensors(labels), uniform, all_sum=lambda t: whole_sums.append(t) or t
-    )
+    whole = bmn_loss(as_tensors(outputs), as_tensors(labels), uniform, all_sum=lambda t: whole_sums.append(t) or t)
     counted: list[list[paddle.Tensor]] = [[], []]
     for local_sums, share in zip(counted, shares, strict=True):
         record(local_sums, share)

@@ -19,8 +19,7 @@ def published_losses(outputs, labels, uniform):
     iou = iou * mask
     with np.errstate(divide="ignore", invalid="ignore"):
         tem = sum(
-            weighted_logistic(score, label > 0.5, label <= 0.5)
-            for score, label in ((start, gt_start), (end, gt_end))
+            weighted_logistic(score, label > 0.5, label <= 0.5) for score, label in ((start, gt_start), (end, gt_end))
         )
         cls = weighted_logistic(confidence_map[:, 1], iou > 0.9, (iou <= 0.9) * mask)
 

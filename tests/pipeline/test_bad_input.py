@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import paddle
 import pytest
+from pipeline.project import Project, make_project
 
 from bmn.weights import read_weights
-from pipeline.project import Project, make_project
 
 pytestmark = pytest.mark.xdist_group("bad_input")
 

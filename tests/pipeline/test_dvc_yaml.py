@@ -40,9 +40,7 @@ def imports(path: Path) -> set[Path]:
         if isinstance(node, ast.Import):
             found |= {module_file(alias.name) for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {module_file(node.module)} | {
-                module_file(f"{node.module}.{alias.name}") for alias in node.names
-            }
+            found |= {module_file(node.module)} | {module_file(f"{node.module}.{alias.name}") for alias in node.names}
     return {path for path in found if path}
 
 
@@ -81,7 +79,5 @@ def test_stages_name_parameters_that_exist_and_leave_none_out():
         assert any(key == name or key.startswith(f"{name}.") for key in keys), name
     # Where and how often something is done, not what comes out of it; sweeps stand beside the stages.
     free = ("tracking.", "train.devices", "train.checkpoint_minutes", "tune.")
-    unused = [
-        key for key in keys if not key.startswith(free) and not any(f"{key}.".startswith(f"{n}.") for n in named)
-    ]
+    unused = [key for key in keys if not key.startswith(free) and not any(f"{key}.".startswith(f"{n}.") for n in named)]
     assert unused == []

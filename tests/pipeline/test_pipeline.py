@@ -9,11 +9,11 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from pipeline.project import Project, make_project
 
 from bmn.evaluation import proposal_recall
 from bmn.inference.predictor import Predictor
 from bmn.weights import read_weights
-from pipeline.project import Project, make_project
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 STAGES = ["download", "convert", "train", "evaluate", "export"]
@@ -147,7 +147,7 @@ def test_a_comment_in_params_runs_nothing(project):
 def test_another_threshold_runs_the_evaluation_only_and_stays_in_the_same_run(project):
     project.set(proposals__alpha=0.7)
     assert ran(project.run("dvc", "repro").stdout) == ["evaluate"]
-    client, [run] = runs(project)
+    _, [run] = runs(project)
     assert run.data.tags["proposals.alpha"] == "0.7"
     assert run.info.status == "FINISHED"
     assert "proposals.alpha" in project.run("dvc", "params", "diff").stdout

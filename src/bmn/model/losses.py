@@ -99,9 +99,7 @@ def pem_reg_loss(
     return 0.5 * (paddle.square(regression - gt_iou_map) * weights).sum() / total_weight
 
 
-def pem_cls_loss(
-    classification: Tensor, gt_iou_map: Tensor, all_sum: Callable[[Tensor], Tensor] = alone
-) -> Tensor:
+def pem_cls_loss(classification: Tensor, gt_iou_map: Tensor, all_sum: Callable[[Tensor], Tensor] = alone) -> Tensor:
     """Proposal classification: the balanced log loss over the valid cells, positive where tIoU > 0.9.
 
     Args:
