@@ -12,6 +12,7 @@ TINY = {
     "tune": {
         "evaluations": 20,
         "trials": 3,
+        "first_epochs": 2,  # none is stopped early, so that there is something to confirm
         "confirm": {"top": 1, "seeds": 2},
         "space": {
             "model.num_sample": {"choices": [2, 4]},
