@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import sys
 import time
 import urllib.error
@@ -160,7 +161,7 @@ class Server:
 
 
 @contextmanager
-def postgres(folder: Path):
+def postgres():
     """A PostgreSQL of our own on loopback, run by a user who is not root, as it demands."""
     if not (shutil.which("initdb") and shutil.which("pg_ctl")):
         pytest.skip("PostgreSQL is not installed")
@@ -173,12 +174,9 @@ def postgres(folder: Path):
         ):
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
         as_user = ["runuser", "-u", "postgres", "--"]
-    port, data = free_port(), folder / "postgres"
-    data.mkdir()
+    port, data = free_port(), Path(tempfile.mkdtemp())  # pytest's folders are closed to other users
     if as_user:
         shutil.chown(data, "postgres")
-        for parent in [folder, *folder.parents[:2]]:
-            parent.chmod(parent.stat().st_mode | 0o011)
     run = {"check": True, "capture_output": True, "cwd": "/"}
     subprocess.run([*as_user, "initdb", "-D", data, "-A", "trust", "-U", "mlflow"], **run)
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data}"
@@ -187,6 +185,7 @@ def postgres(folder: Path):
         yield f"postgresql+psycopg://mlflow@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*as_user, "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
+        shutil.rmtree(data)
 
 
 @contextmanager
@@ -196,7 +195,7 @@ def serving(kind: str, folder: Path):
         yield server
         server.stop()
     else:
-        with postgres(folder) as store:
+        with postgres() as store:
             server = Server(store, folder)
             yield server
             server.stop()

@@ -8,7 +8,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmn.runtime import set_environment, tune_process
+from bmn.runtime import set_environment
 
 if TYPE_CHECKING:
     from bmn.inference.predictor import Predictor
@@ -31,5 +31,4 @@ def load(model: str | Path, device: str = "cpu") -> "Predictor":
     """
     from bmn.inference.predictor import Predictor
 
-    tune_process()
     return Predictor(Path(model), device=device)

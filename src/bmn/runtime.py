@@ -54,7 +54,7 @@ def user_environment() -> dict[str, str]:
 
 
 def tune_process() -> dict[str, str]:
-    """Choose how this process treats memory and denormals; commands and ``bmn.load`` do it, a mere import does not.
+    """Choose how this process treats memory and denormals; commands do it, a library must not.
 
     - malloc (glibc): freed memory is kept. Otherwise every large tensor goes back to the system when it
       dies, and the page faults of the next one take several times as long as the operation that fills it.

@@ -67,7 +67,7 @@ def some_feature(project):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda path: path.unlink(), ["no such feature file"]),
+        (lambda path: path.unlink(), ["features is missing", "add the file"]),
         (lambda path: np.save(path, np.zeros((16, 7), "float32")), ["(16, 7)", "8 channels"]),
         (lambda path: np.save(path, np.full((16, 8), np.nan, "float32")), ["nan at snippet 0, channel 0"]),
         (lambda path: path.write_bytes(path.read_bytes()[:100]), ["not a readable .npy"]),
@@ -78,7 +78,7 @@ def some_feature(project):
 def test_feature_files(project, spoil, words):
     path = some_feature(project)
     spoil(path)
-    refused(project, "convert", path.name, *words)
+    refused(project, "convert", path.stem, *words)
     assert not (project.folder / "data/processed").exists()
 
 
@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_written(project, stage):
         refused(project, stage, "data/raw", "cannot be made")
     else:
         (project.folder / "data/processed").touch()
-        refused(project, stage, "data/processed", "cannot be made")
+        refused(project, stage, "data/processed", "Not a directory")
 
 
 def test_weights_of_another_shape(project):
@@ -142,6 +142,8 @@ def test_weights_of_another_shape(project):
     path.parent.mkdir(parents=True)
     paddle.save(network.state_dict(), str(path))
     assert read_weights(path)
+    (path.parent / "run.json").write_text('{"run_id": "of another store"}')
+    (path.parent / "metrics.json").write_text("{}")
     for stage in ("evaluate", "export"):
         refused(project, stage, "best.pdparams", "p_conv3d1.weight has the shape [512, 128, 5, 1, 1]")
 

@@ -15,7 +15,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from bmn.data.features import resize
 from bmn.inference.predictor import Predictor
 from bmn.proposals import results
-from bmn.runtime import tune_process
 
 COMPUTED_TOGETHER = 16  # videos, to bound the memory
 
@@ -25,7 +24,6 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the exported program."""
-        tune_process()
         self.predictor = Predictor(Path(context.artifacts["program"]))
         self.alone = Lock()  # a server calls predict from many threads, a program runs once at a time
 
