@@ -71,8 +71,11 @@ def test_in_rungs_it_is_the_same_training(params, processed, tmp_path, trained, 
     job, first, history, _ = trained
     with TrainingProcess(job_of(params, processed, tmp_path), no_beat) as training:
         assert history == training.finish()[0]
-    for row, other in zip(history, uninterrupted[0], strict=True):
-        assert row == pytest.approx(other, rel=1e-5)
+    losses = [
+        [{name: row[name] for name in row if "loss" in name} for row in rows] for rows in (history, uninterrupted[0])
+    ]
+    for row, other in zip(*losses, strict=True):
+        assert row == pytest.approx(other, rel=1e-4)
     assert first == history[:1]
     begins = [line for line in log_of(job).splitlines() if line.startswith("begins after")]
     assert begins == ["begins after epoch 0, iteration 0", "begins after epoch 1, iteration 2"]
