@@ -1,6 +1,5 @@
 """Stage 5: the best weights as an inference model, compared with the network before it is let out."""
 
-import paddle
 from layout import EXPORT, PROCESSED, TRAIN
 
 from bmn import tracking
@@ -15,7 +14,6 @@ from bmn.inference.export import export, told
 def main() -> None:
     """Export, check, log."""
     params = load_params()
-    paddle.set_device("cpu")
     store = open_subset(PROCESSED, params.evaluate.subset).store
     features = store.read(range(min(params.export.check_videos, len(store))))
     run_id = read_json(TRAIN / "run.json")["run_id"]

@@ -57,6 +57,7 @@ def export(
         BmnError: the weights do not fit, a program could not be written, or one differs from the network by more than
             the tolerance.
     """
+    paddle.set_device("cpu")  # where the programs are compared
     network = load_network(model, weights)
     with paddle.no_grad():
         wanted = tuple(tensor.numpy() for tensor in network(paddle.to_tensor(features)))

@@ -37,7 +37,8 @@ class Checkpoints:
         path = self.folder / f"{iteration:09d}.npz"
         try:
             with whole_file(path) as temporary:
-                np.savez(temporary, allow_pickle=False, **arrays, state=np.array(json.dumps(state)))
+                contents = arrays | {"state": np.array(json.dumps(state))}
+                np.savez(temporary, **contents)  # type: ignore[arg-type]  # NumPy 1 has no allow_pickle here
         except OSError as error:
             raise BmnError(
                 f"{path}: the checkpoint cannot be written ({error.strerror}); make room, then the same command goes "
