@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import paddle
 import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
@@ -65,6 +66,8 @@ def test_validation_while_training_gives_the_figures_of_the_evaluation(project):
 
 @pytest.mark.parametrize("program", ["BMN.pdmodel", "BMN.json"])
 def test_the_exported_model_takes_any_batch(project, program):
+    if program == "BMN.json" and paddle.__version__ < "3":
+        pytest.skip("Paddle 2 writes .pdmodel only")
     predictor = Predictor(project.folder / "outputs/export" / program)
     features = np.random.default_rng(0).normal(size=(3, 8, 16)).astype("float32")
     together = predictor.maps(features)
