@@ -1,6 +1,6 @@
 """The network over a subset of the data, and the proposals that follow from its maps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import paddle
@@ -26,6 +26,21 @@ def network_maps(network: BMN, subset: Subset, batches: Iterable[NDArray[np.int6
         with paddle.no_grad():
             maps = network(paddle.to_tensor(batch.features))
         yield batch, maps
+
+
+def whole_videos(candidates: Proposals, windows: Sequence[Window]) -> tuple[list[str], Proposals, Floats]:
+    """The candidates of windows as those of videos, the windows of a video one after the other.
+
+    Returns:
+        The ids of the videos, their candidates, and how many seconds one unit of these lasts, ``[video]``.
+    """
+    names = [window.video for window in windows]
+    starts = np.array([window.start for window in windows])
+    units = np.array([window.end for window in windows]) - starts
+    first = np.array([at for at, name in enumerate(names) if at == 0 or names[at - 1] != name])
+    if len(first) < len(names):
+        candidates = merge(candidates, starts / units, first)
+    return [names[at] for at in first], candidates, units[first]
 
 
 class Proposer:
@@ -56,16 +71,9 @@ class Proposer:
             self._suppress()
 
     def _suppress(self) -> None:
-        candidates = concatenate(self._candidates)
-        duration = [self._subset.videos[window.video].duration for window in self._windows]
-        starts = np.array([window.start for window in self._windows])
-        units = np.array([window.end for window in self._windows]) - starts
-        names = [window.video for window in self._windows]
-        if len(set(names)) < len(names):
-            first = [at for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
-            candidates = merge(candidates, starts / units, np.array(first))
-            names, duration, units = [names[at] for at in first], [duration[at] for at in first], units[first]
-        rows = in_seconds(soft_nms(candidates, self._settings), np.array(duration), units)
+        names, candidates, units = whole_videos(concatenate(self._candidates), self._windows)
+        durations = np.array([self._subset.videos[name].duration for name in names])
+        rows = in_seconds(soft_nms(candidates, self._settings), durations, units)
         self.found |= dict(zip(names, rows, strict=True))
         self._candidates, self._windows = [], []
 

@@ -22,9 +22,9 @@ from bmn.config import Dimension, Params, validate_params
 from bmn.data.batches import ordered_batches
 from bmn.data.subset import Subset, open_subset
 from bmn.files import write_json
-from bmn.inference.proposing import network_maps
+from bmn.inference.proposing import network_maps, whole_videos
 from bmn.model.network import BMN
-from bmn.proposals import concatenate, decode, merge
+from bmn.proposals import concatenate, decode
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import join
 from bmn.training.loop import Trainer
@@ -109,16 +109,9 @@ def decode_all(network: BMN, subset: Subset) -> tuple[Decoded, float]:
         parts.append(decode(*arrays))
         windows += [subset.store.windows[row] for row in batch.rows]
         before = time.perf_counter()
-    candidates = concatenate(parts)
-    names = [window.video for window in windows]
-    starts = np.array([window.start for window in windows])
-    units = np.array([window.end for window in windows]) - starts
-    first = np.array([at for at, name in enumerate(names) if at == 0 or names[at - 1] != name])
-    if len(first) < len(names):
-        candidates = merge(candidates, starts / units, first)
-    videos = [names[at] for at in first]
+    videos, candidates, units = whole_videos(concatenate(parts), windows)
     durations = np.array([subset.videos[name].duration for name in videos])
-    return Decoded(videos, candidates, durations, units[first], subset.truth()), float(np.median(seconds))
+    return Decoded(videos, candidates, durations, units, subset.truth()), float(np.median(seconds))
 
 
 if __name__ == "__main__":
