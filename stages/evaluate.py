@@ -55,7 +55,7 @@ def main() -> None:
         for name, figure in figures.items():
             with whole_file(EVALUATE / "figures" / name) as temporary:
                 figure.savefig(temporary, dpi=110)
-            tracking.log_figure(figure, name)
+            tracking.log_file(EVALUATE / "figures" / name, "figures")
 
 
 def priors_auc(subset: Subset) -> float:

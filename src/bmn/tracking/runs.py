@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -159,11 +158,6 @@ def log_curve(name: str, steps: Iterable[int], values: Iterable[float]) -> None:
     now = time.time_ns() // 1_000_000
     points = [Metric(name, value, now, step) for step, value in zip(steps, values, strict=True)]
     MlflowClient().log_batch(mlflow.active_run().info.run_id, metrics=points)
-
-
-def log_figure(figure: Any, name: str) -> None:
-    """File a figure under ``figures/``."""
-    mlflow.log_figure(figure, f"figures/{name}")
 
 
 def log_file(path: Path, folder: str) -> None:
