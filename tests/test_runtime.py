@@ -5,10 +5,11 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-SETTINGS = {"OMP_NUM_THREADS", "FLAGS_use_mkldnn", "FLAGS_use_stride_kernel", "MKL_DEBUG_CPU_TYPE"}
+SETTINGS = {"OMP_NUM_THREADS", "FLAGS_use_mkldnn", "FLAGS_use_stride_kernel", "MKL_DEBUG_CPU_TYPE", "MKL_CBWR"}
 on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
 on_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86-64 has these settings")
 
@@ -106,3 +107,22 @@ def test_a_child_process_can_choose_for_itself():
     given = run("print(json.dumps(user_environment()))", FLAGS_use_mkldnn="0")
     assert given["FLAGS_use_mkldnn"] == "0"
     assert "OMP_NUM_THREADS" not in given
+
+
+GRADIENT = """
+import hashlib, paddle
+from bmn.model.network import BMN
+paddle.seed(0)
+network = BMN(32, 64, 64, num_sample=8, num_sample_perbin=2, prop_boundary_ratio=0.5)
+sum(part.sum() for part in network(paddle.randn([2, 32, 64]))).backward()
+gradients = [hashlib.sha256(parameter.grad.numpy()).hexdigest() for parameter in network.parameters()]
+print(json.dumps(gradients))
+"""
+
+
+@on_x86_64
+@pytest.mark.skipif("avx2" not in Path("/proc/cpuinfo").read_text(), reason="only processors with AVX2 can do it")
+def test_the_number_of_threads_does_not_change_a_bit():
+    one, three = (run(GRADIENT, OMP_NUM_THREADS=threads) for threads in ("1", "3"))
+    assert one == three
+    assert one != run(GRADIENT, OMP_NUM_THREADS="3", MKL_CBWR="COMPATIBLE")

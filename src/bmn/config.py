@@ -90,7 +90,7 @@ class TrainParams(Group):
     seed: Annotated[int, Field(ge=0)] = 1
     epochs: Count = 9
     batch_size: Count = 16
-    accumulation: Count = 1
+    micro_batch_size: Count = 4
     init_from: str | None = None
     learning_rate: Positive = 1e-3
     schedule: Literal["piecewise", "cosine"] = "piecewise"
@@ -109,10 +109,6 @@ class TrainParams(Group):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        if self.accumulation > self.batch_size:
-            raise ValueError(
-                f"accumulation is {self.accumulation}; at most train.batch_size ({self.batch_size}) is allowed"
-            )
         if self.early_stopping is not None and self.early_stopping < self.validate_every:
             raise ValueError(
                 f"early_stopping is {self.early_stopping}; "

@@ -34,6 +34,7 @@ def set_environment() -> None:
     - ``OMP_NUM_THREADS``: the cores that this process may use, divided by the number of processes that
       ``paddle.distributed.launch`` started on this host. Paddle by itself uses one thread.
     - ``MKL_DEBUG_CPU_TYPE``, on AMD processors: without it the bundled MKL takes its slowest code path.
+    - ``MKL_CBWR``: a matrix product has the same bits with any number of threads, where the processor has AVX2.
     - ``FLAGS_use_mkldnn``: convolutions by oneDNN.
     - ``FLAGS_use_stride_kernel=0``: transposed tensors are made at once by a fast kernel, not later by a
       slow one.
@@ -41,7 +42,12 @@ def set_environment() -> None:
     warnings.filterwarnings("ignore", message="No ccache found")
     if "paddle" in sys.modules:
         return
-    wanted = {"OMP_NUM_THREADS": str(_threads()), "FLAGS_use_mkldnn": "1", "FLAGS_use_stride_kernel": "0"}
+    wanted = {
+        "OMP_NUM_THREADS": str(_threads()),
+        "MKL_CBWR": "AUTO,STRICT",
+        "FLAGS_use_mkldnn": "1",
+        "FLAGS_use_stride_kernel": "0",
+    }
     if code_path := _mkl_code_path():
         wanted["MKL_DEBUG_CPU_TYPE"] = code_path
     _chosen.update({name: value for name, value in wanted.items() if name not in os.environ})
@@ -65,7 +71,7 @@ def tune_process() -> dict[str, str]:
     Returns:
         All settings in force, those of the environment too, by name.
     """
-    named = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_mkldnn", "FLAGS_use_stride_kernel")
+    named = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "MKL_CBWR", "FLAGS_use_mkldnn", "FLAGS_use_stride_kernel")
     in_force = {name: os.environ[name] for name in named if name in os.environ}
     return in_force | {"malloc": _keep_freed_memory(), "denormals": _flush_denormals()}
 

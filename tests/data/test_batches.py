@@ -51,7 +51,7 @@ def test_the_shares_of_all_processes_make_up_the_global_batches(batch_size, rank
     np.testing.assert_array_equal(np.concatenate(whole), epoch_order(1, 0, count)[: len(whole) * batch_size])
     for number, batch in enumerate(whole):
         for rank in range(ranks):
-            np.testing.assert_array_equal(shares[rank][number], batch[rank::ranks])
+            np.testing.assert_array_equal(shares[rank][number], np.array_split(batch, ranks)[rank])
 
 
 @given(st.integers(1, 9), counts)

@@ -26,18 +26,19 @@ def gradient(network, batch, recipe, scale=1.0, **changes):
     return [found.numpy() for found in batch_gradient(network, batch, uniform, recipe, alone, scale)]
 
 
-@pytest.mark.parametrize("parts", [2, 3, 8, 20])
-def test_parts_of_a_batch_add_up_to_the_whole(network, batch, recipe, parts):
-    losses, whole = gradient(network, batch, recipe)
-    part_losses, added = gradient(network, batch, recipe, accumulation=parts)
+@pytest.mark.parametrize("videos", [1, 3, 4, 20])
+def test_micro_batches_add_up_to_the_whole(network, batch, recipe, videos):
+    losses, whole = gradient(network, batch, recipe, micro_batch_size=8)
+    part_losses, added = gradient(network, batch, recipe, micro_batch_size=videos)
     np.testing.assert_allclose(part_losses, losses, rtol=1e-5)
     np.testing.assert_allclose(added, whole, rtol=1e-4, atol=1e-6 * np.abs(whole).max())
 
 
-def test_with_parts_of_one_video_it_does_not_matter_who_computes_them(network, batch, training, recipe):
+@pytest.mark.parametrize("videos", [1, 2, 4])
+def test_it_does_not_matter_who_computes_a_micro_batch(network, batch, training, recipe, videos):
     """Two processes in turn: each keeps what it would send and is told the sums of both."""
-    _, whole = gradient(network, batch, recipe, accumulation=8)
-    shares = [next(load_batches(training.store, training.segments, [batch.rows[rank::2]])) for rank in (0, 1)]
+    losses, whole = gradient(network, batch, recipe, micro_batch_size=videos)
+    shares = [next(load_batches(training.store, training.segments, [rows])) for rows in np.split(batch.rows, 2)]
     sent: list[list] = [[], []]
     sums: list = []
 
@@ -52,13 +53,14 @@ def test_with_parts_of_one_video_it_does_not_matter_who_computes_them(network, b
         return all_sum
 
     uniform = np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32)
-    single = recipe.model_copy(update={"accumulation": 4})
+    recipe = recipe.model_copy(update={"micro_batch_size": videos})
     while not sums or len(sums) < len(sent[0]):  # one sum more is known in every round
         for rank, share in enumerate(shares):
             sent[rank].clear()
-            batch_gradient(network, share, uniform, single, meet(rank), 1.0)
+            batch_gradient(network, share, uniform, recipe, meet(rank), 1.0)
         sums.append(sent[0][len(sums)] + sent[1][len(sums)])
-    np.testing.assert_allclose(sums[-1].numpy(), whole, rtol=1e-7, atol=1e-12)
+    np.testing.assert_array_equal(sums[-2].numpy().astype("float32"), losses.astype("float32"))
+    np.testing.assert_array_equal(sums[-1].numpy().astype("float32"), whole.astype("float32"))
 
 
 def test_a_scale_multiplies_the_gradient_and_not_the_losses(network, batch, recipe):

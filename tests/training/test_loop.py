@@ -112,7 +112,7 @@ def test_a_loss_that_is_not_finite_stops_it_with_the_videos_named(model, recipe,
 
 
 EVERYTHING = {
-    "accumulation": 2, "clip_norm": 0.5, "ema_decay": 0.9, "schedule": "cosine", "warmup_iterations": 2,
+    "micro_batch_size": 2, "clip_norm": 0.5, "ema_decay": 0.9, "schedule": "cosine", "warmup_iterations": 2,
     "precision": "fp16", "early_stopping": 2,
 }  # fmt: skip
 

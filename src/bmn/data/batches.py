@@ -49,8 +49,8 @@ def training_batches(
     """The rows that one process takes from every global batch of an epoch.
 
     The last, incomplete batch is left out, as in the published recipe. Batch b is the same whatever the
-    number of processes; process r takes every ``ranks``-th row of it from r on. To resume at batch b, drop
-    the first b.
+    number of processes; process r takes the r-th of ``ranks`` even parts of it. To resume at batch b, drop the
+    first b.
 
     Raises:
         BmnError: there are fewer windows than one batch holds, or fewer in a batch than there are processes.
@@ -63,7 +63,7 @@ def training_batches(
     if batch_size < ranks:
         raise BmnError(f"a batch of {batch_size} cannot be shared by {ranks} processes; raise the batch size")
     whole = epoch_order(seed, epoch, count)[: count - count % batch_size]
-    return [batch[rank::ranks] for batch in whole.reshape(-1, batch_size)]
+    return [np.array_split(batch, ranks)[rank] for batch in whole.reshape(-1, batch_size)]
 
 
 def ordered_batches(count: int, batch_size: int) -> list[NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""The gradients of a global batch, worked off in parts by processes that each hold a share of it."""
+"""The gradients of a global batch, worked off in micro-batches by processes that each hold a share of it."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,9 +24,10 @@ def batch_gradient(
 ) -> tuple[Tensor, Tensor]:
     """The gradient of a global batch, of which this process holds a share.
 
-    The share is worked off in ``recipe.accumulation`` parts, one after the other. The divisors of the losses are
-    those of the global batch, so parts and shares add up to what one process computes at once. They are added in
-    64 bits: with parts of one video the sum is the same, but for its last bit, however the videos are shared.
+    The share is worked off in micro-batches of ``recipe.micro_batch_size`` videos, one after the other. The divisors
+    of the losses are those of the global batch, so micro-batches add up to what one process computes at once. Their
+    gradients, of 32 bits, are added in 64, where the order of a sum leaves no trace. So the sum is the same to the
+    last bit however many processes share the batch, as long as every share is made of whole micro-batches.
 
     Args:
         batch: this process's share.
@@ -35,16 +36,17 @@ def batch_gradient(
         scale: factor of the gradient, against underflow on the way; not of the losses.
 
     Returns:
-        ``[4]``: loss, tem_loss, pem_reg_loss, pem_cls_loss; and ``[parameter]``, float64: the gradient of all
-        parameters one after the other, times ``scale``. Both of the global batch.
+        ``[4]``, float64: loss, tem_loss, pem_reg_loss, pem_cls_loss; and ``[parameter]``, float64: the gradient of
+        all parameters one after the other, times ``scale``. Both of the global batch.
     """
     labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
     draws = paddle.to_tensor(uniform)
     sums = _sums_over_batch(labels, draws, all_sum)
     parameters = network.parameters()
     gradient = paddle.zeros([sum(int(parameter.size) for parameter in parameters)], "float64")
-    values = paddle.zeros([len(Losses._fields)])
-    for part in _parts(len(batch.rows), recipe.accumulation):
+    values = paddle.zeros([len(Losses._fields)], "float64")
+    for first in range(0, len(batch.rows), recipe.micro_batch_size):
+        part = slice(first, first + recipe.micro_batch_size)
         with precision_of(network, recipe.precision) as dtype:
             outputs = network(paddle.to_tensor(batch.features[part]).astype(dtype))
         losses = bmn_loss(
@@ -56,7 +58,7 @@ def batch_gradient(
         )
         (losses.loss * scale if scale != 1.0 else losses.loss).backward()
         gradient += paddle.concat([parameter.grad.flatten() for parameter in parameters]).astype("float64")
-        values += paddle.stack([loss.detach() for loss in losses])
+        values += paddle.stack([loss.detach() for loss in losses]).astype("float64")
         network.clear_gradients()
     return all_sum(values), all_sum(gradient)
 
@@ -83,9 +85,3 @@ def _sums_over_batch(labels: Maps, uniform: Tensor, all_sum: Sum) -> list[Tensor
 
 def _next(known: Iterator[Tensor], _: Tensor) -> Tensor:
     return next(known)
-
-
-def _parts(videos: int, parts: int) -> Iterator[slice]:
-    """Even slices of a share; as many as it has videos where these are fewer."""
-    edges = np.linspace(0, videos, min(parts, videos) + 1).astype(int).tolist()
-    return map(slice, edges, edges[1:])
