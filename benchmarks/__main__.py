@@ -5,32 +5,36 @@ from bmn.runtime import tune_process  # isort: skip  # chooses the environment, 
 import argparse
 import os
 import platform
+import statistics
 import sys
 
 import paddle
 
 from benchmarks.forms import FORMS, training_step
 from benchmarks.machine import operations, profile, rates
+from benchmarks.recipe import BATCH, costs
 from benchmarks.rows import FULL, QUICK, ROWS, TINY, Bench
 from benchmarks.table import HEADER, cells, seconds, table
+from benchmarks.timing import compare
 
-MACHINE = "machine"
+MACHINE, RECIPE = "machine", "recipe"
+ALONE = (RECIPE, MACHINE)  # not compared with the published form
 
 
 def main() -> None:
     """Read the arguments, compare, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="row", help=f"only these of: {', '.join([*ROWS, MACHINE])}")
+    parser.add_argument("rows", nargs="*", metavar="row", help=f"only these of: {', '.join([*ROWS, *ALONE])}")
     parser.add_argument("--quick", dest="size", action="store_const", const=QUICK, default=FULL, help="in a minute")
     parser.add_argument("--tiny", dest="size", action="store_const", const=TINY, help="sizes that say nothing: a trial")
     parser.add_argument("--profile", action="store_true", help="also where the time of a training step goes")
     parser.add_argument("--device", default="cpu", help="cpu (default), gpu or gpu:<number>")
     arguments = parser.parse_args()
-    if unknown := set(arguments.rows) - {*ROWS, MACHINE}:
+    if unknown := set(arguments.rows) - {*ROWS, *ALONE}:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     if arguments.profile and arguments.device != "cpu":
         parser.error("--profile shows the time of a CPU alone")
-    wanted = arguments.rows or [*ROWS, MACHINE]
+    wanted = arguments.rows or [*ROWS, *ALONE]
 
     settings = tune_process()
     paddle.set_device(arguments.device)
@@ -39,12 +43,14 @@ def main() -> None:
     print("; ".join(f"{name} {value}" for name, value in settings.items()))
     lines = []
     for name in wanted:
-        for row in ROWS[name](bench) if name != MACHINE else ():
+        for row in ROWS[name](bench) if name in ROWS else ():
             print(f"{row.what}: {row.ours}, {row.published}, {row.ratio}", file=sys.stderr)
             lines.append(cells(row))
     if lines:
         print("\nRatio: published / ours, the median of the rounds; above 1 ours is better.\n")
         print(table(cells(HEADER), lines))
+    if RECIPE in wanted:
+        print("\n" + table((f"a training step on {BATCH} videos", "time", "to the first"), _recipe(bench)))
     if MACHINE in wanted:
         print("\n" + table(("the machine and a training step of ours", ""), _machine(bench)))
     if arguments.profile:
@@ -55,6 +61,15 @@ def main() -> None:
 
 def _load() -> str:
     return f"load {os.getloadavg()[0]:.1f}"
+
+
+def _recipe(bench: Bench) -> list[tuple[str, ...]]:
+    found = costs(bench.size.model, bench.size.rounds)
+    first = next(iter(found.values()))
+    return [
+        (choice, seconds(statistics.median(times)), f"{compare(first, times).ratio:.2f} ×")
+        for choice, times in found.items()
+    ]
 
 
 def _machine(bench: Bench) -> list[tuple[str, ...]]:

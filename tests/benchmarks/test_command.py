@@ -68,6 +68,13 @@ def test_knows_the_machine(printed, what):
     assert 0 < float(figure.split()[0]) < math.inf
 
 
+@pytest.mark.parametrize("choice", ["micro_batch_size 1", "clip_norm", "ema_decay"])
+def test_measures_what_a_choice_of_the_recipe_costs(printed, choice):
+    time, ratio = printed[choice]
+    assert float(time.split()[0]) > 0
+    assert 0 < float(ratio.split()[0]) < math.inf
+
+
 def test_profiles_both_forms(printed):
     assert "a training step, ours" in printed
     assert "a training step, published" in printed
