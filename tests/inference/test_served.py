@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -148,6 +149,19 @@ def test_many_clients_at_once_get_the_same_answers(server, features):
         client.join()
     assert wanted[0] == 200
     assert found == [wanted] * 40
+
+
+def test_a_load_of_clients_is_answered_rightly(server, features, tmp_path):
+    _, address, _ = server
+    example = tmp_path / "example.json"
+    example.write_text(json.dumps({"inputs": [features[0].T.tolist()], "params": {"durations": [12.5]}}))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load", example, address, "--clients", "3", "--seconds", "1"],
+        cwd=SRC.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    answered, _, memory = done.stdout.splitlines()
+    assert re.fullmatch(r"[1-9]\d* requests answered, 0 failed", answered)
+    assert re.fullmatch(r"memory of the server: [1-9]\d* MiB at most", memory)
 
 
 def test_a_model_that_is_not_there_ends_with_a_sentence(filed):

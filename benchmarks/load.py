@@ -1,0 +1,89 @@
+"""``python -m benchmarks.load EXAMPLE ADDRESS``: many clients ask a server the same, and every answer is looked at."""
+
+import argparse
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import requests
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the clients saw.
+
+    Attributes:
+        answered: seconds of each request that had the right answer.
+        failed: requests that had another one, or none.
+        memory: the most bytes that the server held, or 0 where it is on another host.
+    """
+
+    answered: list[float]
+    failed: int
+    memory: int
+
+
+def load(address: str, body: bytes, clients: int, seconds: float) -> Load:
+    """Let clients ask, each again as soon as it is answered, and compare with the answer that one client alone got."""
+    expected = _ask(address, body)
+    expected.raise_for_status()
+    end = time.monotonic() + seconds
+
+    def client(_: int) -> tuple[list[float], int]:
+        answered, failed = [], 0
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            try:
+                right = _ask(address, body).content == expected.content
+            except requests.RequestException:
+                right = False
+            if right:
+                answered.append(time.monotonic() - begin)
+            else:
+                failed += 1
+        return answered, failed
+
+    server = _listener(urlsplit(address).port)
+    memory = 0
+    with ThreadPoolExecutor(clients) as pool:
+        results = [pool.submit(client, number) for number in range(clients)]
+        while time.monotonic() < end:
+            memory = max(memory, server.memory_info().rss if server else 0)
+            time.sleep(0.1)
+        seen = [result.result() for result in results]
+    return Load([time for answered, _ in seen for time in answered], sum(failed for _, failed in seen), memory)
+
+
+def _ask(address: str, body: bytes) -> requests.Response:
+    return requests.post(address, body, headers={"Content-Type": "application/json"}, timeout=120)
+
+
+def _listener(port: int | None) -> psutil.Process | None:
+    """The process of this host that listens on a port."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return psutil.Process(connection.pid)
+    return None
+
+
+def main() -> None:
+    """Ask for some minutes and print how it went."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
+    parser.add_argument("example", type=Path, help="a request: the file that make serve prints")
+    parser.add_argument("address", help="http://127.0.0.1:5001/invocations")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=180)
+    given = parser.parse_args()
+    seen = load(given.address, given.example.read_bytes(), given.clients, given.seconds)
+    median, slowest = statistics.median(seen.answered), max(seen.answered)
+    print(f"{len(seen.answered)} requests answered, {seen.failed} failed")
+    print(f"median {median:.2f} s, slowest {slowest:.2f} s, {len(seen.answered) / given.seconds:.1f} a second")
+    print(f"memory of the server: {seen.memory / 2**20:.0f} MiB at most")
+
+
+if __name__ == "__main__":
+    main()
