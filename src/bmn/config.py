@@ -13,6 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Precision = Literal["float16", "int8"]
 SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -149,6 +150,15 @@ class ExportParams(Group):
     onnx: bool = False
     check_videos: Count = 8
     tolerance: Positive = 1e-5
+    lower_precision: dict[Precision, Positive] = {}
+
+    @model_validator(mode="after")
+    def _is_made_of_onnx(self) -> Self:
+        if self.lower_precision and not self.onnx:
+            raise ValueError(
+                f"lower_precision is {self.lower_precision}; it is made from BMN.onnx, so set export.onnx to true"
+            )
+        return self
 
 
 class TrackingParams(Group):
@@ -267,7 +277,7 @@ def validate_params(values: Any, origin: str) -> Params:
 
 def _sentence(problem: dict[str, Any]) -> str:
     """One of pydantic's problems as a sentence: dotted key, value, what is allowed."""
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")  # [key]: pydantic's, for a key of a dict
     value = problem["input"]
     match problem["type"]:
         case "extra_forbidden":

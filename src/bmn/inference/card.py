@@ -12,7 +12,7 @@ from bmn.config import ModelParams
 
 CARD = "card.json"
 OUTPUTS = ["confidence_map", "start", "end"]
-NAMED = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "paddle2onnx", "onnxruntime")
+NAMED = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "paddle2onnx", "onnx", "onnxruntime")
 
 
 def card(

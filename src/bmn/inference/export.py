@@ -1,5 +1,5 @@
 """The network as programs: ``BMN.pdmodel`` (the published form) and ``BMN.json`` (Paddle 3's), with their common
-weights ``BMN.pdiparams``, and ``BMN.onnx``.
+weights ``BMN.pdiparams``; and ``BMN.onnx``, in lower precision too.
 
 ``python -m bmn.inference.export WEIGHTS`` exports any weights; the pipeline's last stage those of its training.
 """
@@ -23,6 +23,7 @@ from bmn.config import ExportParams, ModelParams, load_params
 from bmn.errors import BmnError
 from bmn.files import whole_folder, write_json
 from bmn.inference.card import CARD, OUTPUTS, card
+from bmn.inference.lower import write_lower
 from bmn.inference.onnx import write_onnx
 from bmn.inference.program import NAME
 from bmn.inference.runtimes import Maps, Program, open_program
@@ -55,7 +56,7 @@ def export(
 
     Raises:
         BmnError: the weights do not fit, a program could not be written, or one differs from the network by more than
-            the tolerance.
+            its tolerance.
     """
     paddle.set_device("cpu")  # where the programs are compared
     network = load_network(model, weights)
@@ -63,17 +64,23 @@ def export(
         wanted = tuple(tensor.numpy() for tensor in network(paddle.to_tensor(features)))
     with whole_folder(folder) as unchecked:
         programs = write_programs(model, weights, unchecked)
+        limits = dict.fromkeys(programs, ("tolerance", settings.tolerance))
         if settings.onnx:
-            programs.append(unchecked / f"{NAME}.onnx")
-            write_onnx(programs[-2], programs[-1], OUTPUTS)
+            whole = unchecked / f"{NAME}.onnx"
+            write_onnx(programs[-1], whole, OUTPUTS)
+            limits[whole] = "tolerance", settings.tolerance
+            for precision, tolerance in settings.lower_precision.items():
+                lower = unchecked / f"{NAME}.{precision}.onnx"
+                write_lower(whole, lower, precision)
+                limits[lower] = f"lower_precision.{precision}", tolerance
         measured = {}
-        for file in programs:
+        for file, (name, tolerance) in limits.items():
             program = open_program(file)
             difference = largest_difference(wanted, program.run(features))
-            if not difference <= settings.tolerance:
+            if not difference <= tolerance:
                 raise BmnError(
                     f"{folder / file.name}: differs from the network by {difference:.1e} on {len(features)} videos; "
-                    f"at most export.tolerance ({settings.tolerance}) is allowed"
+                    f"at most export.{name} ({tolerance}) is allowed"
                 )
             measured[file] = {"largest_difference": difference, "latency_ms": latency_ms(program, features[:1])}
         write_json(unchecked / CARD, card(model, weights, measured, about))

@@ -29,10 +29,15 @@ def write_onnx(program: Path, file: Path, outputs: list[str]) -> None:
     if not find_spec("paddle2onnx"):
         raise BmnError(f"{file.name}: paddle2onnx is not installed; {INSTALL}")
     words = [sys.executable, "-m", "bmn.inference.onnx", str(program), str(file), *outputs]
+    run_converter(words, file, program, INSTALL)
+
+
+def run_converter(words: list[str], file: Path, program: Path, mend: str) -> None:
+    """Run a command that makes ``file`` of ``program``, and show what it says only where it fails."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(done.stdout, done.stderr, file=sys.stderr)
-        raise BmnError(f"{file.name}: could not be converted from {program.name}, see above; {INSTALL}")
+        raise BmnError(f"{file.name}: could not be converted from {program.name}, see above; {mend}")
 
 
 def main() -> None:
