@@ -59,7 +59,7 @@ def test_the_page_needs_nothing_else_and_escapes_what_data_say(tables):
     assert all(source.startswith("data:image/png;base64,") for source in reader.sources)
     assert "<script>" not in page
     assert "features: &lt;here&gt; &amp; there" in page
-    assert '<td class="now">95.2</td>' in page or '<td class="now">95.3</td>' in page
+    assert '<td class="marked">95.2</td>' in page or '<td class="marked">95.3</td>' in page
     assert "–" in page
 
 

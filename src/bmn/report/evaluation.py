@@ -1,21 +1,16 @@
-"""The evaluation report: one HTML file that needs nothing else, for light and dark, wide and narrow screens."""
+"""The evaluation report."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment
 from matplotlib.figure import Figure
 
 from bmn.evaluation import TIOU_THRESHOLDS
 from bmn.evaluation.assessment import Assessment
 from bmn.evaluation.breakdown import KINDS, Part
-from bmn.figures import recall_curves
+from bmn.figures import fill, recall_curves
 
-TEMPLATE = Path(__file__).with_suffix(".html")
 PUBLISHED = {"AR@1": 33.26, "AR@5": 49.48, "AR@10": 56.86, "AR@100": 75.19, "AUC": 67.23}
 """PaddleVideo's own figures, on ActivityNet 1.3's validation subset."""
 COLOURS = ("#54a24b", "#f2cf5b", "#e4572e", "#b8b8b8")
@@ -47,9 +42,9 @@ def render(
         metrics: the headline, and whatever stands beside it.
         others: what to compare with: name → metrics.
     """
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"picture": _picture, "percent": _percent}
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return fill(
+        "evaluation.html",
+        percent=_percent,
         title=title,
         metrics=metrics,
         intervals=assessment.intervals,
@@ -66,7 +61,7 @@ def render(
 
 def losses_figure(*groups: Sequence[Part]) -> Figure:
     """AR@100 of each part, and the segments that were missed or badly localised in it."""
-    figure = Figure(figsize=(9, 3), layout="constrained")
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
     for axes, parts, title in zip(figure.subplots(1, 2, sharey=True), groups, ("length", "number"), strict=True):
         there = [part for part in parts if part.segments]
         names = [f"{part.name}\n({part.segments})" for part in there]
@@ -75,7 +70,7 @@ def losses_figure(*groups: Sequence[Part]) -> Figure:
         axes.bar(place, [part.badly_localised for part in there], 0.24, color=COLOURS[2], label="badly localised")
         axes.bar(place + 0.25, [part.missed for part in there], 0.24, color="#7f7f7f", label="missed")
         axes.set_xticks(place, names, fontsize=8)
-        axes.set(title=f"by {title} (segments)", ylim=(0, 100))
+        axes.set(title=f"by {title} (number of segments)", ylabel="%", ylim=(0, 100))
         axes.grid(alpha=0.3, axis="y")
     axes.legend(fontsize=8)
     return figure
@@ -83,7 +78,7 @@ def losses_figure(*groups: Sequence[Part]) -> Figure:
 
 def kinds_figure(assessment: Assessment) -> Figure:
     """What the proposals of each rank are."""
-    figure = Figure(figsize=(9, 3), layout="constrained")
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
     axes = figure.subplots()
     rank, bottom = np.arange(1, len(assessment.kinds) + 1), np.zeros(len(assessment.kinds))
     for kind, share, colour in zip(KINDS, 100 * assessment.kinds.T, COLOURS, strict=True):
@@ -93,12 +88,6 @@ def kinds_figure(assessment: Assessment) -> Figure:
     axes.set_xticks(rank)
     axes.legend(fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
-
-
-def _picture(figure: Figure) -> str:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _percent(value: float | None) -> str:

@@ -1,20 +1,16 @@
-"""The data report as a page: figures and tables in one HTML file that needs nothing else."""
+"""The data report: figures and tables."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment
 from matplotlib.figure import Figure
 
 from bmn.data.annotations import Video
+from bmn.figures import TRAINING, VALIDATION, as_png, fill
 from bmn.report.facts import ChannelFacts, SubsetFacts
 
-TEMPLATE = Path(__file__).with_suffix(".html")
-COLOURS = {"training": "#4c78a8", "validation": "#e4572e", "testing": "#8a8a8a"}
+COLOURS = {"training": TRAINING, "validation": VALIDATION, "testing": "#8a8a8a"}
 SHOWN_CLASSES = 40
 
 
@@ -28,21 +24,13 @@ def render(title: str, figures: Mapping[str, Figure], **tables: Any) -> tuple[st
     Returns:
         The HTML, and each figure as PNG.
     """
-    pictures = {}
-    for name, figure in figures.items():
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=110)
-        pictures[name] = file.getvalue()
-    shown = {name: base64.b64encode(picture).decode() for name, picture in pictures.items()}
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        TEMPLATE.read_text(encoding="utf-8")
-    )
-    return template.render(title=title, pictures=shown, **tables), pictures
+    pictures = {name: as_png(figure) for name, figure in figures.items()}
+    return fill("page.html", title=title, pictures=pictures, **tables), pictures
 
 
 def lengths_figure(facts: Mapping[str, SubsetFacts]) -> Figure:
     """Durations of videos, segments a video, lengths of segments."""
-    figure = Figure(figsize=(12, 3), layout="constrained")
+    figure = Figure(figsize=(10, 3), layout="constrained")
     durations, counts, lengths = figure.subplots(1, 3)
     for name, subset in facts.items():
         style = {"histtype": "step", "linewidth": 1.5, "color": COLOURS[name], "label": name, "density": True}
@@ -66,13 +54,13 @@ def classes_figure(facts: Mapping[str, SubsetFacts]) -> Figure:
     totals = sum((subset.classes for subset in facts.values()), start=type(facts["training"].classes)())
     names = [name for name, _ in totals.most_common(SHOWN_CLASSES)][::-1]
     shown = [(name, subset) for name, subset in facts.items() if subset.segments]
-    figure = Figure(figsize=(9, 1 + 0.22 * len(names)), layout="constrained")
+    figure = Figure(figsize=(10, 1 + 0.22 * len(names)), layout="constrained")
     axes = figure.subplots()
     for place, (name, subset) in enumerate(shown):
         parts = [100 * subset.classes[label] / subset.segments for label in names]
         height = 0.8 / len(shown)
         axes.barh(np.arange(len(names)) - place * height, parts, height, color=COLOURS[name], label=name)
-    axes.set_yticks(np.arange(len(names)), [_plain(label, 40) for label in names], fontsize=7)
+    axes.set_yticks(np.arange(len(names)), [_plain(label, 40) for label in names], fontsize=8)
     axes.set(xlabel="% of the subset's segments", title=f"the {len(names)} most frequent of {len(totals)} classes")
     axes.legend()
     return figure
@@ -80,7 +68,7 @@ def classes_figure(facts: Mapping[str, SubsetFacts]) -> Figure:
 
 def channels_figure(channels: ChannelFacts) -> Figure:
     """Mean, deviation and range of each channel."""
-    figure = Figure(figsize=(12, 3), layout="constrained")
+    figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.subplots()
     place = np.arange(len(channels.mean))
     axes.fill_between(place, channels.smallest, channels.largest, color="0.9", step="mid", label="range")
@@ -94,7 +82,7 @@ def channels_figure(channels: ChannelFacts) -> Figure:
 
 def timelines_figure(videos: Sequence[Video]) -> Figure:
     """The segments of some videos, each over the whole width."""
-    figure = Figure(figsize=(12, 0.6 + 0.35 * len(videos)), layout="constrained")
+    figure = Figure(figsize=(10, 0.6 + 0.35 * len(videos)), layout="constrained")
     axes = figure.subplots()
     classes = sorted({segment.label for video in videos for segment in video.segments})
     for row, video in enumerate(videos):
@@ -104,9 +92,9 @@ def timelines_figure(videos: Sequence[Video]) -> Figure:
             colour = f"C{classes.index(segment.label) % 10}"
             axes.barh(row, width, 0.7, segment.start / video.duration, color=colour, alpha=0.7)
             label = _plain(segment.label, 25)
-            axes.text(segment.start / video.duration, row, label, fontsize=6, va="center", clip_on=True)
+            axes.text(segment.start / video.duration, row, label, fontsize=7, va="center", clip_on=True)
     labels = [f"{_plain(video.id, 30)} ({video.duration:.0f} s)" for video in videos]
-    axes.set_yticks(range(len(videos)), labels, fontsize=7)
+    axes.set_yticks(range(len(videos)), labels, fontsize=8)
     axes.set(xlim=(0, 1), xlabel="part of the video")
     axes.invert_yaxis()
     return figure
