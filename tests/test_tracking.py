@@ -291,23 +291,27 @@ def test_runs_side_by_side(monkeypatch, capsys, tmp_path):
         if number == 0:
             champion = run_id
             models.promote(uri, run_id)
+    with mlflow.start_run(run_name="a trial", tags={"optuna.study": "bmn"}):
+        pass
     monkeypatch.setattr(sys, "argv", ["compare"])
     compare.main()
     table = capsys.readouterr().out
     assert table.count("FINISHED") == 11  # the last ten and the champion, which is the first
     assert "<run> 0 (champion)" in table
     assert "<run> 1 " not in table
+    assert "a trial" not in table  # it has a table of its own
     assert "train.seed" in table
     page = (tmp_path / "outputs/compare/index.html").read_text()
     assert "&lt;run&gt; 0 (champion)" in page
     assert "<run>" not in page
     assert f"/runs/{champion}" in page
     assert "http" not in page.replace("http://localhost:5000", "")  # nothing is fetched
+    assert page.count('class="marked">70.00<') == 1  # the best AUC
     assert (tmp_path / "outputs/compare/curves.png").read_bytes().startswith(b"\x89PNG")
 
-    monkeypatch.setattr(sys, "argv", ["compare", champion, "<run> 5"])
+    monkeypatch.setattr(sys, "argv", ["compare", champion, "<run> 5", "a trial"])
     compare.main()
-    assert capsys.readouterr().out.count("FINISHED") == 2
+    assert capsys.readouterr().out.count("FINISHED") == 3
     monkeypatch.setattr(sys, "argv", ["compare", "nobody"])
     with pytest.raises(SystemExit, match="RUNS names 'nobody'"):
         compare.main()

@@ -1,16 +1,15 @@
 """Runs side by side: what differs between them, what came of it, their curves; in the terminal and as a page.
 
 ``python -m bmn.tracking.compare [RUN ...]`` takes ids or names of runs, by default the last ten and the champion's.
+The trials of a sweep, which have a table of their own, are compared where they are named.
 """
 
 import argparse
-import base64
-import html
-import io
 from pathlib import Path
 
 import mlflow
 import pandas as pd
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -18,24 +17,28 @@ from mlflow.entities import Run
 from bmn.commands import command
 from bmn.config import load_params
 from bmn.errors import BmnError
+from bmn.figures import fill
 from bmn.files import whole_file
 from bmn.tracking.models import CHAMPION, champion_run
 from bmn.tracking.store import connect, store_uri
 
 LAST = 10
-METRICS = ("evaluate/AUC", "evaluate/AR_1", "evaluate/AR_5", "evaluate/AR_10", "evaluate/AR_100", "val/AUC", "val/loss")
+METRICS = {f"evaluate/{name}": name.replace("_", "@") for name in ("AUC", "AR_1", "AR_5", "AR_10", "AR_100")} | {
+    name: name for name in ("val/AUC", "val/loss")
+}
 CURVES = {
     "train/loss": ("training loss", "iteration"),
     "val/AUC": ("validation AUC in %", "iteration"),
     "evaluate/AR": ("AR in %", "average number of proposals a video"),
 }
 PLACE = Path("outputs/compare")
-STYLE = """body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}img{max-width:100%}
-td,th{border:1px solid #ccc;padding:.3em .6em;text-align:right}th{background:#f4f4f4}"""
+COLOURS = [*(f"C{number}" for number in range(LAST)), "black"]
+LABEL = 70  # characters
 
 
 def choose(names: list[str], experiment: str) -> list[Run]:
-    """The runs of an experiment that are named by id or name; without names the last ten and the champion's.
+    """The runs of an experiment that are named by id or name; without names the last ten that are no trials of a
+    sweep, and the champion's.
 
     Raises:
         BmnError: there is no such run, or none at all.
@@ -49,63 +52,94 @@ def choose(names: list[str], experiment: str) -> list[Run]:
             if name not in known:
                 raise BmnError(f"RUNS names {name!r}; the experiment {experiment} has no run of that id or name")
         return chosen
+    runs = [run for run in runs if "optuna.study" not in run.data.tags]
     if not runs:
         raise BmnError(f"the experiment {experiment} has no runs yet; make repro starts one")
     champion = champion_run()
     return runs[:LAST] + [run for run in runs[LAST:] if run.info.run_id == champion]
 
 
-def table(runs: list[Run]) -> pd.DataFrame:
-    """A row a run: its name and state, the parameters and settings in which the runs differ, their figures."""
+def differing(runs: list[Run]) -> list[dict[str, str]]:
+    """The parameters and settings of each run in which the runs differ."""
     values = [run.data.params | {k: v for k, v in run.data.tags.items() if k.startswith("proposals.")} for run in runs]
     names = sorted({name for found in values for name in found})
     different = [name for name in names if len({found.get(name) for found in values}) > 1]
+    return [{name: _short(found.get(name, "")) for name in different} for found in values]
+
+
+def table(runs: list[Run]) -> pd.DataFrame:
+    """A row a run: its id and state, the parameters and settings in which the runs differ, its figures, its name."""
     champion = champion_run()
     return pd.DataFrame(
         [
             {
-                "run": f"{run.info.run_name}{f' ({CHAMPION})' if run.info.run_id == champion else ''}",
                 "id": run.info.run_id[:8],
                 "status": run.info.status,
-                **{name: found.get(name, "") for name in different},
-                **{name: run.data.metrics[name] for name in METRICS if name in run.data.metrics},
+                **different,
+                **{name: run.data.metrics[key] for key, name in METRICS.items() if key in run.data.metrics},
+                "run": f"{run.info.run_name}{f' ({CHAMPION})' if run.info.run_id == champion else ''}",
             }
-            for run, found in zip(runs, values, strict=True)
+            for run, different in zip(runs, differing(runs), strict=True)
         ]
     )
+
+
+def text(rows: pd.DataFrame) -> str:
+    """The table as a terminal shows it; names, which may be long, stand last and to the left."""
+    width = max(map(len, ["run", *rows["run"]]))
+    rows = rows.assign(run=rows["run"].str.ljust(width)).rename(columns={"run": "run".ljust(width)})
+    shown = rows.to_string(index=False, na_rep="", float_format="{:.2f}".format)
+    return "\n".join(line.rstrip() for line in shown.splitlines())
 
 
 def draw(runs: list[Run]) -> Figure:
     """Training loss and validation AUC over the iterations, and AR over AN."""
     client = MlflowClient()
-    figure = Figure(figsize=(15, 4.5), layout="constrained")
-    for axes, (metric, (title, label)) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
-        for run in runs:
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    labels = [
+        " ".join([run.info.run_id[:8], *(f"{key.rpartition('.')[2]}={value}" for key, value in found.items())])[:LABEL]
+        for run, found in zip(runs, differing(runs), strict=True)
+    ]
+    for axes, (metric, (title, name)) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
+        for number, (run, label, colour) in enumerate(zip(runs, labels, colours(runs), strict=True)):
             points = sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, metric))
-            label_of_run = f"{run.info.run_name} {run.info.run_id[:8]}"
-            axes.plot([step for step, _ in points], [value for _, value in points], label=label_of_run)
-        axes.set(title=title, xlabel=label)
+            steps, values = [step for step, _ in points], [value for _, value in points]
+            style, marker = ("-", "--")[number % 2], "o" if len(points) == 1 else ""
+            # The dashed ones lie on top: where two runs coincide, both can be seen.
+            axes.plot(steps, values, style, marker=marker, color=colour, label=label, zorder=2 + number % 2)
+        axes.set(title=title, xlabel=name)
         axes.grid(alpha=0.3)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=2)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=2, frameon=False)
     return figure
 
 
+def colours(runs: list[Run]) -> list[str]:
+    """A colour a run, as ``#rrggbb``; they repeat where there are more runs than the default."""
+    return [to_hex(COLOURS[number % len(COLOURS)]) for number in range(len(runs))]
+
+
 def page(runs: list[Run], rows: pd.DataFrame, figure: Figure) -> str:
-    """Table and figure as one HTML page that needs no network; each id is a link into MLflow's UI."""
+    """Table and figure as one HTML page that needs no network; each run is a link into MLflow's UI."""
     server = store_uri() if store_uri().startswith("http") else "http://localhost:5000"
-    links = [
-        f'<a href="{html.escape(server)}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}">'
-        f"{run.info.run_id[:8]}</a>"
-        for run in runs
-    ]
-    escaped = rows.map(lambda value: html.escape(value) if isinstance(value, str) else value).assign(id=links)
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110)
-    return (
-        f"<!doctype html><meta charset=utf-8><title>BMN: runs compared</title><style>{STYLE}</style>"
-        f"<h1>Runs compared</h1>{escaped.to_html(index=False, escape=False, na_rep='', float_format='{:.2f}'.format)}"
-        f'<p><img alt="curves" src="data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}">'
+    links = [f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}" for run in runs]
+    figures = [name for name in METRICS.values() if name in rows]
+    return fill(
+        "comparison.html",
+        title="Runs compared",
+        rows=rows.to_dict("records"),
+        links=links,
+        colours=colours(runs),
+        best={name: rows[name].min() if name.endswith("loss") else rows[name].max() for name in figures},
+        curves=figure,
     )
+
+
+def _short(value: str) -> str:
+    """A number as people read it, anything else as it is."""
+    try:
+        return f"{float(value):.4g}" if "." in value else value
+    except ValueError:
+        return value
 
 
 @command
@@ -117,7 +151,7 @@ def main() -> None:
     connect(experiment)
     runs = choose(parser.parse_args().runs, experiment)
     rows, figure = table(runs), draw(runs)
-    print(rows.to_string(index=False, na_rep="", float_format="{:.2f}".format))
+    print(text(rows))
     with whole_file(PLACE / "curves.png") as temporary:
         figure.savefig(temporary, dpi=110)
     with whole_file(PLACE / "index.html") as temporary:
