@@ -98,7 +98,7 @@ def test_figures_are_filed_as_pictures_and_as_a_page_that_needs_no_network(tmp_p
     client = MlflowClient()
     found = {item.path.removeprefix("figures/"): item.file_size for item in client.list_artifacts(parent, "figures")}
     pictures = {"optimization_history", "parallel_coordinate", "slice", "param_importances"} | (
-        {"pareto_front"} if cost else set()
+        {"pareto_front"} if cost else {"intermediate_values"}
     )
     assert found.keys() == {f"{name}.png" for name in pictures} | {"sweep.html"}
     assert all(found[f"{name}.png"] > 5000 for name in pictures)

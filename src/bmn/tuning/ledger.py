@@ -1,28 +1,21 @@
 """Sweeps in MLflow: a parent run a study, a child run a trial, with the trial's true end; figures on the parent."""
 
 import json
-import tempfile
 import time
-import warnings
-from pathlib import Path
 from typing import Any
 
 import optuna
-import optuna.visualization
-import optuna.visualization.matplotlib
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from optuna.trial import FrozenTrial, TrialState
-from plotly.offline import get_plotlyjs
 
 from bmn import tracking
 from bmn.config import Params
 from bmn.params_file import flatten
+from bmn.tuning.drawing import page, pictures
 from bmn.tuning.training_process import History
 
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
-FIGURES = ("optimization_history", "parallel_coordinate", "slice", "param_importances")
-ENOUGH = 4  # complete trials for figures that compare them
 
 
 class MlflowLedger:
@@ -117,38 +110,13 @@ def end_parent(run: str, status: str) -> None:
 
 def file_figures(run: str, study: optuna.Study) -> None:
     """File the figures of a study under its run: pictures, and one page that needs no network."""
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not complete:
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         return
-    names = [name for name in FIGURES if len(complete) >= ENOUGH or name == "optimization_history"]
-    two = len(study.directions) == 2
     client = MlflowClient()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        page = []
-        for name in [*names, "pareto_front"] if two else names:
-            words = _words(name, two)
-            axes = getattr(optuna.visualization.matplotlib, f"plot_{name}")(study, **words)
-            figure = (axes.flat[0] if hasattr(axes, "flat") else axes).figure
-            client.log_figure(run, figure, f"figures/{name}.png")
-            figure.clear()
-            turned = getattr(optuna.visualization, f"plot_{name}")(study, **words)
-            page.append(turned.to_html(full_html=False, include_plotlyjs=False))
-    head = f"<meta charset='utf-8'><title>{study.study_name}</title><script>{get_plotlyjs()}</script>"
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "sweep.html"
-        file.write_text("\n".join([head, *page]), encoding="utf-8")
-        client.log_artifact(run, str(file), "figures")
-
-
-def _words(name: str, two: bool) -> dict[str, Any]:
-    if name == "pareto_front":
-        return {"target_names": ["AUC", "milliseconds a video"]}
-    if not two:
-        return {"target_name": "AUC"}
-    # With a target of its own, the importance is that for low values of it.
-    sign = -1.0 if name == "param_importances" else 1.0
-    return {"target": lambda trial: sign * trial.values[0], "target_name": "AUC"}
+    for name, figure in pictures(study).items():
+        client.log_figure(run, figure, f"figures/{name}.png", save_kwargs={"bbox_inches": "tight", "dpi": 110})
+        figure.clear()
+    client.log_text(run, page(study), "figures/sweep.html")
 
 
 def _short(value: Any) -> str:
