@@ -24,7 +24,7 @@ from bmn.data.labels import label_maps
 from bmn.data.windows import pad
 from bmn.evaluation import proposal_recall
 from bmn.model.network import BMN
-from bmn.proposals import decode, soft_nms
+from bmn.proposals import decode, score, soft_nms
 
 SHARE_OF_MEMORY = 0.6  # of what is available: no step that is expected to need more is tried
 PUBLISHED = ModelParams()  # sizes
@@ -187,7 +187,7 @@ def suppression(bench: Bench) -> Iterator[Row]:
     size = bench.size
     outputs = trained_outputs(size.suppressed, size.model.dscale, size.model.tscale)
     candidates = decode(*outputs)
-    kept = soft_nms(candidates)
+    kept = soft_nms(score(candidates))
     starts = cycle(range(0, size.suppressed - size.sample + 1, size.sample))
 
     def theirs() -> list[list[tuple[float, float, float]]]:
@@ -198,7 +198,7 @@ def suppression(bench: Bench) -> Iterator[Row]:
     for video, found in enumerate(theirs()):
         rows = np.stack([kept.starts[video], kept.ends[video], kept.scores[video]], axis=1)
         _same("Soft-NMS", rows[: kept.counts[video]], found, 0)
-    calls: dict[str, Call] = {"ours": lambda: soft_nms(decode(*outputs)), "published": theirs}
+    calls: dict[str, Call] = {"ours": lambda: soft_nms(score(decode(*outputs))), "published": theirs}
     taken = seconds_in_turns(calls, MORE_ROUNDS * size.rounds)
     scaled = [each * size.suppressed / size.sample for each in taken["published"]]
     yield compared(

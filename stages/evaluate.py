@@ -19,7 +19,7 @@ from bmn.figures import confidence_figure, recall_curves, timelines
 from bmn.files import read_json, whole_file
 from bmn.inference.proposing import network_maps, propose
 from bmn.model.network import BMN
-from bmn.proposals import Floats, SoftNMS
+from bmn.proposals import Floats, ProposalSettings
 from bmn.weights import load_network
 
 SHOWN = 6  # videos in the figure of timelines, spread evenly over the subset
@@ -32,7 +32,8 @@ def main() -> None:
     classifier = read_classifier(Path(params.evaluate.classifier)) if params.evaluate.classifier else None
     subset = open_subset(PROCESSED, params.evaluate.subset)
     network = load_network(params.model, TRAIN / "best.pdparams")
-    proposals = propose(network, subset, SoftNMS(**params.proposals.model_dump()), params.evaluate.batch_size)
+    settings = ProposalSettings(**params.proposals.model_dump())
+    proposals = propose(network, subset, settings, params.evaluate.batch_size)
     names = {name.removeprefix("v_"): name for name in subset.videos}
 
     assessment = assess(subset.ground_truth, proposals, classifier)

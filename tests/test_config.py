@@ -62,6 +62,8 @@ def test_params_holds_every_choice(values):
         ("train.loss_weights.pem_reg", -1.0, ["train.loss_weights.pem_reg is -1.0"]),
         ("proposals.low_threshold", 0.95, ["proposals.low_threshold is 0.95", "proposals.high_threshold (0.9)"]),
         ("proposals.alpha", 0.0, ["proposals.alpha is 0.0"]),
+        ("proposals.regression_exponent", -1.0, ["proposals.regression_exponent is -1.0", "or equal to 0"]),
+        ("proposals.boundary_exponent", float("inf"), ["proposals.boundary_exponent is inf"]),
         ("evaluate.subset", "val", ["evaluate.subset is 'val'", "'training', 'validation' or 'testing'"]),
         ("data.source", "local", ["data.features is null", "data.source local"]),
         ("export.lower_precision", {"int8": 0.1}, ["lower_precision is {'int8': 0.1}", "set export.onnx to true"]),
@@ -77,6 +79,13 @@ def test_a_wrong_value_is_named_with_what_is_allowed(values, dotted, value, word
     assert "\n" not in sentence
     for word in words:
         assert word in sentence
+
+
+def test_a_score_of_nothing_is_refused(values):
+    for part in ("boundary", "regression", "classification"):
+        values = changed(values, f"proposals.{part}_exponent", 0.0)
+    with pytest.raises(BmnError, match=r"proposals\.boundary_exponent is 0, and so are .* one at least above 0"):
+        validate_params(values, "params.yaml")
 
 
 def test_a_missing_source_is_named(values):

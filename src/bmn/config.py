@@ -121,13 +121,21 @@ class TrainParams(Group):
 class ProposalsParams(Group):
     """From maps to scored segments."""
 
+    boundary_exponent: NotNegative = 1.0
+    regression_exponent: NotNegative = 1.0
+    classification_exponent: NotNegative = 1.0
     alpha: Positive = 0.4
     low_threshold: Fraction = 0.55
     high_threshold: Fraction = 0.9
     max_proposals: Annotated[int, Field(ge=1, le=100)] = 100
 
     @model_validator(mode="after")
-    def _thresholds_rise(self) -> Self:
+    def _goes_together(self) -> Self:
+        if self.boundary_exponent == self.regression_exponent == self.classification_exponent == 0:
+            raise ValueError(
+                "boundary_exponent is 0, and so are regression_exponent and classification_exponent; "
+                "one at least above 0 is needed, or every score is the same"
+            )
         if self.low_threshold > self.high_threshold:
             raise ValueError(
                 f"low_threshold is {self.low_threshold}; "
@@ -211,6 +219,9 @@ def _default_space() -> dict[str, Dimension]:
         "train.learning_rate": Dimension(low=2e-4, high=1e-2, log=True),
         "train.loss_weights.tem": Dimension(low=0.3, high=3.0, log=True),
         "train.loss_weights.pem_reg": Dimension(low=3.0, high=30.0, log=True),
+        "proposals.boundary_exponent": Dimension(low=0.25, high=2.0, log=True),
+        "proposals.regression_exponent": Dimension(low=0.25, high=2.0, log=True),
+        "proposals.classification_exponent": Dimension(low=0.25, high=2.0, log=True),
         "proposals.alpha": Dimension(low=0.05, high=1.0, log=True),
         "proposals.low_threshold": Dimension(low=0.2, high=0.9),
         "proposals.high_threshold": Dimension(low=0.6, high=1.0),

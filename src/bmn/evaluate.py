@@ -19,7 +19,7 @@ from bmn.evaluation.assessment import Assessment, assess
 from bmn.evaluation.detection import read_classifier
 from bmn.figures import timelines
 from bmn.files import read_json, whole_file, write_json
-from bmn.proposals import Floats, SoftNMS, results
+from bmn.proposals import Floats, ProposalSettings, results
 from bmn.report.evaluation import PUBLISHED, Shown, render
 
 GALLERY = 2  # videos of each kind: best, middling, worst
@@ -55,7 +55,7 @@ def main() -> None:
         params = load_params()
         subset = open_subset(given.data, given.subset)
         network = load_network(params.model, given.weights)
-        settings = SoftNMS(**params.proposals.model_dump())
+        settings = ProposalSettings(**params.proposals.model_dump())
         proposals, videos = propose(network, subset, settings, params.evaluate.batch_size), subset.ground_truth
         write_proposals(given.output / "proposals.json", proposals)
     assessment = assess(videos, proposals, classifier)

@@ -13,7 +13,7 @@ import bmn
 from bmn.data.features import resize
 from bmn.errors import BmnError
 from bmn.inference.predictor import Predictor
-from bmn.proposals import SoftNMS, decode, in_seconds, soft_nms
+from bmn.proposals import ProposalSettings, decode, in_seconds, score, soft_nms
 
 pytestmark = pytest.mark.xdist_group("inference")
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def test_it_knows_what_the_model_takes(predictor):
 
 def test_proposals_follow_from_the_maps(predictor, features):
     durations = np.array([3.0, 50.0, 1.0, 7.0, 200.0])
-    wanted = in_seconds(soft_nms(decode(*predictor.maps(features))), durations)
+    wanted = in_seconds(soft_nms(score(decode(*predictor.maps(features)))), durations)
     for ours, theirs in zip(predictor.propose_batch(features, durations), wanted, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -52,7 +52,7 @@ def test_proposals_are_sorted_and_lie_within_the_video(predictor, features):
 
 
 def test_settings_of_soft_nms_count(exported, features):
-    assert len(Predictor(exported, SoftNMS(max_proposals=3)).propose(features[0].T, 10.0)) == 3
+    assert len(Predictor(exported, ProposalSettings(max_proposals=3)).propose(features[0].T, 10.0)) == 3
 
 
 def test_any_number_of_snippets_is_resized(predictor):

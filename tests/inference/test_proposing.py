@@ -12,7 +12,7 @@ from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset
 from bmn.data.windows import Window
 from bmn.inference.proposing import Proposer
-from bmn.proposals import SoftNMS, concatenate, decode, in_seconds, merge, soft_nms
+from bmn.proposals import Proposals, ProposalSettings, concatenate, decode, in_seconds, merge, score, soft_nms
 
 T, D = 8, 6
 
@@ -30,7 +30,7 @@ def maps_of(count, seed=0):
 
 
 def run(subset, maps, batch_size):
-    proposer = Proposer(subset, SoftNMS())
+    proposer = Proposer(subset, ProposalSettings())
     for rows in video_batches(subset.store.windows, batch_size):
         batch = Batch(rows, np.empty(0, "float32"), np.empty(0))
         proposer.add(batch, tuple(paddle.to_tensor(array[rows]) for array in maps))
@@ -41,7 +41,7 @@ def test_a_window_a_video_is_decoded_and_suppressed_alone(tmp_path):
     durations = {"v_a": 10.0, "v_b": 30.0, "v_c": 7.5}
     subset = subset_of([Window(name, 0.0, end) for name, end in durations.items()], durations, tmp_path)
     maps = maps_of(3)
-    expected = in_seconds(soft_nms(decode(*maps)), np.array(list(durations.values())))
+    expected = in_seconds(soft_nms(score(decode(*maps))), np.array(list(durations.values())))
     for batch_size in (1, 2, 3):
         found = run(subset, maps, batch_size)
         assert list(found) == list(durations)
@@ -57,7 +57,7 @@ def test_candidates_of_all_windows_of_a_video_are_suppressed_together(tmp_path, 
     found = run(subset, maps, batch_size)
 
     # By the definition: every candidate in seconds, all in one list, divided by the window for Soft-NMS.
-    candidates = decode(*maps)
+    candidates = score(decode(*maps))
     rows = [
         (start + 0.5 * k, end + 0.5 * k, score)
         for k in range(3)
@@ -65,7 +65,7 @@ def test_candidates_of_all_windows_of_a_video_are_suppressed_together(tmp_path, 
         if score > 0
     ]
     rows.sort(key=lambda row: -row[2])
-    together = type(candidates)(*(np.array(column)[None] for column in zip(*rows, strict=True)), np.array([len(rows)]))
+    together = Proposals(*(np.array(column)[None] for column in zip(*rows, strict=True)), np.array([len(rows)]))
     [expected] = in_seconds(soft_nms(together), np.array([16.0]), np.array([8.0]))
     np.testing.assert_allclose(found["v_a"], expected)
     assert found["v_a"][:, 1].max() <= 16.0
@@ -73,12 +73,12 @@ def test_candidates_of_all_windows_of_a_video_are_suppressed_together(tmp_path, 
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 99))
-def test_merging_keeps_every_candidate_best_first(counts, seed):
+def test_merging_keeps_every_candidate(counts, seed):
     windows = sum(counts)
     candidates = concatenate([decode(*maps_of(1, seed + k)) for k in range(windows)])
     first = np.cumsum([0, *counts[:-1]])
     offsets = np.concatenate([0.5 * np.arange(count) for count in counts])
-    merged = merge(candidates, offsets, first)
+    merged, candidates = score(merge(candidates, offsets, first)), score(candidates)
     for video, (low, count) in enumerate(zip(first, counts, strict=True)):
         wanted = [
             (candidates.scores[w, k], candidates.starts[w, k] + offsets[w], candidates.ends[w, k] + offsets[w])

@@ -7,8 +7,12 @@ candidates of equal score keep the order of decoding (its sort is not stable).
 import numpy as np
 
 
-def decode(confidence_map, start, end):
-    """One video: map [2, D, T], start [T], end [T] → [(xmin, xmax, score)] in the order of (d, t)."""
+def decode(confidence_map, start, end, exponents=(1.0, 1.0, 1.0)):
+    """One video: map [2, D, T], start [T], end [T] → [(xmin, xmax, score)] in the order of (d, t).
+
+    The exponents are those of start · end, of regression and of classification; not published, 1 where it is.
+    """
+    boundary, regression, classification = exponents
     _, dscale, tscale = confidence_map.shape
     starts = likely(start)
     ends = likely(end)
@@ -18,8 +22,8 @@ def decode(confidence_map, start, end):
     for d in range(dscale):
         for t in range(tscale):
             if t + d < tscale and starts[t] and ends[t + d]:
-                confidence = confidence_map[0, d, t] * confidence_map[1, d, t]
-                score = start[t] * end[t + d] * confidence
+                confidence = confidence_map[0, d, t] ** regression * confidence_map[1, d, t] ** classification
+                score = (start[t] * end[t + d]) ** boundary * confidence
                 candidates.append((1.0 / tscale * t, 1.0 / tscale * (t + d + 1), float(score)))
     return candidates
 

@@ -17,6 +17,7 @@ TINY = {
         "space": {
             "model.num_sample": {"choices": [2, 4]},
             "train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+            "proposals.classification_exponent": {"low": 0.25, "high": 2.0, "log": True},
             "proposals.alpha": {"low": 0.1, "high": 1.0},
             "proposals.low_threshold": {"low": 0.2, "high": 0.8},
         },

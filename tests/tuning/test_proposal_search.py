@@ -1,12 +1,17 @@
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
 from bmn.config import Dimension, ProposalsParams
 from bmn.evaluation import proposal_recall
-from bmn.proposals import SoftNMS, concatenate, decode, in_seconds, soft_nms
+from bmn.proposals import ProposalSettings, concatenate, decode, in_seconds, score, soft_nms
 from bmn.tuning.proposal_search import SEARCHED_ON, Decoded, search
 
 SPACE = {
+    "proposals.boundary_exponent": Dimension(low=0.25, high=2.0, log=True),
+    "proposals.classification_exponent": Dimension(low=0.0, high=2.0),
     "proposals.alpha": Dimension(low=0.05, high=1.0, log=True),
     "proposals.low_threshold": Dimension(low=0.2, high=0.9),
     "proposals.high_threshold": Dimension(low=0.6, high=1.0),
@@ -32,10 +37,14 @@ def make_decoded(videos, tscale=12, seed=0):
 
 def test_the_auc_is_that_of_the_pipeline():
     decoded = make_decoded(20)
-    settings = ProposalsParams(alpha=0.7, low_threshold=0.3, high_threshold=0.8, max_proposals=40)
-    rows = in_seconds(soft_nms(decoded.candidates, SoftNMS(0.7, 0.3, 0.8, 40)), decoded.durations)
+    params = ProposalsParams(
+        boundary_exponent=0.5, regression_exponent=2.0, classification_exponent=0.0,
+        alpha=0.7, low_threshold=0.3, high_threshold=0.8, max_proposals=40,
+    )  # fmt: skip
+    settings = ProposalSettings(0.5, 2.0, 0.0, 0.7, 0.3, 0.8, 40)
+    rows = in_seconds(soft_nms(score(decoded.candidates, settings), settings), decoded.durations)
     expected = proposal_recall(decoded.truth, dict(zip(decoded.videos, rows, strict=True))).auc
-    assert decoded.auc(settings) == expected
+    assert decoded.auc(params) == expected
 
 
 def test_the_two_parts_share_no_video_and_miss_none():
@@ -45,13 +54,13 @@ def test_the_two_parts_share_no_video_and_miss_none():
     assert sorted([*searched.videos, *reported.videos]) == sorted(decoded.videos)
     for part in (searched, reported):
         assert part.truth.keys() == set(part.videos)
-        for video, count, duration in zip(part.videos, part.candidates.counts, part.durations, strict=True):
+        ours, all_of_them = score(part.candidates), score(decoded.candidates)
+        for place, video in enumerate(part.videos):
             row = decoded.videos.index(video)
-            assert duration == decoded.durations[row]
-            assert count == decoded.candidates.counts[row]
-            np.testing.assert_array_equal(
-                part.candidates.scores[part.videos.index(video), :count], decoded.candidates.scores[row, :count]
-            )
+            assert part.durations[place] == decoded.durations[row]
+            count = all_of_them.counts[row]
+            assert ours.counts[place] == count
+            np.testing.assert_array_equal(ours.scores[place, :count], all_of_them.scores[row, :count])
 
 
 def test_a_video_is_always_on_the_same_side():
@@ -103,3 +112,28 @@ def test_a_search_again_finds_the_same():
 def test_a_search_is_never_worse_on_what_it_searches():
     decoded = make_decoded(30)
     assert search(decoded.auc, SPACE, PRESENT, 40)[1] >= decoded.auc(PRESENT)
+
+
+def test_a_part_of_the_score_that_misleads_is_found_out():
+    """The longer a candidate, the more the classification channel promises, whatever the truth."""
+    decoded = make_decoded(40)
+    candidates = decoded.candidates
+    misleading = ((candidates.ends - candidates.starts) ** 8).astype(np.float32)
+    decoded = replace(decoded, candidates=candidates._replace(classification=misleading))
+    space = {"proposals.classification_exponent": Dimension(low=0.0, high=2.0)}
+    best, auc = search(decoded.auc, space, PRESENT, 40)
+    assert best.classification_exponent < 0.2
+    assert auc == decoded.auc(best) > decoded.auc(PRESENT)
+
+
+def test_exponents_that_would_ignore_everything_are_not_tried():
+    names = [f"{part}_exponent" for part in ("boundary", "regression", "classification")]
+    tried = []
+
+    def remember(params):
+        tried.append(tuple(getattr(params, name) for name in names))
+        return 0.0
+
+    search(remember, {f"proposals.{name}": Dimension(choices=[0.0, 1.0]) for name in names}, PRESENT, 200)
+    assert len(tried) == 200
+    assert set(tried) == set(product((0.0, 1.0), repeat=3)) - {(0.0, 0.0, 0.0)}

@@ -64,7 +64,9 @@ def test_a_sweep_that_is_killed_ends_right(folder):
     assert sorted(found) == ["0", "1", "2"]
     assert {trial.state.name for trial in found.values()} <= {"COMPLETE", "PRUNED"}
     assert found["0"].params == {"model.num_sample": 4, "train.learning_rate": 0.001}  # the present ones come first
-    assert found["0"].user_attrs["proposals"].keys() == {"proposals.alpha", "proposals.low_threshold"}
+    assert found["0"].user_attrs["proposals"].keys() == {
+        "proposals.classification_exponent", "proposals.alpha", "proposals.low_threshold"
+    }  # fmt: skip
     again = folder.trials("bmn confirmation")
     assert [trial.state.name for trial in again] == ["COMPLETE"] * 4
     assert "AUC, mean" in told

@@ -21,7 +21,10 @@ def spaced(**space):
 def test_the_shipped_space_is_sound():
     space = check_space(load_params(Path(__file__).parents[2] / "params.yaml"))
     assert {key.partition(".")[0] for key in space.trained} == {"model", "train"}
-    assert space.searched.keys() == {"proposals.alpha", "proposals.low_threshold", "proposals.high_threshold"}
+    assert space.searched.keys() == {f"proposals.{name}" for name in (
+        "boundary_exponent", "regression_exponent", "classification_exponent",
+        "alpha", "low_threshold", "high_threshold",
+    )}  # fmt: skip
     assert space.defaults["model.num_sample"] == 32
 
 
@@ -45,6 +48,12 @@ def test_what_the_schema_forbids_is_refused_before_anything_runs(key, dimension,
         check_space(spaced(**{key: dimension}))
     assert words in str(refused.value)
     assert str(refused.value).startswith("params.yaml: tune.space")
+
+
+def test_a_present_value_of_0_is_outside_of_a_range_by_factors():
+    space = {"train__weight_decay": {"low": 1e-5, "high": 1e-2, "log": True}}
+    with pytest.raises(BmnError, match=r"train.weight_decay is 0.0 in params.yaml, outside"):
+        check_space(with_values(spaced(**space), {"train.weight_decay": 0.0}, ""))
 
 
 def test_an_empty_space_is_refused():

@@ -13,7 +13,7 @@ import pytest
 from bmn.data.subset import open_subset
 from bmn.evaluation import proposal_recall
 from bmn.inference.proposing import propose
-from bmn.proposals import SoftNMS
+from bmn.proposals import ProposalSettings
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
 from bmn.training.loop import Trainer
@@ -88,7 +88,7 @@ def test_the_outcome_is_reported_on_videos_that_were_not_searched_on(params, tra
     assert set(searched).isdisjoint(reported)
 
     def auc(settings):
-        found = propose(network, validation, SoftNMS(**settings.model_dump()), 4)
+        found = propose(network, validation, ProposalSettings(**settings.model_dump()), 4)
         truth = validation.truth()
         return proposal_recall({v: truth[v] for v in reported}, {v: found[v] for v in reported}).auc
 

@@ -13,9 +13,20 @@ from bmn.errors import BmnError
 from bmn.files import read_json
 from bmn.inference.card import CARD
 from bmn.inference.runtimes import LARGEST_BATCH, Maps, find_program, open_program
-from bmn.proposals import Floats, Result, SoftNMS, decode, in_seconds, merge, results, soft_nms
+from bmn.proposals import (
+    Candidates,
+    Floats,
+    Proposals,
+    ProposalSettings,
+    Result,
+    decode,
+    in_seconds,
+    merge,
+    results,
+    score,
+    soft_nms,
+)
 
-PUBLISHED = SoftNMS()
 COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
 
 
@@ -25,23 +36,30 @@ class Predictor:
     Args:
         model: a ``.pdmodel`` or ``.json`` program with its ``.pdiparams`` beside it, ours or PaddleVideo's; an
             ``.onnx`` file; or the folder that holds them.
-        settings: of Soft-NMS; the published ones by default.
+        settings: how candidates are scored and suppressed; by default those of the model's card, with which it was
+            evaluated, or the published ones where it has no card.
         device: ``cpu`` or ``gpu``.
         use_tensorrt: let TensorRT run what it can; on a GPU.
 
     Raises:
-        BmnError: there is no such model, or no such device.
+        BmnError: there is no such model, or no such device, or the model's card has settings of another kind.
     """
 
     def __init__(
-        self, model: Path, settings: SoftNMS = PUBLISHED, device: str = "cpu", use_tensorrt: bool = False
+        self, model: Path, settings: ProposalSettings | None = None, device: str = "cpu", use_tensorrt: bool = False
     ) -> None:
-        self.settings = settings
         self.program = find_program(model)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
         card = self.program.with_name(CARD)
-        self.overlap: float | None = read_json(card).get("overlap") if card.exists() else None
+        known = read_json(card) if card.exists() else {}
+        self.overlap: float | None = known.get("overlap")
+        try:
+            self.settings = settings or ProposalSettings(**known.get("proposals", {}))
+        except TypeError as error:
+            raise BmnError(
+                f"{card}: proposals is {known['proposals']!r}, which this version does not know; export the model again"
+            ) from error
         self._together = COMPUTED_TOGETHER if device == "cpu" else LARGEST_BATCH
 
     def maps(self, features: NDArray[np.float32]) -> Maps:
@@ -98,8 +116,7 @@ class Predictor:
         starts = np.array([window.start for window in windows])
         seconds = np.array([window.end for window in windows]) - starts
         candidates = decode(*self.maps(np.stack([window.T for window in features])))
-        kept = soft_nms(merge(candidates, starts / seconds, first), self.settings)
-        return in_seconds(kept, durations, seconds[first])
+        return in_seconds(self._best(merge(candidates, starts / seconds, first)), durations, seconds[first])
 
     def propose_batch(self, features: NDArray[np.float32], durations: Floats) -> list[Floats]:
         """The proposals of several videos: for each ``[proposal, 3]`` (start and end in seconds, score).
@@ -108,4 +125,7 @@ class Predictor:
             features: ``[batch, channel, snippet]``.
             durations: ``[batch]``, seconds.
         """
-        return in_seconds(soft_nms(decode(*self.maps(features)), self.settings), durations)
+        return in_seconds(self._best(decode(*self.maps(features))), durations)
+
+    def _best(self, candidates: Candidates) -> Proposals:
+        return soft_nms(score(candidates, self.settings), self.settings)

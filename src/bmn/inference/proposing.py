@@ -10,7 +10,7 @@ from bmn.data.batches import Batch, load_batches, video_batches
 from bmn.data.subset import Subset
 from bmn.data.windows import Window
 from bmn.model.network import BMN
-from bmn.proposals import Floats, Proposals, SoftNMS, concatenate, decode, in_seconds, merge, soft_nms
+from bmn.proposals import Candidates, Floats, ProposalSettings, concatenate, decode, in_seconds, merge, score, soft_nms
 
 Maps = tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]
 
@@ -28,7 +28,7 @@ def network_maps(network: BMN, subset: Subset, batches: Iterable[NDArray[np.int6
         yield batch, maps
 
 
-def whole_videos(candidates: Proposals, windows: Sequence[Window]) -> tuple[list[str], Proposals, Floats]:
+def whole_videos(candidates: Candidates, windows: Sequence[Window]) -> tuple[list[str], Candidates, Floats]:
     """The candidates of windows as those of videos, the windows of a video one after the other.
 
     Returns:
@@ -52,13 +52,13 @@ class Proposer:
     Args:
         subset: that the batches come from, all windows of a video one after the other
             (:func:`bmn.data.batches.video_batches`).
-        settings: of Soft-NMS.
+        settings: how candidates are scored and suppressed.
     """
 
-    def __init__(self, subset: Subset, settings: SoftNMS) -> None:
+    def __init__(self, subset: Subset, settings: ProposalSettings) -> None:
         self.found: dict[str, Floats] = {}
         self._subset, self._settings = subset, settings
-        self._candidates: list[Proposals] = []
+        self._candidates: list[Candidates] = []
         self._windows: list[Window] = []
 
     def add(self, batch: Batch, maps: Maps) -> None:
@@ -73,12 +73,13 @@ class Proposer:
     def _suppress(self) -> None:
         names, candidates, units = whole_videos(concatenate(self._candidates), self._windows)
         durations = np.array([self._subset.videos[name].duration for name in names])
-        rows = in_seconds(soft_nms(candidates, self._settings), durations, units)
+        kept = soft_nms(score(candidates, self._settings), self._settings)
+        rows = in_seconds(kept, durations, units)
         self.found |= dict(zip(names, rows, strict=True))
         self._candidates, self._windows = [], []
 
 
-def propose(network: BMN, subset: Subset, settings: SoftNMS, batch_size: int) -> dict[str, Floats]:
+def propose(network: BMN, subset: Subset, settings: ProposalSettings, batch_size: int) -> dict[str, Floats]:
     """The proposals of every video of a subset: by id ``[proposal, 3]`` (start and end in seconds, score), best
     first."""
     proposer = Proposer(subset, settings)

@@ -13,7 +13,7 @@ from bmn.evaluation import Recall, proposal_recall
 from bmn.inference.proposing import Proposer, network_maps
 from bmn.model.losses import Losses, bmn_loss
 from bmn.model.network import BMN
-from bmn.proposals import SoftNMS
+from bmn.proposals import ProposalSettings
 from bmn.training.distributed import World
 
 BATCH_SIZE = 16  # of its own: the figures do not depend on the recipe
@@ -25,7 +25,7 @@ class Validation:
 
     Attributes:
         losses: loss, tem_loss, pem_reg_loss, pem_cls_loss: means over the videos of those of their batches.
-        recall: of the proposals, with the published Soft-NMS whatever params.yaml says, so that what training keeps
+        recall: of the proposals, with the published settings whatever params.yaml says, so that what training keeps
             as best does not depend on it.
     """
 
@@ -41,7 +41,7 @@ class Validation:
 def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: World) -> Validation:
     """Validate; every process takes its share of the batches and gets the figures of all."""
     total = np.zeros(len(Losses._fields))
-    proposer = Proposer(subset, SoftNMS())
+    proposer = Proposer(subset, ProposalSettings())
     draw = np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32)
     batches = video_batches(subset.store.windows, BATCH_SIZE, world.rank, world.size)
     for batch, maps in network_maps(network, subset, batches):

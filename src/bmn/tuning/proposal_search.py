@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bmn.config import Dimension, ProposalsParams
 from bmn.evaluation import proposal_recall
-from bmn.proposals import Floats, Proposals, SoftNMS, in_seconds, soft_nms
+from bmn.proposals import Candidates, Floats, ProposalSettings, in_seconds, score, soft_nms
 from bmn.tuning.space import at, place_of
 
 SEARCHED_ON = 200  # videos at most: more make a search slower and hardly better
@@ -24,39 +25,37 @@ class Decoded:
     """The candidates of some videos, and what they are to find.
 
     Attributes:
-        videos: their ids, one a row of ``candidates``.
-        candidates: from :func:`bmn.proposals.decode`.
+        videos: their ids, in the order of ``candidates``.
+        candidates: from :func:`bmn.proposals.decode`, of whole videos.
         durations: ``[video]``, seconds.
         units: ``[video]``, how many seconds one unit of ``candidates`` lasts.
         truth: the segments of every video, by id: (start, end) in seconds.
     """
 
     videos: Sequence[str]
-    candidates: Proposals
+    candidates: Candidates
     durations: Floats
     units: Floats
     truth: Mapping[str, list[tuple[float, float]]]
 
-    def auc(self, settings: ProposalsParams) -> float:
+    def auc(self, params: ProposalsParams) -> float:
         """The AUC, in percent, of the proposals that some settings give."""
-        kept = soft_nms(self.candidates, SoftNMS(**settings.model_dump()))
+        settings = ProposalSettings(**params.model_dump())
+        kept = soft_nms(score(self.candidates, settings), settings)
         found = dict(zip(self.videos, in_seconds(kept, self.durations, self.units), strict=True))
         return proposal_recall(self.truth, found).auc
 
     def split(self) -> tuple["Decoded", "Decoded"]:
         """The part to search on (half of the videos, at most ``SEARCHED_ON``) and the part to report on."""
         order = sorted(range(len(self.videos)), key=lambda row: hashlib.sha256(self.videos[row].encode()).digest())
-        searched = min(len(order) // 2, SEARCHED_ON)
-        return self._rows(order[:searched]), self._rows(order[searched:])
+        searched = np.zeros(len(order), np.bool_)
+        searched[order[: min(len(order) // 2, SEARCHED_ON)]] = True
+        return self._of(searched), self._of(~searched)
 
-    def _rows(self, rows: list[int]) -> "Decoded":
-        candidates = self.candidates
-        videos = [self.videos[row] for row in rows]
-        width = candidates.counts[rows].max(initial=0)
-        starts, ends, scores = (part[rows, :width] for part in (candidates.starts, candidates.ends, candidates.scores))
-        chosen = Proposals(starts, ends, scores, candidates.counts[rows])
+    def _of(self, chosen: NDArray[np.bool_]) -> "Decoded":
+        videos = [video for video, is_chosen in zip(self.videos, chosen, strict=True) if is_chosen]
         truth = {video: self.truth[video] for video in videos}
-        return Decoded(videos, chosen, self.durations[rows], self.units[rows], truth)
+        return Decoded(videos, self.candidates.of(chosen), self.durations[chosen], self.units[chosen], truth)
 
 
 def search(

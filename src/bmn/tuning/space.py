@@ -98,8 +98,9 @@ def contains(dimension: Dimension, value: Any) -> bool:
     """Whether a dimension reaches a value."""
     if dimension.choices is not None:
         return value in dimension.choices
-    low, high = _ends(dimension)
-    return low <= (math.log(value) if dimension.log else value) <= high
+    if dimension.low is None or dimension.high is None:
+        raise AssertionError("a dimension has choices or both ends")
+    return bool(dimension.low <= value <= dimension.high)
 
 
 def with_values(params: Params, values: Mapping[str, Any], origin: str) -> Params:
