@@ -25,7 +25,8 @@ def study(*keys, values=(60.0, 70.0), pruned=(50.0,)):
 
 
 def rows(html):
-    """The cells of a page's table, row by row."""
+    """The cells of a page's table, row by row, without the places where names may be broken."""
+    html = html.replace("\u200b", "")
     return [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)]
 
 

@@ -8,7 +8,7 @@ import optuna
 import optuna.visualization
 import optuna.visualization.matplotlib
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 from plotly.offline import get_plotlyjs
 
@@ -96,6 +96,7 @@ def _picture(study: optuna.Study, name: str) -> Figure:
             axis.set_minor_formatter(NullFormatter())
     if name == "intermediate_values":
         figure.axes[0].set(xlabel="epoch", ylabel="AUC")
+        figure.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.axes[0].legend().remove()  # a line a trial
     figure.set_size_inches(_width(name, len(figure.axes)) / 4, 4.5)
     return figure
@@ -105,11 +106,12 @@ def _turnable(study: optuna.Study, name: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         figure = getattr(optuna.visualization, f"plot_{name}")(study, **_words(study, name))
-    figure.update_layout(title=None, template="plotly_white", width=None, margin={"t": 40, "r": 40})
+    figure.update_layout(title=None, template="plotly_white", width=None, margin={"t": 40, "r": 40, "b": 60})
     if name == "intermediate_values":
-        figure.update_layout(xaxis_title="epoch", yaxis_title="AUC")
+        last = max(trial.last_step or 1 for trial in study.get_trials(deepcopy=False))
+        figure.update_layout(xaxis={"title": "epoch", "dtick": max(1, last // 10)}, yaxis_title="AUC")
     config = {"responsive": True, "displaylogo": False}
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, default_height="28rem", config=config))
+    return str(figure.to_html(full_html=False, include_plotlyjs=False, default_height="24rem", config=config))
 
 
 def _width(name: str, parts: int) -> float:
