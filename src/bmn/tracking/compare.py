@@ -121,7 +121,10 @@ def colours(runs: list[Run]) -> list[str]:
 def page(runs: list[Run], rows: pd.DataFrame, figure: Figure) -> str:
     """Table and figure as one HTML page that needs no network; each run is a link into MLflow's UI."""
     server = store_uri() if store_uri().startswith("http") else "http://localhost:5000"
-    links = [f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}" for run in runs]
+    links = [
+        f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?workflowType=machine_learning"
+        for run in runs
+    ]
     figures = [name for name in METRICS.values() if name in rows]
     return fill(
         "comparison.html",
