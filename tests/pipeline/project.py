@@ -20,7 +20,8 @@ SMALL = {
     "train.batch_size": 4,
     "tracking.log_every": 1,
 }
-CODE = ("src", "stages", "dvc.yaml", ".dvc", ".dvcignore", ".gitignore", "params.yaml")
+CODE = ("src", "stages", "dvc.yaml", ".dvc", ".dvcignore", ".gitignore", "params.yaml", "Makefile", "pyproject.toml",
+        "constraints.txt", *(path.name for path in ROOT.glob("requirements*.txt")))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def make_project(folder: Path) -> Project:
         else:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / name)
+    (folder / ".venv").mkdir()
+    (folder / ".venv/ready").touch()  # so make has nothing to set up: the environment is that of the tests
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "PADDLE_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     project = Project(folder, kept | {"PATH": path, "PYTHONPATH": str(folder / "src"), "DO_NOT_TRACK": "true"})

@@ -1,16 +1,15 @@
-"""Download and convert as processes, on data that is a person's own; and the README's walk through it, word by word."""
+"""Download and convert as processes, on data that is a person's own."""
 
 import csv
 import io
 import re
-import shutil
 import tarfile
 
 import numpy as np
 import pytest
 from data.servers import Site, serve
 from mlflow import MlflowClient
-from pipeline.project import ROOT, SMALL, Project, make_project
+from pipeline.project import SMALL, Project, make_project
 
 from bmn.config import load_params
 from bmn.data.store import open_store
@@ -38,14 +37,8 @@ def own_data(project: Project, videos: int = 20) -> None:
 @pytest.fixture
 def project(tmp_path) -> Project:
     project = make_project(tmp_path / "project")
-    shutil.copy(ROOT / "Makefile", project.folder)
     own_data(project)
     return project
-
-
-def make(project: Project, *words: str, check: bool = True):
-    """``make`` with the environment of the tests in place of the one that it would set up."""
-    return project.run("make", "--assume-old=setup", "--assume-old=.venv/ready", *words, check=check)
 
 
 def small(project: Project) -> None:
@@ -60,7 +53,7 @@ def stages(project: Project, *names: str) -> None:
 
 def test_own_data_are_used_where_they_are_and_changes_are_seen(project):
     use = ("use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
-    assert "feat_dim: 64" in make(project, *use).stdout
+    assert "feat_dim: 64" in project.run("make", *use).stdout
     params = load_params(project.folder / "params.yaml")
     assert (params.model.feat_dim, params.train.batch_size) == (CHANNELS, 15)
     small(project)
@@ -71,7 +64,7 @@ def test_own_data_are_used_where_they_are_and_changes_are_seen(project):
     assert "didn't change" in project.run("dvc", "repro", "convert").stdout
 
     np.savetxt(project.folder / "mine/features/clip1.csv", np.ones((9, CHANNELS)), delimiter=",")
-    make(project, *use)
+    project.run("make", *use)
     small(project)
     project.run("dvc", "repro", "convert")
     row = [window.video for window in training.windows].index("clip1")
@@ -84,7 +77,7 @@ def test_a_download_with_everything_else_as_in_the_preset(project):
         tar.add(project.folder / "mine/features", "bmn_feat")
     annotations = (project.folder / "mine/segments.csv").read_bytes()
     with serve(Site(packed.getvalue(), faults=[503, "reset"])) as features, serve(Site(annotations)) as texts:
-        make(project, "use", "PRESET=activitynet")
+        project.run("make", "use", "PRESET=activitynet")
         project.set(data__features=features.url, data__annotations=texts.url, data__ground_truth="null")
         project.set(model__feat_dim=CHANNELS)
         stages(project, "download", "convert")
@@ -92,9 +85,9 @@ def test_a_download_with_everything_else_as_in_the_preset(project):
 
 
 def test_the_data_report_is_a_page_and_a_run_of_its_own(project):
-    make(project, "use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
+    project.run("make", "use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
     small(project)
-    done = make(project, "data-report")
+    done = project.run("make", "data-report")
     assert re.search(r"the grid of 16 x 12 allows an AR of \d+\.\d % at most", done.stdout)
     folder = project.folder / "outputs/data_report"
     assert "<th>training</th>" in (folder / "report.html").read_text()
@@ -144,7 +137,7 @@ def climb(folder):
     ],
 )
 def test_bad_data_end_in_one_sentence(project, spoil, sentence):
-    make(project, "use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
+    project.run("make", "use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
     spoil(project.folder / "mine")
     project.set(data__features_sha256="null", data__annotations_sha256="null")
     done = project.run("python", "stages/download.py", check=False)
@@ -167,25 +160,7 @@ def test_bad_data_end_in_one_sentence(project, spoil, sentence):
 )
 def test_a_wrong_use_says_so_and_changes_nothing(project, words, sentence):
     before = (project.folder / "params.yaml").read_text()
-    done = make(project, "use", "PRESET=local", *words, check=False)
+    done = project.run("make", "use", "PRESET=local", *words, check=False)
     assert done.returncode != 0
     assert sentence in done.stderr
     assert (project.folder / "params.yaml").read_text() == before
-
-
-def test_the_readmes_walk_works_word_by_word(project):
-    """The model is made small after `make use`; every other word is the README's."""
-    readme = (ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else ""
-    section = re.search(r"^## Your own data$(.*?)(?=^## )", readme, re.MULTILINE | re.DOTALL)
-    if section is None:
-        pytest.skip("README.md has no section 'Your own data'")
-    shutil.rmtree(project.folder / "mine")
-    blocks = re.findall(r"^```sh\n(.*?)^```$", section[1], re.MULTILINE | re.DOTALL)
-    assert any("make use PRESET=local" in block for block in blocks)
-    for block in blocks:
-        block = block.replace("make ", "make --assume-old=setup --assume-old=.venv/ready ")
-        for command in re.split(r"^(?=make )", block, flags=re.MULTILINE):
-            project.run("bash", "-ec", command)
-            if "use PRESET" in command:
-                small(project)
-    assert (project.folder / "outputs/export/BMN.pdmodel").exists()

@@ -1,0 +1,500 @@
+"""README.md is true: every command and snippet in it is run, in its own words, in a small real project.
+
+``SUBSTITUTES`` says what is put in the place of some words, ``NOT_RUN`` which commands are left out and why.
+"""
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from pipeline.project import ROOT, SMALL, Project, make_project
+from readme import README, block_commands, blocks, command, commands, section, spans
+
+from bmn.config import ModelParams, load_params
+from bmn.data.dialects import read_annotations
+from bmn.model.network import BMN
+
+pytestmark = pytest.mark.xdist_group("readme")
+PATIENCE = 300.0  # seconds; a server's first start is slow on a busy machine
+
+# README's words → what is run for them.
+SUBSTITUTES = {
+    "(2 * seconds, 64)": "(2 * seconds, 400)",  # as data/example_feat.npy, so that the same model predicts it
+    "… SUBSETS=file": "PRESET=local FEATURES=mine/features ANNOTATIONS=mine/plain.csv SUBSETS=mine/subsets.csv",
+    "make pretrained": "make pretrained FROM=given.pdparams",  # instead of a download
+    "make bench": 'make bench ARGS="--tiny labels"',  # one row at a tiny size instead of ten minutes
+    "TRIALS=40": "TRIALS=2",
+    "SEEDS=1,2,3": "SEEDS=1,2",
+    "gpu:0,1,2,3": "cpu:2",  # in the commands that make prints for train-gpu
+    "host0:7777": "127.0.0.1:{port}",
+    "make ui": "make ui PORT={port}",
+    "make tune-ui": "make tune-ui PORT={port}",
+    "make serve": 'make serve ARGS="--port {port}"',
+    "mlflow models serve": "mlflow models serve --port {port}",
+}
+NOT_RUN = {
+    "make setup": "installs the environment that the tests run in",
+    "make setup PADDLE_INDEX": "installs a GPU build from Paddle's own index; needs an NVIDIA driver",
+    "make setup REQUIREMENTS": "installs another Paddle over this one, and runs the tests: without end from here",
+    ". .venv/bin/activate": "the environment of the tests is active",
+    ".venv/bin/pip install": "installs into the environment that the tests run in",
+    "make test": "runs this file: without end from here",
+    "make use": "a name; the commands with its PRESET= are run",
+    "make use PRESET=activitynet && make repro": "downloads 5.5 GB and trains on them; its first half is run",
+}
+RUN: set[str] = set()  # beginnings of the commands that the tests below run
+long = pytest.mark.skipif("BMN_TEST_LONG" not in os.environ, reason="takes long; BMN_TEST_LONG=1 asks for it")
+
+
+def runs(*beginnings: str):
+    """Give the test README's commands that begin so, as ``given``."""
+    RUN.update(beginnings)
+    return pytest.mark.parametrize("given", [beginnings], indirect=True, ids=[beginnings[0]])
+
+
+@pytest.fixture
+def given(request) -> list[str]:
+    return [command(beginning) for beginning in request.param]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def substituted(words: str, port: int = 0) -> str:
+    for theirs, ours in SUBSTITUTES.items():
+        words = words.replace(theirs, ours)
+    return words.replace("{port}", str(port))
+
+
+def type_in(project: Project, words: str) -> str:
+    """Run a command of README in the project; gives what it prints."""
+    done = project.run("bash", "-ec", substituted(words), check=False)
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@contextmanager
+def server(project: Project, words: str, path: str) -> Iterator[tuple[str, str]]:
+    """Run a command of README that does not end, until it answers; gives its address and what it printed."""
+    port = free_port()
+    address, log = f"http://127.0.0.1:{port}", project.folder / "server.log"
+    with open(log, "w") as file:
+        process = subprocess.Popen(
+            ["bash", "-ec", substituted(words, port)], cwd=project.folder, env=project.environment,
+            stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        ask(f"{address}{path}", process, log)
+        yield address, log.read_text()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def ask(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=10).close()
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+
+
+def shapes(text: str) -> set[str]:
+    """The lines, with every number as # and every gap as one space."""
+    return {re.sub(r"\d[\d.e+-]*", "#", " ".join(line.split())) for line in text.splitlines()}
+
+
+def printed_in(text: str, *beginning: str) -> set[str]:
+    """The shapes of the lines of README's block that begins so; on Paddle 2 without what Paddle 3 adds."""
+    [block] = [block for block in blocks(text) if block.startswith(beginning)]
+    kept = [
+        line for line in block.splitlines() if line != "..." and (paddle.__version__ >= "3" or ".json:" not in line)
+    ]
+    return shapes("\n".join(kept))
+
+
+def small(project: Project) -> None:
+    """Small sizes again, after a preset has set its own."""
+    kept = ("feat_dim", "batch_size", "synthetic.training_videos", "synthetic.validation_videos")
+    sizes = {key: value for key, value in SMALL.items() if not key.endswith(kept)}
+    onnx = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
+    project.set(export__onnx=str(onnx).lower(), export__check_videos=2)
+    project.run("python", "-m", "bmn.params_file", *(f"{key}={value}" for key, value in sizes.items()))
+
+
+def with_example(project: Project) -> Project:
+    shutil.copytree(ROOT / "data", project.folder / "data", ignore=shutil.ignore_patterns("raw", "processed"))
+    return Project(project.folder, project.environment | {"OMP_NUM_THREADS": "1"})
+
+
+WALK = block_commands(section("Your own data"))
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory) -> tuple[Project, dict[str, str]]:
+    """A project in which README's walk through a person's own data was typed, and what each command printed."""
+    project = with_example(make_project(tmp_path_factory.mktemp("readme") / "project"))
+    printed = {}
+    for words in WALK:
+        printed[words] = type_in(project, words)
+        if words.startswith("make use"):
+            small(project)
+    project.run("git", "add", "--all")
+    project.run("git", "commit", "--quiet", "--message", "walked")
+    return project, printed
+
+
+@pytest.fixture
+def project(walked) -> Iterator[Project]:
+    """The walked project; its parameters are those of the walk again afterwards."""
+    params = walked[0].folder / "params.yaml"
+    before = params.read_text()
+    yield walked[0]
+    params.write_text(before)
+
+
+def runs_kept(project: Project) -> int:
+    client = MlflowClient(f"sqlite:///{project.folder}/mlruns/mlflow.db")
+    return len(client.search_runs([client.get_experiment_by_name("bmn").experiment_id]))
+
+
+def test_every_command_is_run_or_known_not_to_be():
+    covered = {command(beginning) for beginning in RUN | NOT_RUN.keys()} | set(WALK)
+    assert [found for found in commands() if found not in covered] == []
+    text = "\n".join(commands())
+    assert [words for words in SUBSTITUTES if words not in text and words != "gpu:0,1,2,3"] == []
+
+
+def test_make_alone_lists_every_target():
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = {found for words in commands() for found in re.findall(r"\bmake ([a-z-]+)", words)}
+    assert {line.split()[1] for line in listed.splitlines()} >= named
+
+
+RUN.add("make")
+
+
+# The walk, and what it leaves
+
+
+def test_the_whole_ends_as_it_is_said_to(walked):
+    _, printed = walked
+    assert printed_in(README.read_text(), "epoch ") - shapes(printed["make repro"]) == set()
+
+
+def test_a_run_leaves_behind_what_is_said(project):
+    rows = re.findall(r"^\| (`.*?`) \| (.*) \|$", section("What a run leaves behind"), re.MULTILINE)
+    assert len(rows) == 4
+    for place, what in rows:
+        folder = project.folder / place.strip("`")
+        assert folder.is_dir()
+        for name in spans(what):
+            assert (folder / name).exists() or (name == "BMN.json" and paddle.__version__ < "3"), name
+
+
+@pytest.mark.parametrize("title", ["Your own data", "Results"])
+def test_the_files_that_a_section_names_are_there(project, title):
+    named = [span for span in spans(section(title)) if re.match(r"(outputs|data/processed|mlruns)\b", span)]
+    assert named
+    assert [span for span in named if not (project.folder / span).exists()] == []
+
+
+def test_annotations_of_the_shown_forms_are_read(tmp_path):
+    forms = [span for span in spans(section("Your own data")) if span.startswith("{")]
+    [annotations] = [re.search(r'"annotations": (\[\{.*\}\])', form)[1] for form in forms if "…" not in form]
+    assert len(forms) == 2
+    for form in forms:
+        (tmp_path / "form.json").write_text(form.replace("[…]", annotations))
+        [video] = read_annotations(tmp_path / "form.json", None)
+        assert "wave" in str(video)
+
+
+# Choices
+
+
+def test_a_wrong_choice_is_refused_in_the_very_sentence(project):
+    [sentence] = [block.strip() for block in blocks(section("Choices")) if block.startswith("error: ")]
+    name, value = re.match(r"error: params\.yaml: \w+\.(\w+) is (\w+);", sentence).groups()
+    params = project.folder / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", params)
+    params.write_text(re.sub(rf"(?<=^  ){name}: \S+", f"{name}: {value}", params.read_text(), flags=re.MULTILINE))
+    done = project.run("make", "repro", check=False)
+    assert done.returncode != 0
+    assert sentence in (done.stdout + done.stderr).splitlines()
+
+
+@runs("make use PRESET=activitynet", "make use PRESET=embedded")
+def test_presets_keep_the_comments_and_print_what_they_change(project, given):
+    params = project.folder / "params.yaml"
+    comments = re.findall(r"#.*", params.read_text())
+    for words, source in zip(given, ("activitynet", "synthetic"), strict=True):
+        assert f"source: {source}" in type_in(project, words)
+        assert load_params(params).data.source == source
+        assert re.findall(r"#.*", params.read_text()) == comments
+
+
+@pytest.mark.parametrize("preset", sorted(set(re.findall(r"PRESET=(\w+)", README.read_text())) - {"local"}))
+def test_every_preset_that_is_named_is_there(project, preset):
+    project.run("make", "use", f"PRESET={preset}")
+
+
+@runs("make use … SUBSETS")
+def test_subsets_can_stand_in_a_file_of_their_own(project, given):
+    mine = project.folder / "mine"
+    table = pd.read_csv(mine / "segments.csv")
+    table.drop(columns="subset").to_csv(mine / "plain.csv", index=False)
+    subsets = table.assign(subset=["training" if row < 3 else "validation" for row in range(len(table))])
+    subsets[["video", "subset"]].to_csv(mine / "subsets.csv", index=False)
+    type_in(project, given[0])
+    params = load_params(project.folder / "params.yaml")
+    assert params.data.subsets == "mine/subsets.csv"
+    assert params.train.batch_size == 3  # as many videos as there are to train on
+
+
+# DVC
+
+
+@runs("dvc repro")
+def test_with_nothing_changed_nothing_runs(project, given):
+    assert "up to date" in type_in(project, given[0])
+
+
+@runs("dvc exp run", "dvc params diff", "dvc metrics diff", "dvc plots show")
+def test_dvc_works_as_its_documentation_says(project, given):
+    experiment, parameters, metrics, plots = given
+    key, value = re.search(r"-S (\S+)=(\S+)", experiment).groups()
+    before = runs_kept(project)
+    type_in(project, experiment)
+    assert runs_kept(project) == before + 1
+    [row] = [line.split() for line in type_in(project, parameters).splitlines() if key in line]
+    assert float(row[-1]) == float(value)
+    assert re.search(r"outputs/evaluate/metrics\.json +AUC ", type_in(project, metrics))
+    page = type_in(project, plots).strip().removeprefix("file://")
+    assert "AR@AN" in Path(page).read_text()
+
+
+# Prediction
+
+
+def predictions(project: Project) -> dict[str, list[dict[str, object]]]:
+    return json.loads((project.folder / "outputs/predict/bmn_results_inference.json").read_text())
+
+
+@runs("make predict INPUT=data")
+def test_predict_prints_what_is_shown(project, given):
+    printed = type_in(project, given[0])
+    assert printed_in(section("Prediction"), "BMN Inference results of ") <= shapes(printed)
+    [span] = [span for span in spans(section("Prediction")) if span.startswith('{"feat_path"')]
+    entry = json.loads((project.folder / "data/example_feat.list").read_text())
+    assert json.loads(span).keys() == entry.keys()
+    assert list(predictions(project)) == [entry["feat_path"]]
+
+
+@pytest.fixture
+def features(project) -> list[str]:
+    """Two feature files in one folder and one in another, as README names them."""
+    paths = ["features/a.npy", "features/b.npy", "more/deep/c.npy"]
+    for number, path in enumerate(paths):
+        (project.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        np.save(project.folder / path, np.random.default_rng(number).normal(size=(20 + number, 400)))
+    return paths
+
+
+@runs('make predict INPUT="features/')
+def test_predict_takes_folders_and_globs_and_writes_the_forms(project, features, given):
+    type_in(project, given[0])
+    assert list(predictions(project)) == features
+    forms = re.search(r"--format ([a-z ]+)", given[0])[1].split()
+    assert {path.suffix[1:] for path in (project.folder / "outputs/predict").iterdir()} >= set(forms)
+    seconds = float(re.search(r"--duration (\d+)", given[0])[1])
+    ends = [proposal["segment"][1] for found in predictions(project).values() for proposal in found]
+    assert 1 < max(ends) <= seconds
+
+
+@runs("make predict INPUT=features/ MODEL=outputs/export/BMN.onnx")
+def test_predict_takes_the_onnx_program(project, features, given):
+    if not (project.folder / "outputs/export/BMN.onnx").exists():
+        pytest.skip("paddle2onnx or onnxruntime is not installed (requirements-onnx.txt)")
+    type_in(project, given[0])
+    assert list(predictions(project)) == [path for path in features if path.startswith("features/")]
+
+
+def test_the_python_snippet_gives_what_its_comment_says(project):
+    """Its last expression is printed; ``features``, which it takes for granted, is the project's example."""
+    [snippet] = blocks(section("Prediction"), "python")
+    *before, last = ast.parse(snippet).body
+    program = "\n".join([
+        "import json, sys, numpy as np",
+        "features = np.load('data/example_feat.npy')",
+        *map(ast.unparse, before),
+        f"print(json.dumps({ast.unparse(last)}))",
+        "print([name for name in ('dvc', 'mlflow') if name in sys.modules])",
+    ])  # fmt: skip
+    proposals, imported = project.run("python", "-c", program).stdout.splitlines()[-2:]
+    duration = float(re.search(r"duration=([\d.]+)", snippet)[1])
+    for proposal in json.loads(proposals):
+        assert proposal.keys() == {"score", "segment"}
+        start, end = proposal["segment"]
+        assert 0 <= start < end <= duration
+    assert imported == "[]"
+
+
+@runs("make serve")
+def test_serve_prints_a_curl_line_that_works(project, given):
+    with server(project, given[0], "/ping") as (_, printed):
+        [line] = [line for line in printed.splitlines() if line.startswith("curl ")]
+        done = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True)
+    [video] = json.loads(done.stdout)["predictions"]
+    assert video["proposals"][0].keys() == {"score", "segment"}
+
+
+@runs("MLFLOW_TRACKING_URI=")
+def test_mlflow_serves_the_same_model(project, given):
+    data = np.load(project.folder / "data/example_feat.npy")
+    body = json.dumps({"inputs": [data.tolist()], "params": {"durations": [22.06]}}).encode()
+    with server(project, given[0], "/ping") as (address, _):
+        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+        [video] = json.loads(urllib.request.urlopen(request, timeout=PATIENCE).read())["predictions"]
+    assert video["proposals"]
+    assert max(proposal["segment"][1] for proposal in video["proposals"]) <= 22.06
+
+
+@pytest.fixture
+def published(tmp_path) -> Project:
+    """A project of the published sizes with next to no videos, and weights in PaddleVideo's form."""
+    project = with_example(make_project(tmp_path / "project"))
+    project.run("make", "use", "PRESET=embedded")
+    project.set(data__synthetic__training_videos=1, data__synthetic__validation_videos=2, export__check_videos=1)
+    project.run("dvc", "repro", "convert")
+    state = BMN(**ModelParams().model_dump()).state_dict()
+    weights = {f"backbone.{name}": tensor for name, tensor in state.items()}
+    paddle.save(weights, str(project.folder / "given.pdparams"))
+    return project
+
+
+@runs("make pretrained", "make evaluate WEIGHTS", "make export", "make predict MODEL", "make evaluate PROPOSALS")
+def test_paddlevideos_weights_need_no_training(published, given):
+    pretrained, evaluate, export, predict, evaluate_any = given
+    outputs = published.folder / "outputs"
+    for words in (pretrained, evaluate, export, predict):
+        type_in(published, words)
+    metrics = json.loads((outputs / "evaluation/metrics.json").read_text())
+    assert len(next(iter(predictions(published).values()))) > 0
+    shutil.copy(outputs / "evaluation/proposals.json", published.folder / "proposals.json")
+    shutil.copy(published.folder / "data/processed/ground_truth.json", published.folder / "activity_net.json")
+    shutil.rmtree(outputs)
+    type_in(published, evaluate_any)
+    assert json.loads((outputs / "evaluation/metrics.json").read_text()) == pytest.approx(metrics)
+
+
+# Runs and sweeps
+
+
+@runs("make ui")
+def test_the_ui_prints_the_address_of_the_comparison(project, given):
+    with server(project, given[0], "/health") as (address, printed):
+        [line] = re.findall(r"^http://localhost:\d+/#/experiments/\d+/runs\?.*$", printed, re.MULTILINE)
+        assert line.startswith(address.replace("127.0.0.1", "localhost"))
+
+
+@runs("make tune TRIALS", "make tune", "make tune-status", "make tune-apply", "make tune-ui")
+def test_a_sweep_is_searched_shown_and_applied(project, given):
+    search, go_on, status, apply, ui = given
+    space = "{train.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}}"
+    project.set(tune__space=space, tune__trials=2, tune__first_epochs=2, tune__evaluations=4, tune__confirm={"top": 1, "seeds": 2})
+    assert "[2/2] trial" in type_in(project, search)
+    assert "trial 0" not in type_in(project, go_on)  # all is done
+    lines = type_in(project, status).splitlines()
+    assert [line.split()[0] for line in lines[2:4]] == ["0", "1"]
+    assert re.search(r"best: trial|no candidate is better", type_in(project, apply))
+    with server(project, ui, "/api/studies") as (address, _):
+        found = urllib.request.urlopen(f"{address}/api/studies", timeout=PATIENCE).read()
+    assert b'"study_name": "bmn"' in found
+
+
+@long
+@runs("make seeds")
+def test_seeds_print_mean_and_spread(project, given):
+    rows = re.findall(r"^(seed 1|seed 2|mean|spread) +([\d.]+) ", type_in(project, given[0]), re.MULTILINE)
+    assert [name for name, _ in rows] == ["seed 1", "seed 2", "mean", "spread"]
+
+
+# Several processes and hosts
+
+
+@runs("make train-gpu")
+def test_train_gpu_trains_in_several_processes(project, given):
+    """The commands that make would run, on two processes of the CPU."""
+    project.set(train__seed=7)
+    assert "epoch" in type_in(project, project.run(*shlex.split(given[0]), "--dry-run").stdout)
+    assert load_params(project.folder / "params.yaml").train.devices == "cpu:2"
+
+
+@long
+@runs("PADDLE_MASTER")
+def test_several_hosts_train_together(project, given, tmp_path):
+    """Two on loopback, in a folder each; the second's line is the first's with its rank."""
+    port = free_port()
+    jobs = []
+    for rank in (0, 1):
+        folder = tmp_path / f"host{rank}"
+        shutil.copytree(project.folder, folder, ignore=shutil.ignore_patterns(".git", "outputs", "mlruns", ".cache"))
+        words = substituted(given[0], port).replace("PADDLE_RANK=0", f"PADDLE_RANK={rank}")
+        jobs.append(subprocess.Popen(
+            ["bash", "-ec", words], cwd=folder, env=project.environment | {"PYTHONPATH": str(folder / "src")},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ))  # fmt: skip
+    for job in jobs:
+        _, errors = job.communicate(timeout=PATIENCE)
+        assert job.returncode == 0, errors
+    assert (tmp_path / "host0/outputs/train/best.pdparams").exists()
+    assert not (tmp_path / "host1/outputs").exists()
+
+
+# The project itself
+
+
+@runs("make bench")
+def test_bench_compares_with_the_published_form(project, given):
+    shutil.copytree(ROOT / "benchmarks", project.folder / "benchmarks")
+    shutil.copytree(ROOT / "tests/oracles", project.folder / "tests/oracles")
+    assert re.search(r"^\| label maps .* × \|", type_in(project, given[0]), re.MULTILINE)
+
+
+@long
+@runs("make lint")
+def test_lint_has_nothing_to_say(project, given):
+    assert "no issues found" in type_in(project, given[0])
+
+
+@runs("make clean")
+def test_clean_removes_the_studies_and_keeps_the_runs(project, given):
+    type_in(project, given[0])
+    left = {path.name for path in project.folder.iterdir()}
+    assert "outputs" not in left
+    assert not (project.folder / ".cache/tune").exists()
+    assert runs_kept(project)
