@@ -20,6 +20,12 @@ def expected(form: str, model: ModelParams, batch: int) -> int:
     return 4 * (matrix + sampled * (5 * batch + 8) // 2)
 
 
+def expected_of_published_program(model: ModelParams, batch: int) -> int:
+    """About what the published form's exported program needs: measured 7.3 GiB at the published sizes, batch 16."""
+    cells = model.tscale * model.dscale
+    return 4 * model.num_sample * cells * (3 * 128 * batch + 3 * model.tscale)
+
+
 def available(device: str) -> int:
     """What the device has to give."""
     if device.startswith("gpu"):

@@ -16,10 +16,19 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from oracles.evaluation import recalls
-from oracles.network import published_forward, sampling_matrix
+from oracles.network import network_matrix, published_forward, sampling_matrix
 from oracles.proposals import decode, soft_nms
 
-__all__ = ["decode", "evaluate", "label_maps", "matrix_by_bins", "published_forward", "sampling_matrix", "soft_nms"]
+__all__ = [
+    "decode",
+    "evaluate",
+    "label_maps",
+    "matrix_by_bins",
+    "network_matrix",
+    "published_forward",
+    "sampling_matrix",
+    "soft_nms",
+]
 
 Floats = NDArray[np.float64]
 Labels = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

@@ -4,31 +4,36 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 import paddle
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from benchmarks import memory, published
 from benchmarks.child import ROOT, Order, child
 from benchmarks.forms import FORMS, features, forward_of, make_network, training_step, wait_for
 from benchmarks.inputs import random_proposals, random_segments, trained_outputs
+from benchmarks.programs import export_both
 from benchmarks.table import Row, amount, compared, count, seconds
 from benchmarks.timing import Call, compare, compare_in_turns, seconds_in_turns
 from bmn.config import ModelParams
 from bmn.data.labels import label_maps
 from bmn.data.windows import pad
 from bmn.evaluation import proposal_recall
+from bmn.inference.runtimes import open_program
 from bmn.model.network import BMN
 from bmn.proposals import decode, score, soft_nms
 
 SHARE_OF_MEMORY = 0.6  # of what is available: no step that is expected to need more is tried
 PUBLISHED = ModelParams()  # sizes
 MORE_ROUNDS = 3  # times as many where a round takes no seconds
+REST = 0.2  # seconds until the threads of onnxruntime have gone to sleep
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Size:
     Attributes:
         model: sizes of the network.
         batch: videos of a forward or a training step.
+        throughput_batch: videos of a call of an exported program, where not one alone.
         rounds: how often both sides have their turn.
         memory_batch: videos of the step whose memory is measured.
         windows: whose labels are made.
@@ -51,6 +57,7 @@ class Size:
 
     model: ModelParams = PUBLISHED
     batch: int = 4
+    throughput_batch: int = 16
     rounds: int = 5
     memory_batch: int = 8
     windows: int = 16
@@ -63,10 +70,21 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(batch=1, rounds=2, memory_batch=2, suppressed=200, evaluated=400, long=200, scaling=(50,), batches=(1, 4))
+QUICK = Size(
+    batch=1,
+    throughput_batch=4,
+    rounds=2,
+    memory_batch=2,
+    suppressed=200,
+    evaluated=400,
+    long=200,
+    scaling=(50,),
+    batches=(1, 4),
+)
 TINY = Size(
     model=ModelParams(feat_dim=8, tscale=10, dscale=8, num_sample=4, num_sample_perbin=2),
     batch=2,
+    throughput_batch=3,
     rounds=1,
     memory_batch=2,
     windows=2,
@@ -108,14 +126,43 @@ def forward(bench: Bench) -> Iterator[Row]:
     forwards = {form: forward_of(form, network) for form in FORMS}
     calls: dict[str, Call] = {form: partial(forwards[form], x) for form in FORMS}
     with paddle.no_grad():
-        outputs = [[out.numpy() for out in forwards[form](x)] for form in FORMS]
-        valid = np.add.outer(np.arange(network.dscale), np.arange(network.tscale)) < network.tscale
-        for maps in outputs:
-            maps[0] = maps[0][..., valid]
-        for ours, theirs in zip(*outputs, strict=True):
-            _same("forward", ours, theirs, 1e-5)
+        ours, theirs = ([out.numpy() for out in forwards[form](x)] for form in FORMS)
+        _same_maps("forward", ours, theirs)
         comparison = compare_in_turns(calls, bench.size.rounds, bench.wait)
     yield compared("forward", seconds, comparison, f"batch {batch}")
+
+
+def inference(bench: Bench) -> Iterator[Row]:
+    """The exported programs beside the published form's, all with the same settings; its matrix is in its program."""
+    device = bench.device.partition(":")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = export_both(bench.size.model, Path(folder))
+        files = [file for file in ours if device == "cpu" or file.suffix != ".onnx"]
+        programs = {file.name: open_program(file, device) for file in (*files, theirs)}
+    x = features(bench.network, 1).numpy()
+    _same_maps(theirs.name, programs[files[0].name].run(x), programs[theirs.name].run(x))
+    for batch in (1, bench.size.throughput_batch):
+        x = features(bench.network, batch).numpy()
+        calls: dict[str, Call] = {name: partial(program.run, x) for name, program in programs.items()}
+        needed = memory.expected_of_published_program(bench.size.model, batch)
+        if needed > SHARE_OF_MEMORY * memory.available(bench.device):
+            yield Row(f"exported programs, batch {batch}", "–", how=f"left out: about {amount(needed)} needed")
+            continue
+        rounds = MORE_ROUNDS * bench.size.rounds if batch == 1 else bench.size.rounds
+        taken = seconds_in_turns(calls, rounds, rest=REST)
+        for file in files:
+            comparison = compare(taken[file.name], taken[theirs.name])
+            beside = compare(taken[file.name], taken[files[0].name])
+            yield compared(
+                f"{file.name}, " + ("latency" if batch == 1 else f"throughput, batch {batch}"),
+                seconds if batch == 1 else partial(_a_second, batch),
+                comparison,
+                "" if file == files[0] else f"{beside.ratio:.2f} × as fast as {files[0].name}",
+            )
+
+
+def _a_second(batch: int, taken: float) -> str:
+    return f"{batch / taken:.3g} videos/s"
 
 
 def step(bench: Bench) -> Iterator[Row]:
@@ -317,10 +364,19 @@ def _same(what: str, ours: ArrayLike, theirs: ArrayLike, tolerance: float) -> No
         raise RuntimeError(f"{what}: ours and the published form differ by {gap}; {tolerance} is allowed")
 
 
+def _same_maps(what: str, ours: Sequence[NDArray[np.float32]], theirs: Sequence[NDArray[np.float32]]) -> None:
+    """The same for the outputs of a network, in whose maps only the valid cells count."""
+    dscale, tscale = ours[0].shape[2:]
+    valid = np.add.outer(np.arange(dscale), np.arange(tscale)) < tscale
+    for one, other in zip(ours, theirs, strict=True):
+        _same(what, *((maps[..., valid] if maps.ndim == 4 else maps) for maps in (one, other)), 1e-5)
+
+
 ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "step": step,
     "out-of-the-box": out_of_the_box,
     "forward": forward,
+    "inference": inference,
     "memory": step_memory,
     "labels": labels,
     "suppression": suppression,

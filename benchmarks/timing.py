@@ -39,13 +39,16 @@ def compare(ours: Sequence[float], published: Sequence[float]) -> Comparison:
     return Comparison(statistics.median(ours), statistics.median(published), ratios)
 
 
-def seconds_in_turns(calls: Mapping[str, Call], rounds: int, wait: Call = lambda: None) -> dict[str, list[float]]:
+def seconds_in_turns(
+    calls: Mapping[str, Call], rounds: int, wait: Call = lambda: None, rest: float = 0
+) -> dict[str, list[float]]:
     """Time calls in turns, after one of each to warm up.
 
     Args:
         calls: by name.
         rounds: how often each has its turn; once where one of them takes long.
         wait: returns when the device has done what it was given.
+        rest: seconds before each turn, where a library's threads go on waiting busily after its own.
 
     Returns:
         For each name the seconds of a call, one a round.
@@ -53,6 +56,7 @@ def seconds_in_turns(calls: Mapping[str, Call], rounds: int, wait: Call = lambda
 
     def timed(call: Call, times: int) -> float:
         wait()
+        time.sleep(rest)
         begin = time.perf_counter()
         for _ in range(times):
             call()

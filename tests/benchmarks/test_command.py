@@ -12,6 +12,8 @@ COMPARED = [
     "training step against the published form",
     "training step against the published form as Paddle comes out of the box",
     "forward",
+    "BMN.pdmodel, latency",
+    "BMN.pdmodel, throughput, batch 3",
     "peak memory that a step adds, batch 2",
     "label maps for a batch of 2",
     "decode + Soft-NMS, 4 videos",
