@@ -6,6 +6,7 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from bmn.tuning.confirmation import Confirmed, as_json
 from bmn.tuning.drawing import page, pictures
 
 
@@ -40,6 +41,15 @@ def test_trials_stand_in_the_table_best_first_with_short_names():
     ]
     assert "2 complete, 1 pruned" in html
     assert "<s>" not in html.split("<body>")[1]
+
+
+def test_what_was_confirmed_stands_above_the_trials():
+    made = study("train.learning_rate")
+    assert "trained again" not in page(made)
+    results = [Confirmed("present", {}, [60.0, 61.0]), Confirmed("trial 1", {}, [70.0, 70.5])]
+    made.set_user_attr("confirmed", as_json(results))
+    html = page(made)
+    assert html.index("trained again") < html.index("best: trial 1") < html.index("<th>trial</th>")
 
 
 def test_a_short_name_that_two_parameters_share_is_not_used():

@@ -1,1 +1,1 @@
-"""What the converted data look like: facts, figures, a page."""
+"""The pages that people open: what the data look like, how good the proposals are."""

@@ -90,7 +90,8 @@ def _row(trial: FrozenTrial) -> str:
     auc = "" if value is None else f"{value:.2f}"
     epochs = "all" if trial.state == TrialState.COMPLETE else str(max(reported, default=""))
     seconds = "" if trial.duration is None else f"{trial.duration.total_seconds():.0f}"
-    named = (f"{key.rpartition('.')[2]}={_short(value)}" for key, value in trial.params.items())
+    values = {**trial.params, **trial.user_attrs.get("proposals", {})}
+    named = (f"{key.rpartition('.')[2]}={_short(value)}" for key, value in values.items())
     notes = trial.user_attrs.get("error") or (
         f"worker {trial.user_attrs['lost']}" if "lost" in trial.user_attrs else ""
     )

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from plotly.offline import get_plotlyjs
 
 from bmn.figures import fill
+from bmn.tuning.confirmation import from_json, verdict
 
 TITLES = {
     "optimization_history": "Trial after trial",
@@ -33,7 +34,8 @@ def pictures(study: optuna.Study) -> dict[str, Figure]:
 
 
 def page(study: optuna.Study) -> str:
-    """A table of the trials, best first, and the same figures, to be turned and read off; needs no network."""
+    """What was confirmed, the trials, best first, and the same figures, to be turned and read off, without a network."""
+    confirmed = study.user_attrs.get("confirmed")
     study = _readable(study)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
     counts = Counter(trial.state.name.lower() for trial in trials)
@@ -43,6 +45,7 @@ def page(study: optuna.Study) -> str:
         "sweep.html",
         title=f"Sweep {study.study_name}",
         plotly=get_plotlyjs(),
+        verdict=verdict(from_json(confirmed)) if confirmed else None,
         counts=", ".join(f"{number} {state}" for state, number in counts.items()),
         names=names,
         trials=[

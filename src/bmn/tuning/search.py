@@ -76,6 +76,7 @@ def _search_and_confirm(shift: "Shift", study: Study) -> bool:
     results = confirmed(confirmation, found, again)
     study.set_user_attr("confirmed", as_json(results))
     print(verdict(results))
+    file_figures(shift.run, study)
     for one in results:
         shift.ledger.note(
             shift.run, {f"confirmed/{one.name}/mean": one.mean, f"confirmed/{one.name}/spread": one.spread}
