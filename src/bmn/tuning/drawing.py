@@ -34,7 +34,7 @@ def pictures(study: optuna.Study) -> dict[str, Figure]:
 
 
 def page(study: optuna.Study) -> str:
-    """What was confirmed, the trials, best first, and the same figures, to be turned and read off, without a network."""
+    """What was confirmed, the trials, best first, and the same figures, to be turned and read off; needs no network."""
     confirmed = study.user_attrs.get("confirmed")
     study = _readable(study)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
