@@ -189,13 +189,11 @@ def test_every_command_is_run_or_known_not_to_be():
     assert [words for words in SUBSTITUTES if words not in text and words != "gpu:0,1,2,3"] == []
 
 
-def test_make_alone_lists_every_target():
-    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+@runs("make")
+def test_make_alone_lists_every_target(given):
+    listed = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = {found for words in commands() for found in re.findall(r"\bmake ([a-z-]+)", words)}
     assert {line.split()[1] for line in listed.splitlines()} >= named
-
-
-RUN.add("make")
 
 
 # The walk, and what it leaves
@@ -242,9 +240,9 @@ def test_a_wrong_choice_is_refused_in_the_very_sentence(project):
     params = project.folder / "params.yaml"
     shutil.copy(ROOT / "params.yaml", params)
     params.write_text(re.sub(rf"(?<=^  ){name}: \S+", f"{name}: {value}", params.read_text(), flags=re.MULTILINE))
-    done = project.run("make", "repro", check=False)
-    assert done.returncode != 0
-    assert sentence in (done.stdout + done.stderr).splitlines()
+    done = project.run("python", "stages/train.py", check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [sentence]
 
 
 @runs("make use PRESET=activitynet", "make use PRESET=embedded")
@@ -293,8 +291,9 @@ def test_dvc_works_as_its_documentation_says(project, given):
     [row] = [line.split() for line in type_in(project, parameters).splitlines() if key in line]
     assert float(row[-1]) == float(value)
     assert re.search(r"outputs/evaluate/metrics\.json +AUC ", type_in(project, metrics))
-    page = type_in(project, plots).strip().removeprefix("file://")
-    assert "AR@AN" in Path(page).read_text()
+    page = Path(type_in(project, plots).strip().removeprefix("file://")).read_text()
+    for shown in ('"title": "val/AUC"', "figures_timelines_png"):
+        assert shown in page
 
 
 # Prediction
@@ -425,7 +424,13 @@ def test_the_ui_prints_the_address_of_the_comparison(project, given):
 def test_a_sweep_is_searched_shown_and_applied(project, given):
     search, go_on, status, apply, ui = given
     space = "{train.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}}"
-    project.set(tune__space=space, tune__trials=2, tune__first_epochs=2, tune__evaluations=4, tune__confirm={"top": 1, "seeds": 2})
+    project.set(
+        tune__space=space,
+        tune__trials=2,
+        tune__first_epochs=2,
+        tune__evaluations=4,
+        tune__confirm={"top": 1, "seeds": 2},
+    )
     assert "[2/2] trial" in type_in(project, search)
     assert "trial 0" not in type_in(project, go_on)  # all is done
     lines = type_in(project, status).splitlines()
