@@ -30,7 +30,8 @@ def main() -> None:
         tracking.log_metrics(
             {f"export/latency_ms/{name}": values["latency_ms"] for name, values in measured.items()}, 0
         )
-        tracking.log_inference_model(EXPORT, features[0].T, store.windows[0].end - store.windows[0].start)
+        duration = store.windows[0].end - store.windows[0].start
+        tracking.log_inference_model(EXPORT, features[0].T, duration, params.proposals.model_dump())
 
 
 if __name__ == "__main__":

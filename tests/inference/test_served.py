@@ -17,11 +17,15 @@ import mlflow
 import numpy as np
 import pytest
 
+from bmn.config import ProposalsParams
 from bmn.inference.predictor import Predictor
+from bmn.proposals import ProposalSettings
 from bmn.tracking import models
 
 pytestmark = pytest.mark.xdist_group("inference")
 SRC = Path(__file__).parents[2] / "src"
+FILED = ProposalsParams(alpha=0.7, max_proposals=20)
+EVALUATED = ProposalsParams(regression_exponent=0.5, classification_exponent=2.0, alpha=0.3, max_proposals=40)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,8 @@ def filed(tmp_path_factory, exported, features):
         patch.setattr(models, "promote", lambda *_: None)  # it asks for the run of a training
         mlflow.set_experiment(experiment_id=mlflow.create_experiment("served", (folder / "artifacts").as_uri()))
         with mlflow.start_run():
-            models.log_inference_model(exported, features[0].T, 12.5)
+            models.log_inference_model(exported, features[0].T, 12.5, FILED.model_dump())
+            mlflow.set_tags({f"proposals.{key}": value for key, value in EVALUATED.model_dump().items()})
     [model] = mlflow.search_logged_models(output_format="list")
     return store, model.model_uri
 
@@ -75,13 +80,23 @@ def post(address, body, **headers):
         return error.code, json.loads(error.read())
 
 
+def predictor_of(exported, params):
+    return Predictor(exported, ProposalSettings(**params.model_dump()))
+
+
+def test_loaded_by_itself_it_has_the_settings_that_it_was_filed_with(filed, exported, features):
+    mlflow.set_tracking_uri(filed[0])
+    [given] = mlflow.pyfunc.load_model(filed[1]).predict(features[:1].transpose(0, 2, 1), params={"durations": [12.5]})
+    assert given["proposals"] == predictor_of(exported, FILED).propose(features[0].T, 12.5)
+
+
 def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(server, exported, features):
     _, address, _ = server
     durations = [12.5, 100.0]
     videos = np.stack([features[0].T, features[1].T])
     status, answer = post(address, {"inputs": videos.tolist(), "params": {"durations": durations, "maps": True}})
     assert status == 200
-    predictor = Predictor(exported)
+    predictor = predictor_of(exported, EVALUATED)
     maps = predictor.maps(features[:2])
     for video, given in enumerate(answer["predictions"]):
         assert given["proposals"] == predictor.propose(videos[video], durations[video])
@@ -93,7 +108,10 @@ def test_without_durations_segments_are_fractions_and_any_number_of_snippets_wil
     _, address, _ = server
     video = np.random.default_rng(4).normal(size=(23, 8)).astype(np.float32)
     status, answer = post(address, {"inputs": [video.tolist()]})
-    assert (status, answer) == (200, {"predictions": [{"proposals": Predictor(exported).propose(video, 1.0)}]})
+    assert (status, answer) == (
+        200,
+        {"predictions": [{"proposals": predictor_of(exported, EVALUATED).propose(video, 1.0)}]},
+    )
 
 
 def test_the_printed_curl_line_works(server):

@@ -19,7 +19,7 @@ from bmn.errors import BmnError
 from bmn.inference.inputs import Item, find_items
 from bmn.inference.outputs import FORMATS
 from bmn.inference.partial import PartFile
-from bmn.inference.predictor import Predictor
+from bmn.inference.predictor import PUBLISHED, Predictor
 from bmn.proposals import ProposalSettings, Result, results
 
 PRINTED = 5  # best proposals a file
@@ -32,9 +32,9 @@ def main() -> None:
     """Print the best proposals of each feature file and save all of them."""
     given = arguments()
     items = find_items(given.inputs, given.duration)
-    settings = ProposalSettings(**load_params(given.params).proposals.model_dump()) if given.params else None
+    settings = ProposalSettings(**load_params(given.params).proposals.model_dump()) if given.params else PUBLISHED
     predictor = Predictor(given.model, settings, given.device, given.use_tensorrt)
-    origin = {"model": checksum(predictor.program), "proposals": asdict(predictor.settings)}
+    origin = {"model": checksum(predictor.program), "proposals": asdict(settings)}
     part = PartFile(given.output / f"{RESULT}.part", origin)
 
     todo = [item for item in items if not part.holds(item)]
@@ -75,7 +75,7 @@ def arguments() -> argparse.Namespace:
     add("--device", choices=["cpu", "gpu"], default="cpu")
     add("--use-tensorrt", action="store_true", help="on a GPU")
     add("--batch-size", type=int, default=16, help="files computed together")
-    add("--params", type=Path, help="take proposals.* from this params.yaml, not the model's")
+    add("--params", type=Path, help="take proposals.* from this params.yaml, not the published values")
     add("--strict", action="store_true", help="stop at a file that cannot be read, rather than skip it")
     add("--quiet", action="store_true", help="print no proposals")
     given = parser.parse_args()

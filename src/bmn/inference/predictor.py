@@ -27,6 +27,7 @@ from bmn.proposals import (
     soft_nms,
 )
 
+PUBLISHED = ProposalSettings()
 COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
 
 
@@ -36,30 +37,23 @@ class Predictor:
     Args:
         model: a ``.pdmodel`` or ``.json`` program with its ``.pdiparams`` beside it, ours or PaddleVideo's; an
             ``.onnx`` file; or the folder that holds them.
-        settings: how candidates are scored and suppressed; by default those of the model's card, with which it was
-            evaluated, or the published ones where it has no card.
+        settings: how candidates are scored and suppressed; the published ones by default.
         device: ``cpu`` or ``gpu``.
         use_tensorrt: let TensorRT run what it can; on a GPU.
 
     Raises:
-        BmnError: there is no such model, or no such device, or the model's card has settings of another kind.
+        BmnError: there is no such model, or no such device.
     """
 
     def __init__(
-        self, model: Path, settings: ProposalSettings | None = None, device: str = "cpu", use_tensorrt: bool = False
+        self, model: Path, settings: ProposalSettings = PUBLISHED, device: str = "cpu", use_tensorrt: bool = False
     ) -> None:
+        self.settings = settings
         self.program = find_program(model)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
         card = self.program.with_name(CARD)
-        known = read_json(card) if card.exists() else {}
-        self.overlap: float | None = known.get("overlap")
-        try:
-            self.settings = settings or ProposalSettings(**known.get("proposals", {}))
-        except TypeError as error:
-            raise BmnError(
-                f"{card}: proposals is {known['proposals']!r}, which this version does not know; export the model again"
-            ) from error
+        self.overlap: float | None = read_json(card).get("overlap") if card.exists() else None
         self._together = COMPUTED_TOGETHER if device == "cpu" else LARGEST_BATCH
 
     def maps(self, features: NDArray[np.float32]) -> Maps:

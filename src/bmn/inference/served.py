@@ -14,7 +14,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from bmn.data.features import resize
 from bmn.inference.predictor import Predictor
-from bmn.proposals import results
+from bmn.proposals import ProposalSettings, results
 
 COMPUTED_TOGETHER = 16  # videos, to bound the memory
 
@@ -23,8 +23,9 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
     """Features ``[video, snippet, channel]`` to the proposals of each video."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Open the exported program."""
-        self.predictor = Predictor(Path(context.artifacts["program"]))
+        """Open the exported program, with the settings of proposals that it was filed with."""
+        settings = ProposalSettings(**(context.model_config or {}).get("proposals", {}))
+        self.predictor = Predictor(Path(context.artifacts["program"]), settings)
         self.alone = Lock()  # a server calls predict from many threads, a program runs once at a time
 
     # model_input has no type: MLflow checks the signature, and takes a type here for another one.

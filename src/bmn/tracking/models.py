@@ -1,6 +1,8 @@
 """Models in MLflow: the exported one as people load it, its versions, and which of them is the champion."""
 
+import json
 import warnings
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -9,17 +11,20 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Object, Property
 from numpy.typing import NDArray
 
 REGISTERED, CHAMPION = "bmn", "champion"
 VALIDATED = "val/AUC"  # its highest value is that of the weights that the training kept as best
+SETTINGS = "proposals."  # tags of a run
 DATA = "validation data"  # tag of a version: checksum of what it was validated on
 
 
-def log_inference_model(folder: Path, example: NDArray[np.float32], duration: float) -> None:
+def log_inference_model(
+    folder: Path, example: NDArray[np.float32], duration: float, proposals: Mapping[str, float]
+) -> None:
     """File an exported model as one that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take.
 
     It is kept as code and program; nothing in it is pickled. It becomes a version of the registered model as well,
@@ -29,6 +34,7 @@ def log_inference_model(folder: Path, example: NDArray[np.float32], duration: fl
         folder: what :func:`bmn.inference.export.export` wrote.
         example: features ``[snippet, channel]`` of a video.
         duration: of that video, in seconds.
+        proposals: the settings that it makes proposals with, of ``proposals.*`` in params.yaml.
     """
     packages = ("mlflow", "numpy", _paddle_package(), "setuptools")  # Paddle imports the last
     proposal = Object([Property("score", DataType.double), Property("segment", Array(DataType.double))])
@@ -48,12 +54,26 @@ def log_inference_model(folder: Path, example: NDArray[np.float32], duration: fl
         name="bmn",
         python_model=str(package / "inference" / "served.py"),
         artifacts={"program": str(folder)},
+        model_config={"proposals": dict(proposals)},
         code_paths=[str(package)],
         signature=signature,
         input_example=(example[None], {"durations": [duration]}),
         pip_requirements=[f"{name}=={version(name)}" for name in packages],
     )
     promote(model.model_uri, mlflow.active_run().info.run_id)
+
+
+def evaluated_settings(folder: Path) -> dict[str, float]:
+    """The ``proposals.*`` that the run of a downloaded model was last evaluated with; empty where the store has none.
+
+    Other settings are evaluated without another export: then the run knows them, and the model does not.
+    """
+    run_id = Model.load(folder).run_id
+    try:
+        tags = MlflowClient().get_run(run_id).data.tags if run_id else {}
+    except MlflowException:  # a model of another store
+        return {}
+    return {key.removeprefix(SETTINGS): json.loads(value) for key, value in tags.items() if key.startswith(SETTINGS)}
 
 
 def promote(model_uri: str, run_id: str) -> None:

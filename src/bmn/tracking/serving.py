@@ -19,7 +19,7 @@ from mlflow.pyfunc import scoring_server
 
 from bmn.commands import command
 from bmn.errors import BmnError
-from bmn.tracking.models import CHAMPION, REGISTERED
+from bmn.tracking.models import CHAMPION, REGISTERED, evaluated_settings
 from bmn.tracking.store import store_uri
 
 LARGEST_BODY = 32 * 2**20  # bytes; about forty videos of the published size
@@ -76,13 +76,15 @@ def main() -> None:
         raise BmnError(
             f"{given.model}: no such model ({reason}); make repro makes one, --model names another"
         ) from error
-    application = scoring_server.init(mlflow.pyfunc.load_model(str(folder)))
+    settings = evaluated_settings(folder)
+    model = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
+    application = scoring_server.init(model)
     application.add_exception_handler(RecursionError, _too_deep)
     server = f"http://{given.host}:{given.port}"
     print(f"{given.model} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
-    settings = uvicorn.Config(Bounded(application), host=given.host, port=given.port, log_level="warning")
-    asyncio.run(_serve(uvicorn.Server(settings)))
+    config = uvicorn.Config(Bounded(application), host=given.host, port=given.port, log_level="warning")
+    asyncio.run(_serve(uvicorn.Server(config)))
 
 
 async def _serve(server: uvicorn.Server) -> None:
