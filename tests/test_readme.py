@@ -1,6 +1,7 @@
 """README.md is true: every command and snippet in it is run, in its own words, in a small real project.
 
-``SUBSTITUTES`` says what is put in the place of some words, ``NOT_RUN`` which commands are left out and why.
+``SUBSTITUTES`` says what is put in the place of some words, ``NOT_RUN`` which commands are left out and why. Four take
+long and are run on request, with BMN_TEST_LONG=1.
 """
 
 import ast
@@ -451,6 +452,7 @@ def test_seeds_print_mean_and_spread(project, given):
 # Several processes and hosts
 
 
+@long  # test_train_stage.py trains in two processes every time
 @runs("make train-gpu")
 def test_train_gpu_trains_in_several_processes(project, given):
     """The commands that make would run, on two processes of the CPU."""
@@ -459,7 +461,7 @@ def test_train_gpu_trains_in_several_processes(project, given):
     assert load_params(project.folder / "params.yaml").train.devices == "cpu:2"
 
 
-@long
+@long  # so does test_train_stage.py on two hosts
 @runs("PADDLE_MASTER")
 def test_several_hosts_train_together(project, given, tmp_path):
     """Two on loopback, in a folder each; the second's line is the first's with its rank."""
