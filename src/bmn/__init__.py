@@ -18,17 +18,18 @@ __version__ = "0.1.0"
 set_environment()  # before anything here imports Paddle
 
 
-def load(model: str | Path, device: str = "cpu") -> "Predictor":
+def load(model: str | Path, device: str = "cpu", params: str | Path | None = None) -> "Predictor":
     """Open an exported model: ``bmn.load("outputs/export").propose(features, duration)``.
 
     Args:
         model: a ``.pdmodel`` or ``.json`` program with its ``.pdiparams`` beside it, an ``.onnx`` file, or the folder
             that holds them.
         device: ``cpu`` or ``gpu``.
+        params: a ``params.yaml`` whose ``proposals.*`` are used, rather than the published values.
 
     Raises:
-        bmn.errors.BmnError: there is no such model, or no such device.
+        bmn.errors.BmnError: there is no such model, no such device, or the parameters are not valid.
     """
-    from bmn.inference.predictor import Predictor
+    from bmn.inference.predictor import Predictor, settings_of
 
-    return Predictor(Path(model), device=device)
+    return Predictor(Path(model), settings_of(params), device)

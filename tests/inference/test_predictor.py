@@ -64,6 +64,15 @@ def test_from_python_it_is_one_line(exported, predictor, features):
     assert bmn.load(str(exported)).propose(features[0].T, 12.5) == predictor.propose(features[0].T, 12.5)
 
 
+def test_the_settings_of_a_params_file_are_taken_on_request(tmp_path, exported, features):
+    params = tmp_path / "params.yaml"
+    params.write_text("{data: {source: synthetic}, proposals: {classification_exponent: 2.0, alpha: 0.2}}")
+    settings = ProposalSettings(classification_exponent=2.0, alpha=0.2)
+    wanted = Predictor(exported, settings).propose(features[0].T, 12.5)
+    assert bmn.load(exported, params=params).propose(features[0].T, 12.5) == wanted
+    assert wanted != bmn.load(exported).propose(features[0].T, 12.5)
+
+
 @pytest.mark.parametrize(
     ("shape", "value", "duration", "sentence"),
     [

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bmn.commands import command
-from bmn.config import load_params
 from bmn.data.batches import prefetch
 from bmn.data.features import read_features
 from bmn.errors import BmnError
 from bmn.inference.inputs import Item, find_items
 from bmn.inference.outputs import FORMATS
 from bmn.inference.partial import PartFile
-from bmn.inference.predictor import PUBLISHED, Predictor
-from bmn.proposals import ProposalSettings, Result, results
+from bmn.inference.predictor import Predictor, settings_of
+from bmn.proposals import Result, results
 
 PRINTED = 5  # best proposals a file
 RESULT = "bmn_results_inference"  # the published name
@@ -32,7 +31,7 @@ def main() -> None:
     """Print the best proposals of each feature file and save all of them."""
     given = arguments()
     items = find_items(given.inputs, given.duration)
-    settings = ProposalSettings(**load_params(given.params).proposals.model_dump()) if given.params else PUBLISHED
+    settings = settings_of(given.params)
     predictor = Predictor(given.model, settings, given.device, given.use_tensorrt)
     origin = {"model": checksum(predictor.program), "proposals": asdict(settings)}
     part = PartFile(given.output / f"{RESULT}.part", origin)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bmn.config import load_params
 from bmn.data.features import resize
 from bmn.data.windows import cut
 from bmn.errors import BmnError
@@ -29,6 +30,11 @@ from bmn.proposals import (
 
 PUBLISHED = ProposalSettings()
 COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
+
+
+def settings_of(params: str | Path | None) -> ProposalSettings:
+    """The settings of proposals that a ``params.yaml`` has; the published ones without it."""
+    return ProposalSettings(**load_params(Path(params)).proposals.model_dump()) if params else PUBLISHED
 
 
 class Predictor:
