@@ -12,6 +12,11 @@ from bmn.runtime import tune_process
 Arguments = ParamSpec("Arguments")
 
 
+def unwind_on_sigterm() -> None:
+    """SIGTERM becomes SystemExit. To be said again by who imports Paddle later: it takes the signal for itself."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """Give ``main`` the settings of :mod:`bmn.runtime`, and a :class:`BmnError` its sentence and exit code 1.
 
@@ -21,7 +26,7 @@ def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
     @functools.wraps(main)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         tune_process()
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        unwind_on_sigterm()
         try:
             main(*args, **kwargs)
         except BmnError as error:

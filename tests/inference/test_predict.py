@@ -4,6 +4,8 @@ import ast
 import csv
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +153,26 @@ def test_a_prediction_that_was_stopped_goes_on_where_it_was(files, features, exp
     gone_on = saved(files)
     assert predict(files, *words).returncode == 0
     assert saved(files) == gone_on
+
+
+def test_a_signal_ends_it_without_noise_and_the_same_command_goes_on(files, exported):
+    (files / "many").mkdir()
+    for number in range(1000):
+        os.link(files / "c.npy", files / f"many/{number}.npy")
+    words = ["many", "--model", str(exported)]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "bmn.inference.predict", *words],
+        cwd=files, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert job.stdout.readline().startswith("BMN Inference results of ")
+    job.terminate()
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 128 + signal.SIGTERM
+    assert "FatalError" not in errors
+    assert "Traceback" not in errors
+    assert not (files / "outputs/predict/bmn_results_inference.json").exists()
+    done = predict(files, *words, "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"holds [1-9]\d* of 1000 files already", done.stdout)
+    assert len(saved(files)) == 1000

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bmn.commands import command
+from bmn.commands import command, unwind_on_sigterm
 from bmn.data.batches import prefetch
 from bmn.data.features import read_features
 from bmn.errors import BmnError
@@ -33,6 +33,7 @@ def main() -> None:
     items = find_items(given.inputs, given.duration)
     settings = settings_of(given.params)
     predictor = Predictor(given.model, settings, given.device, given.use_tensorrt)
+    unwind_on_sigterm()
     origin = {"model": checksum(predictor.program), "proposals": asdict(settings)}
     part = PartFile(given.output / f"{RESULT}.part", origin)
 
