@@ -55,6 +55,13 @@ def test_the_best_that_differ_are_confirmed_beside_the_present_parameters(search
     assert plan["trial 2, seed 3"].values["train.learning_rate"] == 2e-2
 
 
+def test_the_present_training_with_other_proposals_is_a_candidate_too(searched):
+    """The first trial found proposals.alpha 0.3 for the present training."""
+    for alpha, tried in ((0.4, True), (0.3, False)):
+        found = candidates(searched.shared, PRESENT_VALUES | {"proposals.alpha": alpha}, top=5)
+        assert ("trial 0" in found) == tried
+
+
 def test_a_confirmation_gathers_the_trainings_of_each_candidate(tmp_path, searched):
     found = candidates(searched.shared, PRESENT_VALUES, top=1)
     plan = confirmation_plan(found, searched.params)

@@ -45,10 +45,8 @@ def candidates(shared: Shared, present: Mapping[str, Any], top: int) -> dict[str
     """The parameters to train again, by name: the present ones, then the best trials that differ, best first."""
     complete = [trial for trial in counted(shared.trials()).values() if trial.state == TrialState.COMPLETE]
     found = {PRESENT: dict(present)}
-    tried: list[dict[str, Any]] = [trial.params for trial in complete if trial.user_attrs["slot"] == "0"]
     for trial in sorted(complete, key=lambda trial: (-trial.values[0], trial.number)):
-        if trial.params not in tried and len(found) <= top:
-            tried.append(trial.params)
+        if values_of(trial) not in found.values() and len(found) <= top:
             found[f"trial {trial.number}"] = values_of(trial)
     return found
 

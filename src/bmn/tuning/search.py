@@ -66,7 +66,7 @@ def _search_and_confirm(shift: "Shift", study: Study) -> bool:
 
     found = candidates(shared, space.defaults, params.tune.confirm.top)
     if len(found) == 1:
-        print("no trial but the first came to its end: there is nothing to confirm; more TRIALS may help")
+        print("no trial that differs from the present parameters came to its end; more TRIALS may help")
         return True
     again = confirmation_plan(found, params)
     name = f"{study.study_name} confirmation"
