@@ -7,12 +7,18 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
-from bmn.data.subset import open_subset
+from bmn.config import ProposalsParams
+from bmn.data.annotations import Segment, Video
+from bmn.data.store import FeatureStore
+from bmn.data.subset import Subset, open_subset
+from bmn.data.windows import Window
 from bmn.evaluation import proposal_recall
 from bmn.inference.proposing import propose
+from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
@@ -97,6 +103,25 @@ def test_the_outcome_is_reported_on_videos_that_were_not_searched_on(params, tra
     assert outcome.figures["AUC before the search"] == pytest.approx(auc(params.proposals))
     assert outcome.proposals.keys() == check_space(params).searched.keys()
     assert outcome.figures["milliseconds a video"] > 0
+
+
+def test_windows_of_long_videos_are_searched_on_as_the_pipeline_joins_them(params, tmp_path):
+    size = params.model
+    windows = [Window("v_long", start, start + 16.0) for start in (0.0, 8.0, 16.0)] + [Window("v_short", 0.0, 16.0)]
+    videos = {
+        name: Video(name, "validation", duration, (Segment(2.0, 0.8 * duration, "wave"),))
+        for name, duration in {"v_long": 32.0, "v_short": 16.0}.items()
+    }
+    features = np.random.default_rng(0).normal(size=(4, size.feat_dim, size.tscale)).astype(np.float32)
+    subset = Subset(
+        FeatureStore(tmp_path, tuple(windows), features, ""), videos, [np.empty((0, 2))] * 4, list(videos.values())
+    )
+    network = BMN(**size.model_dump())
+    decoded, _ = decode_all(network, subset)
+    proposals = ProposalsParams(boundary_exponent=0.5, classification_exponent=2.0, alpha=0.2)
+    found = propose(network, subset, ProposalSettings(**proposals.model_dump()), 2)
+    assert list(decoded.videos) == list(videos)
+    assert decoded.auc(proposals) == proposal_recall(subset.truth(), found).auc > 0
 
 
 def test_what_was_trained_is_not_trained_again(trained):
