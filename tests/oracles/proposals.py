@@ -12,7 +12,7 @@ def decode(confidence_map, start, end, exponents=(1.0, 1.0, 1.0)):
 
     The exponents are those of start · end, of regression and of classification; not published, 1 where it is.
     """
-    boundary, regression, classification = exponents
+    boundary, regression, classification = map(np.float32, exponents)
     _, dscale, tscale = confidence_map.shape
     starts = likely(start)
     ends = likely(end)
