@@ -86,6 +86,7 @@ def test_equals_the_loops(subset):
     np.testing.assert_allclose(found.recall, recall, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.average_recall, average, rtol=0, atol=1e-12)
     assert found.auc == pytest.approx(auc, abs=1e-9)
+    assert 100 * found.areas.sum() / found.segments.sum() == pytest.approx(auc, abs=1e-9)
 
 
 @given(subsets(), st.integers(1, 40))

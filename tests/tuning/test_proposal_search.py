@@ -7,7 +7,7 @@ import pytest
 from bmn.config import Dimension, ProposalsParams
 from bmn.evaluation import proposal_recall
 from bmn.proposals import ProposalSettings, concatenate, decode, in_seconds, score, soft_nms
-from bmn.tuning.proposal_search import SEARCHED_ON, Decoded, search
+from bmn.tuning.proposal_search import SEARCHED_ON, Decoded, find, search
 
 SPACE = {
     "proposals.boundary_exponent": Dimension(low=0.25, high=2.0, log=True),
@@ -124,6 +124,25 @@ def test_a_part_of_the_score_that_misleads_is_found_out():
     best, auc = search(decoded.auc, space, PRESENT, 40)
     assert best.classification_exponent < 0.2
     assert auc == decoded.auc(best) > decoded.auc(PRESENT)
+
+
+def test_what_is_found_is_taken_where_it_helps_on_other_videos():
+    decoded = make_decoded(60)
+    candidates = decoded.candidates
+    misleading = ((candidates.ends - candidates.starts) ** 8).astype(np.float32)
+    decoded = replace(decoded, candidates=candidates._replace(classification=misleading))
+    space = {"proposals.classification_exponent": Dimension(low=0.0, high=2.0)}
+    assert find(decoded, space, PRESENT, 20) == search(decoded.auc, space, PRESENT, 20)[0] != PRESENT
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_only_lucky_is_not_taken(seed):
+    """The maps know nothing of the truth, so no settings are better than others."""
+    decoded = make_decoded(30, seed=seed)
+    rows = np.random.default_rng(seed).permutation(list(decoded.truth.values()))
+    decoded = replace(decoded, truth=dict(zip(decoded.videos, map(list, rows), strict=True)))
+    assert search(decoded.auc, SPACE, PRESENT, 30)[1] > decoded.auc(PRESENT)
+    assert find(decoded, SPACE, PRESENT, 30) == PRESENT
 
 
 def test_exponents_that_would_ignore_everything_are_not_tried():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bmn.evaluation.recall import AVERAGE_NUMBERS, Recall
+from bmn.evaluation.recall import Recall
 
 RESAMPLES = 1000
 TAILS = (2.5, 97.5)  # percent
@@ -20,8 +20,8 @@ def intervals(recall: Recall, seed: int = 0) -> dict[str, tuple[float, float]]:
     """
     videos = len(recall.segments)
     draws = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), RESAMPLES)
-    met = recall.met.sum(axis=1, dtype=np.float64) / recall.met.shape[1]  # [video, AN], averaged over tIoU
-    average = 100 * (draws @ met) / (draws @ recall.segments)[:, None]
-    values = {f"AR@{number}": average[:, number - 1] for number in HEADLINE}
-    values["AUC"] = ((average[:, 1:] + average[:, :-1]) / 2).sum(axis=1) / AVERAGE_NUMBERS[-1]
+    segments = draws @ recall.segments
+    met = recall.met.mean(axis=1)  # [video, AN]
+    values = {f"AR@{number}": 100 * (draws @ met[:, number - 1]) / segments for number in HEADLINE}
+    values["AUC"] = 100 * (draws @ recall.areas) / segments
     return {name: tuple(np.percentile(drawn, TAILS).tolist()) for name, drawn in values.items()}

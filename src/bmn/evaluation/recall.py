@@ -61,6 +61,13 @@ class Recall:
         average = self.average_recall
         return 100 * float(((average[1:] + average[:-1]) / 2).sum() / AVERAGE_NUMBERS[-1])
 
+    @property
+    def areas(self) -> Floats:
+        """``[video]``: what the AUC is made of; it is 100 times their sum by that of ``segments``."""
+        met = self.met.mean(axis=1)
+        areas: Floats = ((met[:, 1:] + met[:, :-1]) / 2).sum(axis=1) / AVERAGE_NUMBERS[-1]
+        return areas
+
     def headline(self) -> dict[str, float]:
         """The figures that the field compares, in percent: AR@1, AR@5, AR@10, AR@100 and AUC."""
         return {f"AR@{number}": self.ar_at(number) for number in (1, 5, 10, 100)} | {"AUC": self.auc}

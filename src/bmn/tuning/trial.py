@@ -28,7 +28,7 @@ from bmn.proposals import concatenate, decode
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import join
 from bmn.training.loop import Trainer
-from bmn.tuning.proposal_search import Decoded, search
+from bmn.tuning.proposal_search import Decoded, find
 from bmn.tuning.training_process import Job
 from bmn.weights import read_weights
 
@@ -84,9 +84,7 @@ def evaluate(network: BMN, validation: Subset, params: Params, job: Job) -> dict
     searched_on, reported_on = decoded.split()
     dimensions = {key: Dimension(**values) for key, values in job.searched.items()}
     started = time.perf_counter()
-    best, searched_auc = params.proposals, float("nan")
-    if dimensions:
-        best, searched_auc = search(searched_on.auc, dimensions, params.proposals, job.evaluations)
+    best = find(searched_on, dimensions, params.proposals, job.evaluations) if dimensions else params.proposals
     found = {key: getattr(best, key.removeprefix("proposals.")) for key in dimensions}
     figures = {
         "AUC": reported_on.auc(best),
@@ -95,7 +93,7 @@ def evaluate(network: BMN, validation: Subset, params: Params, job: Job) -> dict
         "search seconds": time.perf_counter() - started,
     }
     if dimensions:
-        figures["AUC searched on"] = searched_auc
+        figures["AUC searched on"] = searched_on.auc(best)
     return {"figures": figures, "proposals": found}
 
 
