@@ -44,8 +44,9 @@ def test_a_signal_unwinds_it(how, code, tmp_path):
         f"    finally: open({os.fspath(tmp_path / 'unwound')!r}, 'w').close()"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        [sys.executable, "-c", SCRIPT.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+    )  # fmt: skip
     process.stdout.readline()
     process.send_signal(how)
     _, error = process.communicate(timeout=30)
