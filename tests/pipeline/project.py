@@ -59,7 +59,11 @@ def make_project(folder: Path) -> Project:
             shutil.copy(source, folder / name)
     (folder / ".venv").mkdir()
     (folder / ".venv/ready").touch()  # so make has nothing to set up: the environment is that of the tests
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "PADDLE_", "MAKE", "MFLAGS"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("MLFLOW_", "DVC_", "PADDLE_", "MAKE", "MFLAGS"))
+    }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     project = Project(folder, kept | {"PATH": path, "PYTHONPATH": str(folder / "src"), "DO_NOT_TRACK": "true"})
     project.run("python", "-m", "bmn.params_file", *(f"{key}={value}" for key, value in SMALL.items()))
