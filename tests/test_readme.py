@@ -421,6 +421,12 @@ def test_the_ui_prints_the_address_of_the_comparison(project, given):
         assert line.startswith(address.replace("127.0.0.1", "localhost"))
 
 
+@runs("make compare")
+def test_compare_prints_a_table_and_writes_a_page(project, given):
+    assert re.search(r"^ *id +status ", type_in(project, given[0]), re.MULTILINE)
+    assert list((project.folder / "outputs/compare").glob("*.html"))
+
+
 @runs("make tune TRIALS", "make tune", "make tune-status", "make tune-apply", "make tune-ui")
 def test_a_sweep_is_searched_shown_and_applied(project, given):
     search, go_on, status, apply, ui = given
