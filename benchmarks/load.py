@@ -33,7 +33,7 @@ def load(address: str, body: bytes, clients: int, seconds: float) -> Load:
     expected.raise_for_status()
     end = time.monotonic() + seconds
 
-    def client(_: int) -> tuple[list[float], int]:
+    def client() -> tuple[list[float], int]:
         answered, failed = [], 0
         while time.monotonic() < end:
             begin = time.monotonic()
@@ -50,7 +50,7 @@ def load(address: str, body: bytes, clients: int, seconds: float) -> Load:
     server = _listener(urlsplit(address).port)
     memory = 0
     with ThreadPoolExecutor(clients) as pool:
-        results = [pool.submit(client, number) for number in range(clients)]
+        results = [pool.submit(client) for _ in range(clients)]
         while time.monotonic() < end:
             memory = max(memory, server.memory_info().rss if server else 0)
             time.sleep(0.1)

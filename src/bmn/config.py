@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Precision = Literal["float16", "int8"]
+LowerPrecision = Literal["float16", "int8"]
 SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -158,7 +158,7 @@ class ExportParams(Group):
     onnx: bool = False
     check_videos: Count = 8
     tolerance: Positive = 1e-5
-    lower_precision: dict[Precision, Positive] = {}
+    lower_precision: dict[LowerPrecision, Positive] = {}
 
     @model_validator(mode="after")
     def _is_made_of_onnx(self) -> Self:

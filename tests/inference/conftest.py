@@ -3,13 +3,11 @@
 from importlib.util import find_spec
 
 import numpy as np
-import paddle
 import pytest
+from inference.random_weights import write_random_weights
 
 from bmn.config import ExportParams, ModelParams
 from bmn.inference.export import export
-from bmn.model.network import BMN
-from bmn.weights import write_weights
 
 HAS_ONNX = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
 
@@ -21,12 +19,7 @@ def model():
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory, model):
-    """Weights large enough for scores that rounding does not reorder."""
-    paddle.seed(5)
-    path = tmp_path_factory.mktemp("weights") / "small.pdparams"
-    network = BMN(**model.model_dump())
-    write_weights({name: 1.7 * tensor.numpy() for name, tensor in network.state_dict().items()}, path)
-    return path
+    return write_random_weights(tmp_path_factory.mktemp("weights") / "small.pdparams", model)
 
 
 @pytest.fixture(scope="session")

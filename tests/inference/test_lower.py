@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 import paddle
 import pytest
+from inference.random_weights import write_random_weights
 
 from bmn.config import ExportParams, ModelParams
 from bmn.errors import BmnError
@@ -14,8 +15,7 @@ from bmn.inference.export import export, largest_difference
 from bmn.inference.lower import write_lower
 from bmn.inference.predictor import Predictor
 from bmn.inference.runtimes import open_program
-from bmn.model.network import BMN
-from bmn.weights import load_network, write_weights
+from bmn.weights import load_network
 
 for package in ("paddle2onnx", "onnxruntime", "ml_dtypes"):
     pytest.importorskip(package, reason=f"{package} is not installed (requirements-onnx.txt)")
@@ -32,12 +32,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory, model):
-    """Weights large enough for maps that are not flat."""
-    paddle.seed(5)
-    path = tmp_path_factory.mktemp("weights") / "small.pdparams"
-    network = BMN(**model.model_dump())
-    write_weights({name: 1.7 * tensor.numpy() for name, tensor in network.state_dict().items()}, path)
-    return path
+    return write_random_weights(tmp_path_factory.mktemp("weights") / "small.pdparams", model)
 
 
 @pytest.fixture(scope="module")

@@ -114,25 +114,28 @@ def test_a_search_is_never_worse_on_what_it_searches():
     assert search(decoded.auc, SPACE, PRESENT, 40)[1] >= decoded.auc(PRESENT)
 
 
-def test_a_part_of_the_score_that_misleads_is_found_out():
+CLASSIFICATION = {"proposals.classification_exponent": Dimension(low=0.0, high=2.0)}
+
+
+def make_misled(videos):
     """The longer a candidate, the more the classification channel promises, whatever the truth."""
-    decoded = make_decoded(40)
+    decoded = make_decoded(videos)
     candidates = decoded.candidates
     misleading = ((candidates.ends - candidates.starts) ** 8).astype(np.float32)
-    decoded = replace(decoded, candidates=candidates._replace(classification=misleading))
-    space = {"proposals.classification_exponent": Dimension(low=0.0, high=2.0)}
-    best, auc = search(decoded.auc, space, PRESENT, 40)
+    return replace(decoded, candidates=candidates._replace(classification=misleading))
+
+
+def test_a_part_of_the_score_that_misleads_is_found_out():
+    decoded = make_misled(40)
+    best, auc = search(decoded.auc, CLASSIFICATION, PRESENT, 40)
     assert best.classification_exponent < 0.2
     assert auc == decoded.auc(best) > decoded.auc(PRESENT)
 
 
 def test_what_is_found_is_taken_where_it_helps_on_other_videos():
-    decoded = make_decoded(60)
-    candidates = decoded.candidates
-    misleading = ((candidates.ends - candidates.starts) ** 8).astype(np.float32)
-    decoded = replace(decoded, candidates=candidates._replace(classification=misleading))
-    space = {"proposals.classification_exponent": Dimension(low=0.0, high=2.0)}
-    assert find(decoded, space, PRESENT, 20) == search(decoded.auc, space, PRESENT, 20)[0] != PRESENT
+    decoded = make_misled(60)
+    found, _ = search(decoded.auc, CLASSIFICATION, PRESENT, 20)
+    assert find(decoded, CLASSIFICATION, PRESENT, 20) == found != PRESENT
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bmn.config import Precision
+from bmn.config import LowerPrecision
 from bmn.errors import BmnError
 from bmn.inference.onnx import run_converter
 
@@ -22,7 +22,7 @@ NEEDED = {"float16": ("onnx", "onnxruntime"), "int8": ("onnx", "onnxruntime", "m
 INSTALL = "pip install -r requirements-onnx.txt, or take it out of export.lower_precision"
 
 
-def write_lower(program: Path, file: Path, precision: Precision) -> None:
+def write_lower(program: Path, file: Path, precision: LowerPrecision) -> None:
     """Convert an ONNX program.
 
     Args:

@@ -98,9 +98,8 @@ def contains(dimension: Dimension, value: Any) -> bool:
     """Whether a dimension reaches a value."""
     if dimension.choices is not None:
         return value in dimension.choices
-    if dimension.low is None or dimension.high is None:
-        raise AssertionError("a dimension has choices or both ends")
-    return bool(dimension.low <= value <= dimension.high)
+    low, high = _ends(dimension)
+    return bool(low <= value <= high)
 
 
 def with_values(params: Params, values: Mapping[str, Any], origin: str) -> Params:
@@ -138,7 +137,7 @@ def at(dimension: Dimension, place: float) -> Any:
     """
     if dimension.choices is not None:
         return dimension.choices[min(int(place * len(dimension.choices)), len(dimension.choices) - 1)]
-    low, high = _ends(dimension)
+    low, high = _scaled_ends(dimension)
     value = math.exp(low + place * (high - low)) if dimension.log else low + place * (high - low)
     return round(value) if isinstance(dimension.low, int) else float(f"{value:.4g}")
 
@@ -147,14 +146,19 @@ def place_of(dimension: Dimension, value: Any) -> float:
     """A place of a dimension that has the value; see :func:`at`."""
     if dimension.choices is not None:
         return (dimension.choices.index(value) + 0.5) / len(dimension.choices)
-    low, high = _ends(dimension)
+    low, high = _scaled_ends(dimension)
     return ((math.log(value) if dimension.log else value) - low) / (high - low)
 
 
 def _ends(dimension: Dimension) -> tuple[float, float]:
-    low, high = dimension.low, dimension.high
-    if low is None or high is None:
+    if dimension.low is None or dimension.high is None:
         raise AssertionError("a dimension has choices or both ends")
+    return dimension.low, dimension.high
+
+
+def _scaled_ends(dimension: Dimension) -> tuple[float, float]:
+    """On the scale on which places are even."""
+    low, high = _ends(dimension)
     return (math.log(low), math.log(high)) if dimension.log else (low, high)
 
 
