@@ -39,7 +39,7 @@ bench: setup  ## compare with the published form, in ten minutes (ARGS=--quick: 
 	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start can take a minute
-	@python -m bmn.tracking.ui $(PORT)
+	@python -m bmn.cli.ui $(PORT)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT) \
 		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}
 
@@ -50,26 +50,26 @@ send: setup  ## send MLflow what trainings could not tell it while it was away
 	python -m bmn.tracking.outbox
 
 seeds: setup  ## train with several seeds and print mean and spread: SEEDS=1,2,3
-	python -m bmn.seeds $(SEEDS)
+	python -m bmn.cli.seeds $(SEEDS)
 
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
-	python -m bmn.inference.predict $(INPUT) --params params.yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
+	python -m bmn.predict.predict $(INPUT) --params params.yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 evaluate: setup  ## how good proposals or weights are: PROPOSALS=file GROUND_TRUTH=file, or WEIGHTS=file (ARGS=--help)
-	python -m bmn.evaluate $(if $(PROPOSALS),--proposals $(PROPOSALS)) $(if $(GROUND_TRUTH),--ground-truth $(GROUND_TRUTH)) \
+	python -m bmn.cli.evaluate $(if $(PROPOSALS),--proposals $(PROPOSALS)) $(if $(GROUND_TRUTH),--ground-truth $(GROUND_TRUTH)) \
 		$(if $(WEIGHTS),--weights $(WEIGHTS)) $(ARGS)
 
 pretrained: setup  ## fetch PaddleVideo's weights to outputs/pretrained (FROM=file or URL)
-	python -m bmn.pretrained $(FROM)
+	python -m bmn.cli.pretrained $(FROM)
 
 export: setup  ## weights as an inference model in outputs/exported: WEIGHTS=outputs/pretrained/BMN.pdparams
-	python -m bmn.inference.export $(WEIGHTS) $(ARGS)
+	python -m bmn.export.export $(WEIGHTS) $(ARGS)
 
 serve: setup  ## answer requests with MLflow's champion (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
 	python -m bmn.tracking.serving $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
-	python -m bmn.params_file train.devices=gpu:$(GPUS)
+	python -m bmn.base.params_file train.devices=gpu:$(GPUS)
 	dvc repro train
 
 tune: setup  ## search for better parameters, or go on (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
@@ -87,7 +87,7 @@ tune-ui: setup  ## the trials of all sweeps in a browser (PORT=5000)
 	@python -m bmn.tuning ui --port $(PORT)
 
 use: setup  ## switch params.yaml: PRESET=embedded, activitynet, bmn_lite, or local FEATURES=folder ANNOTATIONS=file
-	python -m $(if $(filter local,$(PRESET)),bmn.data.own "$(FEATURES)" "$(ANNOTATIONS)" $(SUBSETS),bmn.params_file $(PRESET))
+	python -m $(if $(filter local,$(PRESET)),bmn.conversion.own "$(FEATURES)" "$(ANNOTATIONS)" $(SUBSETS),bmn.base.params_file $(PRESET))
 
 data-report: setup  ## is my data right? a page with counts, figures, what was mended (outputs/data_report/report.html)
 	dvc repro --quiet convert

@@ -1,6 +1,6 @@
 """The command: compares, and prints a table of ratios and what the machine itself can do."""
 
-from bmn.runtime import tune_process  # isort: skip  # chooses the environment, so it goes before all that imports Paddle
+from bmn.base.runtime import tune_process  # isort: skip  # chooses the environment, so it goes before all that imports Paddle
 
 import argparse
 import os

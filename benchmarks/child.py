@@ -25,7 +25,7 @@ class Order:
     Attributes:
         form: ``ours`` or ``published``.
         model: sizes of the network.
-        plain: Paddle as it comes, without the settings of :mod:`bmn.runtime`.
+        plain: Paddle as it comes, without the settings of :mod:`bmn.base.runtime`.
     """
 
     form: str
@@ -77,7 +77,7 @@ def child(order: Order) -> Iterator[Child]:
     """
     environment = dict(os.environ)
     if order.plain:
-        from bmn.runtime import tune_process
+        from bmn.base.runtime import tune_process
 
         for name in tune_process():
             environment.pop(name, None)
@@ -94,12 +94,12 @@ def main() -> None:
     if order.plain:
         importlib.import_module("paddle")
     else:
-        importlib.import_module("bmn.runtime").tune_process()
+        importlib.import_module("bmn.base.runtime").tune_process()
     import paddle
 
     from benchmarks import memory
     from benchmarks.forms import make_network, training_step, wait_for
-    from bmn.config import ModelParams
+    from bmn.base.params import ModelParams
 
     paddle.set_device(order.device)
     wait = wait_for(order.device)

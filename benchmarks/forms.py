@@ -9,10 +9,10 @@ from paddle import Tensor
 
 from benchmarks.inputs import random_segments
 from benchmarks.published import published_forward, sampling_matrix
-from bmn.config import ModelParams
-from bmn.data.labels import label_maps
+from bmn.base.params import ModelParams
 from bmn.data.windows import pad
-from bmn.model.losses import bmn_loss
+from bmn.loss.labels import label_maps
+from bmn.loss.losses import bmn_loss
 from bmn.model.network import BMN
 
 FORMS = "ours", "published"

@@ -16,9 +16,9 @@ from paddle import Tensor, nn
 from benchmarks.child import ROOT
 from benchmarks.forms import features, make_network
 from benchmarks.published import network_matrix, published_forward
-from bmn.config import ExportParams, ModelParams
-from bmn.inference.export import export
-from bmn.weights import load_network, write_weights
+from bmn.base.params import ExportParams, ModelParams
+from bmn.export.export import export
+from bmn.model.weights import load_network, write_weights
 
 PUBLISHED = "published.pdmodel"
 ALLOWED = {"float16": 0.01, "int8": 0.1}  # random weights, random features

@@ -5,11 +5,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bmn.config import ModelParams, TrainParams
-from bmn.data.convert import Choices, convert
-from bmn.data.raw import Raw
+from bmn.acquire.raw import Raw
+from bmn.acquire.synthetic import make_synthetic
+from bmn.base.params import ModelParams, TrainParams
+from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import Subset, open_subset
-from bmn.data.synthetic import make_synthetic
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
 from bmn.training.loop import Position, Trainer

@@ -22,12 +22,12 @@ from benchmarks.inputs import random_proposals, random_segments, trained_outputs
 from benchmarks.programs import export_both
 from benchmarks.table import Row, amount, compared, count, seconds
 from benchmarks.timing import Call, compare, compare_in_turns, seconds_in_turns
-from bmn.config import ModelParams
-from bmn.data.labels import label_maps
+from bmn.base.params import ModelParams
 from bmn.data.windows import pad
-from bmn.evaluation import proposal_recall
-from bmn.inference.runtimes import open_program
+from bmn.loss.labels import label_maps
+from bmn.metrics import proposal_recall
 from bmn.model.network import BMN
+from bmn.predict.runtimes import open_program
 from bmn.proposals import decode, score, soft_nms
 
 SHARE_OF_MEMORY = 0.6  # of what is available: no step that is expected to need more is tried

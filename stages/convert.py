@@ -2,11 +2,11 @@
 
 from layout import CONVERSION, PROCESSED, RAW
 
-from bmn.commands import command
-from bmn.config import load_params
-from bmn.data.annotations import table
-from bmn.data.convert import Choices, convert
-from bmn.data.raw import open_raw
+from bmn.acquire.raw import open_raw
+from bmn.base.command import command
+from bmn.base.params import load_params
+from bmn.conversion.annotations import table
+from bmn.conversion.convert import Choices, convert
 
 
 @command

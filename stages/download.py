@@ -2,13 +2,13 @@
 
 from layout import DOWNLOADS, PROJECT, RAW
 
-from bmn.commands import command
-from bmn.config import load_params
-from bmn.data.download import Patience
-from bmn.data.raw import record_raw
-from bmn.data.sources import bring
-from bmn.data.synthetic import make_synthetic
-from bmn.files import whole_folder
+from bmn.acquire.download import Patience
+from bmn.acquire.raw import record_raw
+from bmn.acquire.sources import bring
+from bmn.acquire.synthetic import make_synthetic
+from bmn.base.command import command
+from bmn.base.files import whole_folder
+from bmn.base.params import load_params
 
 
 @command

@@ -7,20 +7,20 @@ from layout import EVALUATE, PROCESSED, TRAIN
 from matplotlib.figure import Figure
 
 from bmn import tracking
-from bmn.commands import command
-from bmn.config import load_params
-from bmn.data.priors import prior_proposals
+from bmn.base.command import command
+from bmn.base.files import read_json, whole_file
+from bmn.base.params import load_params
+from bmn.cli.evaluate import REPORT, gallery, write_evaluation, write_proposals
 from bmn.data.subset import Subset, open_subset
-from bmn.evaluate import REPORT, gallery, write_evaluation, write_proposals
-from bmn.evaluation import AVERAGE_NUMBERS, proposal_recall
-from bmn.evaluation.assessment import assess
-from bmn.evaluation.detection import read_classifier
-from bmn.figures import confidence_figure, recall_curves, timelines
-from bmn.files import read_json, whole_file
-from bmn.inference.proposing import network_maps, propose
+from bmn.metrics import AVERAGE_NUMBERS, proposal_recall
+from bmn.metrics.assessment import assess
+from bmn.metrics.chance import prior_proposals
+from bmn.metrics.detection import read_classifier
 from bmn.model.network import BMN
-from bmn.proposals import Floats, ProposalSettings
-from bmn.weights import load_network
+from bmn.model.weights import load_network
+from bmn.proposals import Floats
+from bmn.proposals.subset import network_maps, propose
+from bmn.report.figures import confidence_figure, recall_curves, timelines
 
 SHOWN = 6  # videos in the figure of timelines, spread evenly over the subset
 
@@ -32,7 +32,7 @@ def main() -> None:
     classifier = read_classifier(Path(params.evaluate.classifier)) if params.evaluate.classifier else None
     subset = open_subset(PROCESSED, params.evaluate.subset)
     network = load_network(params.model, TRAIN / "best.pdparams")
-    settings = ProposalSettings(**params.proposals.model_dump())
+    settings = params.proposals
     proposals = propose(network, subset, settings, params.evaluate.batch_size)
     names = {name.removeprefix("v_"): name for name in subset.videos}
 

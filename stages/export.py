@@ -3,11 +3,11 @@
 from layout import EXPORT, PROCESSED, TRAIN
 
 from bmn import tracking
-from bmn.commands import command
-from bmn.config import load_params
+from bmn.base.command import command
+from bmn.base.files import read_json
+from bmn.base.params import load_params
 from bmn.data.subset import open_subset
-from bmn.files import read_json
-from bmn.inference.export import export, told
+from bmn.export.export import export, told
 
 
 @command

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from layout import LOGS
 
-from bmn.commands import command
-from bmn.config import load_params
-from bmn.training.launching import supervise
+from bmn.base.command import command
+from bmn.base.params import load_params
+from bmn.launch.launcher import supervise
 
 
 @command

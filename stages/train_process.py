@@ -4,20 +4,20 @@ import pandas as pd
 from layout import CHECKPOINTS, LOGS, PROCESSED, TRAIN
 
 from bmn import tracking
-from bmn.commands import command
-from bmn.config import Params, load_params
+from bmn.base.command import command
+from bmn.base.files import read_json, whole_file, write_json
+from bmn.base.params import Params, load_params
 from bmn.data.subset import Subset, open_subset
-from bmn.figures import loss_curves
-from bmn.files import read_json, whole_file, write_json
+from bmn.launch.launcher import die_with_parent
+from bmn.launch.signals import StopRequest
+from bmn.model.weights import read_weights, write_weights
+from bmn.report.figures import loss_curves
+from bmn.report.progress import Progress
 from bmn.tracking.outbox import Outbox
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World, join
 from bmn.training.fingerprint import fingerprint
-from bmn.training.interruption import StopRequest
-from bmn.training.launching import die_with_parent
 from bmn.training.loop import Position, Trained, Trainer
-from bmn.training.progress import Progress
-from bmn.weights import read_weights, write_weights
 
 
 @command

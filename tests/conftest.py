@@ -1,7 +1,19 @@
-"""Settings shared by all tests."""
+"""Settings and data shared by all tests."""
 
+from importlib.util import find_spec
+
+import numpy as np
 import pytest
 from hypothesis import settings
+from random_weights import write_random_weights
+
+from bmn.acquire.raw import Raw
+from bmn.acquire.synthetic import make_synthetic
+from bmn.base.params import ExportParams, ModelParams, TrainParams
+from bmn.conversion.convert import Choices, convert
+from bmn.data.subset import open_subset
+
+HAS_ONNX = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
 
 settings.register_profile("default", deadline=None, max_examples=25)
 settings.load_profile("default")
@@ -10,4 +22,64 @@ settings.load_profile("default")
 @pytest.fixture(autouse=True)
 def untuned(monkeypatch):
     """A command that is called in the tests' own process does not change how it treats memory and denormals."""
-    monkeypatch.setattr("bmn.commands.tune_process", dict)
+    monkeypatch.setattr("bmn.base.command.tune_process", dict)
+
+
+@pytest.fixture(scope="session")
+def model():
+    return ModelParams(feat_dim=8, tscale=16, dscale=12, num_sample=4, num_sample_perbin=2)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory, model):
+    return write_random_weights(tmp_path_factory.mktemp("weights") / "small.pdparams", model)
+
+
+@pytest.fixture(scope="session")
+def features():
+    """``[video, channel, snippet]``."""
+    return np.random.default_rng(2).normal(size=(5, 8, 16)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, model, weights, features):
+    folder = tmp_path_factory.mktemp("exported") / "export"
+    from bmn.export.export import export
+
+    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), {"data": {"source": "random"}})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def onnx_program(exported):
+    if not HAS_ONNX:
+        pytest.skip("paddle2onnx or onnxruntime is not installed (requirements-onnx.txt)")
+    return exported / "BMN.onnx"
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    return TrainParams(epochs=3, batch_size=4, decay_iteration=5, validate_every=2)
+
+
+@pytest.fixture(scope="session")
+def processed(tmp_path_factory, model):
+    """A converted data set of 10 training and 5 validation videos."""
+    folder = tmp_path_factory.mktemp("data")
+    videos = {"training": 10, "validation": 5}
+    make_synthetic(folder / "raw", seed=3, videos=videos, feat_dim=model.feat_dim, tscale=model.tscale)
+    convert(
+        Raw(folder / "raw/features", folder / "raw/annotations.json"), folder / "processed",
+        Choices(channels=model.feat_dim, tscale=model.tscale), folder / "work",
+    )  # fmt: skip
+    return folder / "processed"
+
+
+@pytest.fixture(scope="session")
+def training(processed):
+    return open_subset(processed, "training")
+
+
+@pytest.fixture(scope="session")
+def validation(processed):
+    return open_subset(processed, "validation")

@@ -28,8 +28,8 @@ from mlflow import MlflowClient
 from pipeline.project import ROOT, SMALL, Project, make_project
 from readme import README, block_commands, blocks, command, commands, section, spans
 
-from bmn.config import ModelParams, load_params
-from bmn.data.dialects import read_annotations
+from bmn.base.params import ModelParams, load_params
+from bmn.conversion.dialects import read_annotations
 from bmn.model.network import BMN
 
 pytestmark = pytest.mark.xdist_group("readme")
@@ -144,7 +144,7 @@ def small(project: Project) -> None:
     sizes = {key: value for key, value in SMALL.items() if not key.endswith(kept)}
     onnx = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
     project.set(export__onnx=str(onnx).lower(), export__check_videos=2)
-    project.run("python", "-m", "bmn.params_file", *(f"{key}={value}" for key, value in sizes.items()))
+    project.run("python", "-m", "bmn.base.params_file", *(f"{key}={value}" for key, value in sizes.items()))
 
 
 def with_example(project: Project) -> Project:

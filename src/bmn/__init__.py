@@ -8,10 +8,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmn.runtime import set_environment
+from bmn.base.runtime import set_environment
 
 if TYPE_CHECKING:
-    from bmn.inference.predictor import Predictor
+    from bmn.predict.predictor import Predictor
 
 __version__ = "0.1.0"
 
@@ -28,8 +28,8 @@ def load(model: str | Path, device: str = "cpu", params: str | Path | None = Non
         params: a ``params.yaml`` whose ``proposals.*`` are used, rather than the published values.
 
     Raises:
-        bmn.errors.BmnError: there is no such model, no such device, or the parameters are not valid.
+        bmn.base.errors.BmnError: there is no such model, no such device, or the parameters are not valid.
     """
-    from bmn.inference.predictor import Predictor, settings_of
+    from bmn.predict.predictor import Predictor, settings_of
 
     return Predictor(Path(model), settings_of(params), device)

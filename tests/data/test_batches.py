@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmn.data.annotations import Segment, Video
+from bmn.base.errors import BmnError
 from bmn.data.batches import (
     epoch_order,
     load_batches,
@@ -20,8 +20,8 @@ from bmn.data.batches import (
     video_batches,
 )
 from bmn.data.store import open_store, write_store
+from bmn.data.videos import Segment, Video
 from bmn.data.windows import Window
-from bmn.errors import BmnError
 
 counts = st.integers(1, 60)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bmn.base.errors import BmnError
 from bmn.data.store import open_store, write_store
 from bmn.data.windows import Window
-from bmn.errors import BmnError
 
 
 def pack(folder, features, windows, subset="training", stamps=None, work=None):

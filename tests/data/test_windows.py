@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bmn.data.annotations import Segment
+from bmn.data.videos import Segment
 from bmn.data.windows import FAR_AWAY, Window, cut, fractions, pad
 
 seconds = st.floats(0, 100)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import paddle
 
-from bmn.config import ModelParams
-from bmn.weights import load_network
+from bmn.base.params import ModelParams
+from bmn.model.weights import load_network
 from oracles.network import network_matrix, published_forward
 
 

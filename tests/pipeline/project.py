@@ -43,7 +43,10 @@ class Project:
     def set(self, **values: object) -> None:
         """Change parameters: ``set(proposals__alpha=0.5)``."""
         self.run(
-            "python", "-m", "bmn.params_file", *(f"{key.replace('__', '.')}={value}" for key, value in values.items())
+            "python",
+            "-m",
+            "bmn.base.params_file",
+            *(f"{key.replace('__', '.')}={value}" for key, value in values.items()),
         )
 
 
@@ -66,7 +69,7 @@ def make_project(folder: Path) -> Project:
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     project = Project(folder, kept | {"PATH": path, "PYTHONPATH": str(folder / "src"), "DO_NOT_TRACK": "true"})
-    project.run("python", "-m", "bmn.params_file", *(f"{key}={value}" for key, value in SMALL.items()))
+    project.run("python", "-m", "bmn.base.params_file", *(f"{key}={value}" for key, value in SMALL.items()))
     project.run("git", "init", "--quiet")
     project.run("git", "config", "user.name", "Tester")
     project.run("git", "config", "user.email", "tester@example.com")

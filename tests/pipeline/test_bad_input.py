@@ -8,7 +8,7 @@ import paddle
 import pytest
 from pipeline.project import Project, make_project
 
-from bmn.weights import read_weights
+from bmn.model.weights import read_weights
 
 pytestmark = pytest.mark.xdist_group("bad_input")
 

@@ -7,11 +7,11 @@ import tarfile
 
 import numpy as np
 import pytest
-from data.servers import Site, serve
+from acquire.servers import Site, serve
 from mlflow import MlflowClient
 from pipeline.project import SMALL, Project, make_project
 
-from bmn.config import load_params
+from bmn.base.params import load_params
 from bmn.data.store import open_store
 
 pytestmark = pytest.mark.xdist_group("data_stages")
@@ -43,7 +43,7 @@ def project(tmp_path) -> Project:
 
 def small(project: Project) -> None:
     sizes = {key: value for key, value in SMALL.items() if not key.endswith(("feat_dim", "batch_size"))}
-    project.run("python", "-m", "bmn.params_file", *(f"{key}={value}" for key, value in sizes.items()))
+    project.run("python", "-m", "bmn.base.params_file", *(f"{key}={value}" for key, value in sizes.items()))
 
 
 def stages(project: Project, *names: str) -> None:

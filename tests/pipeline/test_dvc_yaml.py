@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from bmn.config import load_params
-from bmn.params_file import flatten
+from bmn.base.params import load_params
+from bmn.base.params_file import flatten
 
 ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
@@ -15,13 +15,13 @@ STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 # Imported by stages, without influence on what they write: a change there runs nothing again.
 REPORTING = {
     "src/bmn/__init__.py",
-    "src/bmn/commands.py",
-    "src/bmn/config.py",
-    "src/bmn/errors.py",
-    "src/bmn/figures.py",
-    "src/bmn/files.py",
-    "src/bmn/params_file.py",
-    "src/bmn/runtime.py",
+    "src/bmn/base/command.py",
+    "src/bmn/base/params.py",
+    "src/bmn/base/errors.py",
+    "src/bmn/report/figures.py",
+    "src/bmn/base/files.py",
+    "src/bmn/base/params_file.py",
+    "src/bmn/base/runtime.py",
     *(str(path.relative_to(ROOT)) for path in (ROOT / "src/bmn/tracking").glob("*.py")),
     "src/bmn/data/__init__.py",
     "src/bmn/inference/__init__.py",

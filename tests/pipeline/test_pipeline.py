@@ -12,9 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
 
-from bmn.evaluation import proposal_recall
-from bmn.inference.predictor import Predictor
-from bmn.weights import read_weights
+from bmn.metrics import proposal_recall
+from bmn.model.weights import read_weights
+from bmn.predict.predictor import Predictor
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 STAGES = ["download", "convert", "train", "evaluate", "export"]

@@ -17,7 +17,7 @@ import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
 
-from bmn.weights import read_weights
+from bmn.model.weights import read_weights
 
 pytestmark = pytest.mark.xdist_group("train_stage")
 KILLS = int(os.environ.get("BMN_TEST_KILLS", "1"))  # moments of kill -9 that are tried; 20 were, see the README

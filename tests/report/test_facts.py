@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmn.data.annotations import Segment, Video
 from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset
+from bmn.data.videos import Segment, Video
 from bmn.data.windows import Window
 from bmn.report.facts import channel_facts, covered, grid_tiou, highest_recall, price_of_grid, subset_facts
 

@@ -5,7 +5,7 @@ import html.parser
 import numpy as np
 import pytest
 
-from bmn.data.annotations import Segment, Video
+from bmn.data.videos import Segment, Video
 from bmn.report.facts import ChannelFacts
 from bmn.report.page import channels_figure, render, timelines_figure
 

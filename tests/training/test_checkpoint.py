@@ -5,7 +5,7 @@ import numpy as np
 import paddle
 import pytest
 
-from bmn.errors import BmnError
+from bmn.base.errors import BmnError
 from bmn.model.network import BMN
 from bmn.training.checkpoint import Checkpoints, pack, unpack
 

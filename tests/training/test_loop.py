@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bmn import errors
-from bmn.errors import BmnError
+from bmn.base.errors import BmnError
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
 from bmn.training.loop import Trainer

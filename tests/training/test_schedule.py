@@ -1,6 +1,6 @@
 import pytest
 
-from bmn.config import TrainParams
+from bmn.base.params import TrainParams
 from bmn.training.schedule import learning_rate
 
 PUBLISHED = TrainParams()

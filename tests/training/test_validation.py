@@ -3,15 +3,15 @@
 import numpy as np
 import paddle
 
-from bmn.config import LossWeights
-from bmn.data.convert import Choices, convert
-from bmn.data.raw import Raw
+from bmn.acquire.raw import Raw
+from bmn.acquire.synthetic import make_synthetic
+from bmn.base.params import LossWeights
+from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import open_subset
-from bmn.data.synthetic import make_synthetic
-from bmn.evaluation import proposal_recall
-from bmn.inference.proposing import propose
+from bmn.metrics import proposal_recall
 from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
+from bmn.proposals.subset import propose
 from bmn.training.distributed import World
 from bmn.training.validation import validate
 

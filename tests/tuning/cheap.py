@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
-from bmn.commands import command
-from bmn.config import Params, validate_params
-from bmn.params_file import preset_params
-from bmn.training.launching import die_with_parent
+from bmn.base.command import command
+from bmn.base.params import Params, validate_params
+from bmn.base.params_file import preset_params
+from bmn.launch.launcher import die_with_parent
 from bmn.tuning.plan import Plan, Shared, Slot
 from bmn.tuning.space import check_space, digest
 from bmn.tuning.study import open_storage, open_study

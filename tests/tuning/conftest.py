@@ -1,9 +1,9 @@
 import pytest
 
-from bmn.config import Params, validate_params
-from bmn.data.convert import Choices, convert
-from bmn.data.raw import Raw
-from bmn.data.synthetic import make_synthetic
+from bmn.acquire.raw import Raw
+from bmn.acquire.synthetic import make_synthetic
+from bmn.base.params import Params, validate_params
+from bmn.conversion.convert import Choices, convert
 
 TINY = {
     "data": {"source": "synthetic"},

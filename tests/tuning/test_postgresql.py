@@ -14,7 +14,7 @@ import pytest
 from tuning.cheap import make_params, make_sweep, search_plan, worker_starter
 from tuning.test_durability import check_that_all_ended_once
 
-from bmn.errors import BmnError
+from bmn.base.errors import BmnError
 from bmn.tuning.study import open_storage
 from bmn.tuning.sweep import keep_working
 

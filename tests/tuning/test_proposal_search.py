@@ -4,8 +4,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bmn.config import Dimension, ProposalsParams
-from bmn.evaluation import proposal_recall
+from bmn.base.params import Dimension
+from bmn.metrics import proposal_recall
 from bmn.proposals import ProposalSettings, concatenate, decode, in_seconds, score, soft_nms
 from bmn.tuning.proposal_search import SEARCHED_ON, Decoded, find, search
 
@@ -16,7 +16,7 @@ SPACE = {
     "proposals.low_threshold": Dimension(low=0.2, high=0.9),
     "proposals.high_threshold": Dimension(low=0.6, high=1.0),
 }
-PRESENT = ProposalsParams()
+PRESENT = ProposalSettings()
 
 
 def make_decoded(videos, tscale=12, seed=0):
@@ -37,7 +37,7 @@ def make_decoded(videos, tscale=12, seed=0):
 
 def test_the_auc_is_that_of_the_pipeline():
     decoded = make_decoded(20)
-    params = ProposalsParams(
+    params = ProposalSettings(
         boundary_exponent=0.5, regression_exponent=2.0, classification_exponent=0.0,
         alpha=0.7, low_threshold=0.3, high_threshold=0.8, max_proposals=40,
     )  # fmt: skip

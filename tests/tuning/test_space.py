@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmn.config import Dimension, load_params, validate_params
-from bmn.errors import BmnError
-from bmn.params_file import preset_params
+from bmn.base.errors import BmnError
+from bmn.base.params import Dimension, load_params, validate_params
+from bmn.base.params_file import preset_params
 from bmn.tuning.space import at, check_space, contains, digest, place_of, with_values
 
 PARAMS = preset_params("embedded")

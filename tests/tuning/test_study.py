@@ -2,7 +2,7 @@ import pytest
 from optuna.pruners import NopPruner
 from tuning.cheap import SPACE, make_params
 
-from bmn.errors import BmnError
+from bmn.base.errors import BmnError
 from bmn.tuning.space import digest
 from bmn.tuning.study import open_storage, open_study, rungs
 

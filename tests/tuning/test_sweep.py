@@ -39,11 +39,11 @@ def test_each_worker_has_a_gpu_of_its_own(monkeypatch):
 
 def test_workers_on_processors_share_the_cores(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    monkeypatch.setattr("bmn.runtime._chosen", {"OMP_NUM_THREADS": "8"})
+    monkeypatch.setattr("bmn.base.runtime._chosen", {"OMP_NUM_THREADS": "8"})
     assert environment(0, 3, [])["OMP_NUM_THREADS"] == "2"
     assert environment(0, 20, [])["OMP_NUM_THREADS"] == "1"
     assert "CUDA_VISIBLE_DEVICES" not in environment(0, 3, [])
-    monkeypatch.setattr("bmn.runtime._chosen", {})
+    monkeypatch.setattr("bmn.base.runtime._chosen", {})
     assert environment(0, 3, [])["OMP_NUM_THREADS"] == "8"  # the user's own choice stays
 
 

@@ -7,8 +7,8 @@ import pytest
 from optuna.trial import TrialState
 from tuning.cheap import Silent, make_params, make_sweep, search_plan, starter
 
-from bmn.config import load_params
-from bmn.errors import BmnError
+from bmn.base.errors import BmnError
+from bmn.base.params import load_params
 from bmn.tuning.__main__ import apply, find_study, status
 from bmn.tuning.confirmation import (
     PRESENT,

@@ -11,15 +11,14 @@ import numpy as np
 import psutil
 import pytest
 
-from bmn.config import ProposalsParams
-from bmn.data.annotations import Segment, Video
 from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset, open_subset
+from bmn.data.videos import Segment, Video
 from bmn.data.windows import Window
-from bmn.evaluation import proposal_recall
-from bmn.inference.proposing import propose
+from bmn.metrics import proposal_recall
 from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
+from bmn.proposals.subset import propose
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
 from bmn.training.loop import Trainer
@@ -118,7 +117,7 @@ def test_windows_of_long_videos_are_searched_on_as_the_pipeline_joins_them(param
     )
     network = BMN(**size.model_dump())
     decoded, _ = decode_all(network, subset)
-    proposals = ProposalsParams(boundary_exponent=0.5, classification_exponent=2.0, alpha=0.2)
+    proposals = ProposalSettings(boundary_exponent=0.5, classification_exponent=2.0, alpha=0.2)
     found = propose(network, subset, ProposalSettings(**proposals.model_dump()), 2)
     assert list(decoded.videos) == list(videos)
     assert decoded.auc(proposals) == proposal_recall(subset.truth(), found).auc > 0

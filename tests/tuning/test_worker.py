@@ -4,8 +4,8 @@ import pytest
 from optuna.trial import TrialState
 from tuning.cheap import Silent, auc, make_params, make_sweep, search_plan, starter, worker_starter
 
-from bmn.config import Params
-from bmn.errors import BmnError
+from bmn.base.errors import BmnError
+from bmn.base.params import Params
 from bmn.tuning.plan import Slot, fill
 from bmn.tuning.sweep import keep_working
 from bmn.tuning.worker import first_errors, work

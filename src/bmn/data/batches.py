@@ -13,10 +13,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.data.annotations import Video
+from bmn.base.errors import BmnError
 from bmn.data.store import FeatureStore
+from bmn.data.videos import Video
 from bmn.data.windows import Window, fractions, pad
-from bmn.errors import BmnError
 
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")

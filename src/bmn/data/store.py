@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bmn.base.errors import BmnError
+from bmn.base.files import read_json, write_json
 from bmn.data.windows import Cut, Window
-from bmn.errors import BmnError
-from bmn.files import read_json, write_json
 
 HEADER_BYTES = 128  # of the array file, whatever its number of rows
 

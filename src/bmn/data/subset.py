@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.data.annotations import Video, as_they_stand, clean, refuse, subset_videos
 from bmn.data.batches import row_segments
-from bmn.data.dialects import read_annotations
 from bmn.data.store import FeatureStore, open_store
+from bmn.data.videos import Video, read_ground_truth, read_videos, subset_videos
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,7 @@ def open_subset(folder: Path, name: str) -> Subset:
         BmnError: a file is missing or damaged, or the subset is empty.
     """
     source, truth = folder / "annotations.json", folder / "ground_truth.json"
-    videos, findings = clean(read_annotations(source))
-    refuse(findings, source)
-    chosen = subset_videos(videos, name, source)
+    videos = subset_videos(read_videos(source), name, source)
+    counted = subset_videos(read_ground_truth(truth), name, truth)
     store = open_store(folder, name)
-    counted = subset_videos(as_they_stand(read_annotations(truth), truth), name, truth)
-    return Subset(store, {video.id: video for video in chosen}, row_segments(store, chosen), counted)
+    return Subset(store, {video.id: video for video in videos}, row_segments(store, videos), counted)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.data.annotations import Segment
+from bmn.data.videos import Segment
 
 INSIDE = 0.75
 """The least part of a segment that a window must hold to be trained on it (OpenTAD, TadTR): of less than that the
@@ -81,3 +81,27 @@ def pad(segments: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     for row, one in zip(padded, segments, strict=True):
         row[: len(one)] = one
     return padded
+
+
+def resize(features: NDArray[np.float32], tscale: int) -> NDArray[np.float32]:
+    """Resize to ``tscale`` snippets by linear interpolation between snippet centres.
+
+    A snippet stands for a stretch of time; its value lies at the middle of it, and the first and last value
+    are held beyond the outermost middles. This is what ActionFormer and OpenTAD do (``interpolate``,
+    ``align_corners=False``).
+
+    Args:
+        features: ``[snippet, channel]``.
+
+    Returns:
+        ``[tscale, channel]``, float32; the input itself when it has this length.
+    """
+    length = len(features)
+    if length == tscale:
+        return features
+    position = np.clip((np.arange(tscale) + 0.5) * (length / tscale) - 0.5, 0, length - 1)
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, length - 1)
+    weight = (position - below).astype(np.float32)[:, None]
+    resized: NDArray[np.float32] = features[below] * (1 - weight) + features[above] * weight
+    return resized

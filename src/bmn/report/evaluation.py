@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from bmn.evaluation import TIOU_THRESHOLDS
-from bmn.evaluation.assessment import Assessment
-from bmn.evaluation.breakdown import KINDS, Part
-from bmn.figures import fill, recall_curves
+from bmn.metrics import TIOU_THRESHOLDS
+from bmn.metrics.assessment import Assessment
+from bmn.metrics.breakdown import KINDS, Part
+from bmn.report.figures import fill, recall_curves
 
 PUBLISHED = {"AR@1": 33.26, "AR@5": 49.48, "AR@10": 56.86, "AR@100": 75.19, "AUC": 67.23}
 """PaddleVideo's own figures, on ActivityNet 1.3's validation subset."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bmn.data.annotations import Video
 from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset
-from bmn.evaluation import TIOU_THRESHOLDS
+from bmn.data.videos import Video
+from bmn.metrics import TIOU_THRESHOLDS
 
 Floats = NDArray[np.float64]
 

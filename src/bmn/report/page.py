@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from bmn.data.annotations import Video
-from bmn.figures import TRAINING, VALIDATION, as_png, fill
+from bmn.data.videos import Video
 from bmn.report.facts import ChannelFacts, SubsetFacts
+from bmn.report.figures import TRAINING, VALIDATION, as_png, fill
 
 COLOURS = {"training": TRAINING, "validation": VALIDATION, "testing": "#8a8a8a"}
 SHOWN_CLASSES = 40

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from bmn.commands import command
-from bmn.config import load_params
-from bmn.errors import BmnError
-from bmn.figures import fill
-from bmn.files import whole_file
+from bmn.base.command import command
+from bmn.base.errors import BmnError
+from bmn.base.files import whole_file
+from bmn.base.params import load_params
+from bmn.report.figures import fill
 from bmn.tracking.models import CHAMPION, champion_run
 from bmn.tracking.store import connect, store_uri
 

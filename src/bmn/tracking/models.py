@@ -31,7 +31,7 @@ def log_inference_model(
     and the champion where it is the best so far (:func:`promote`).
 
     Args:
-        folder: what :func:`bmn.inference.export.export` wrote.
+        folder: what :func:`bmn.export.export.export` wrote.
         example: features ``[snippet, channel]`` of a video.
         duration: of that video, in seconds.
         proposals: the settings that it makes proposals with, of ``proposals.*`` in params.yaml.
@@ -52,7 +52,7 @@ def log_inference_model(
     warnings.filterwarnings("ignore", message=".*Add type hints to the `predict`")  # the signature says more
     model = mlflow.pyfunc.log_model(
         name="bmn",
-        python_model=str(package / "inference" / "served.py"),
+        python_model=str(package / "tracking" / "served.py"),
         artifacts={"program": str(folder)},
         model_config={"proposals": dict(proposals)},
         code_paths=[str(package)],

@@ -19,10 +19,10 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
-from bmn.config import Params
-from bmn.errors import Stopped
-from bmn.files import read_json
-from bmn.params_file import differences, flatten
+from bmn.base.errors import Stopped
+from bmn.base.files import read_json
+from bmn.base.params import Params
+from bmn.base.params_file import differences, flatten
 from bmn.tracking.outbox import Outbox, metric_name, outboxes
 from bmn.tracking.store import connect, project_root, store_uri
 

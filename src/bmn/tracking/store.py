@@ -11,7 +11,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from bmn.errors import BmnError
+from bmn.base.errors import BmnError
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # people read the stages' output
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

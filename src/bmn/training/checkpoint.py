@@ -10,8 +10,8 @@ import numpy as np
 import paddle
 from numpy.typing import NDArray
 
-from bmn.errors import BmnError
-from bmn.files import whole_file
+from bmn.base.errors import BmnError
+from bmn.base.files import whole_file
 
 Arrays = dict[str, NDArray[Any]]
 KEPT = 2  # the newest, and the one before in case the newest is damaged

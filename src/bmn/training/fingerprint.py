@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 PACKAGE = Path(__file__).parents[1]
-CODE = ("data", "model", "proposals.py", "evaluation/recall.py", "training")  # what can change the course of a training
+CODE = (
+    "data",
+    "loss",
+    "model",
+    "proposals",
+    "metrics/recall.py",
+    "training",
+)  # what can change the course of a training
 
 
 def fingerprint(

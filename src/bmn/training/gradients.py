@@ -8,10 +8,10 @@ import paddle
 from numpy.typing import NDArray
 from paddle import Tensor
 
-from bmn.config import TrainParams
+from bmn.base.params import TrainParams
 from bmn.data.batches import Batch
-from bmn.data.labels import label_maps
-from bmn.model.losses import Losses, bmn_loss
+from bmn.loss.labels import label_maps
+from bmn.loss.losses import Losses, bmn_loss
 from bmn.model.network import BMN
 from bmn.training.precision import precision_of
 
@@ -31,7 +31,7 @@ def batch_gradient(
 
     Args:
         batch: this process's share.
-        uniform: ``[2, duration, start]`` (:func:`bmn.model.losses.pem_reg_loss`).
+        uniform: ``[2, duration, start]`` (:func:`bmn.loss.losses.pem_reg_loss`).
         all_sum: sums a tensor over the processes.
         scale: factor of the gradient, against underflow on the way; not of the losses.
 

@@ -15,12 +15,13 @@ import numpy as np
 import paddle
 from numpy.typing import NDArray
 
-from bmn.config import ModelParams, TrainParams
+from bmn.base.errors import BmnError, Stopped
+from bmn.base.params import ModelParams, TrainParams
 from bmn.data.batches import Batch, load_batches, training_batches
 from bmn.data.subset import Subset
-from bmn.errors import BmnError, Stopped
-from bmn.model.losses import Losses
+from bmn.loss.losses import Losses
 from bmn.model.network import BMN
+from bmn.model.weights import load_weights
 from bmn.training.checkpoint import Checkpoints, pack, unpack
 from bmn.training.distributed import World
 from bmn.training.ema import WeightAverage
@@ -28,7 +29,6 @@ from bmn.training.gradients import batch_gradient, set_gradient
 from bmn.training.precision import LossScale
 from bmn.training.schedule import learning_rate
 from bmn.training.validation import validate
-from bmn.weights import load_weights
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -105,7 +105,7 @@ class Trainer:
         """Begin with given weights instead of those that the seed says.
 
         Raises:
-            BmnError: they do not fit the network; see :func:`bmn.weights.load_weights`.
+            BmnError: they do not fit the network; see :func:`bmn.model.weights.load_weights`.
         """
         load_weights(self.network, weights, origin)
         self.average = self._new_average()

@@ -2,7 +2,7 @@
 
 import math
 
-from bmn.config import TrainParams
+from bmn.base.params import TrainParams
 
 
 def learning_rate(recipe: TrainParams, iteration: int, iterations: int) -> float:

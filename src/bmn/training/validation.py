@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 
-from bmn.config import LossWeights
+from bmn.base.params import LossWeights
 from bmn.data.batches import video_batches
-from bmn.data.labels import label_maps
 from bmn.data.subset import Subset
-from bmn.evaluation import Recall, proposal_recall
-from bmn.inference.proposing import Proposer, network_maps
-from bmn.model.losses import Losses, bmn_loss
+from bmn.loss.labels import label_maps
+from bmn.loss.losses import Losses, bmn_loss
+from bmn.metrics import Recall, proposal_recall
 from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
+from bmn.proposals.subset import Proposer, network_maps
 from bmn.training.distributed import World
 
 BATCH_SIZE = 16  # of its own: the figures do not depend on the recipe

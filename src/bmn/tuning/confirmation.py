@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from bmn.config import Params
+from bmn.base.params import Params
 from bmn.tuning.plan import Plan, Shared, Slot, counted
 
 PRESENT = "present"  # the parameters that the sweep began from

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 from plotly.offline import get_plotlyjs
 
-from bmn.figures import fill
+from bmn.report.figures import fill
 from bmn.tuning.confirmation import from_json, verdict
 
 TITLES = {

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.config import Dimension, ProposalsParams
-from bmn.evaluation import Recall, proposal_recall
+from bmn.base.params import Dimension
+from bmn.metrics import Recall, proposal_recall
 from bmn.proposals import Candidates, Floats, ProposalSettings, in_seconds, score, soft_nms
 from bmn.tuning.space import at, place_of
 
@@ -38,13 +38,13 @@ class Decoded:
     units: Floats
     truth: Mapping[str, list[tuple[float, float]]]
 
-    def auc(self, params: ProposalsParams) -> float:
+    def auc(self, params: ProposalSettings) -> float:
         """The AUC, in percent, of the proposals that some settings give."""
         return self.recall(params).auc
 
-    def recall(self, params: ProposalsParams) -> Recall:
+    def recall(self, params: ProposalSettings) -> Recall:
         """How good the proposals are that some settings give."""
-        settings = ProposalSettings(**params.model_dump())
+        settings = params
         kept = soft_nms(score(self.candidates, settings), settings)
         found = dict(zip(self.videos, in_seconds(kept, self.durations, self.units), strict=True))
         return proposal_recall(self.truth, found)
@@ -63,8 +63,8 @@ class Decoded:
 
 
 def find(
-    decoded: Decoded, dimensions: Mapping[str, Dimension], present: ProposalsParams, evaluations: int
-) -> ProposalsParams:
+    decoded: Decoded, dimensions: Mapping[str, Dimension], present: ProposalSettings, evaluations: int
+) -> ProposalSettings:
     """The best settings for ``proposals.*``, where the videos are enough to tell; else the present ones.
 
     Of many settings tried on few videos the best is partly the luckiest. So a search on each half of the videos comes
@@ -89,11 +89,11 @@ def find(
 
 
 def search(
-    auc: Callable[[ProposalsParams], float],
+    auc: Callable[[ProposalSettings], float],
     dimensions: Mapping[str, Dimension],
-    present: ProposalsParams,
+    present: ProposalSettings,
     evaluations: int,
-) -> tuple[ProposalsParams, float]:
+) -> tuple[ProposalSettings, float]:
     """The best settings found for ``proposals.*`` and their AUC.
 
     The present settings are tried first. The first half of the others are spread over the space, the second half
@@ -126,9 +126,9 @@ def search(
     return best, best_auc
 
 
-def _combined(present: ProposalsParams, values: dict[str, Any]) -> ProposalsParams | None:
+def _combined(present: ProposalSettings, values: dict[str, Any]) -> ProposalSettings | None:
     """The settings with other values; None where these do not go together."""
     try:
-        return ProposalsParams(**(present.model_dump() | values))
+        return ProposalSettings(**(present.model_dump() | values))
     except ValueError:
         return None

@@ -8,7 +8,7 @@ from optuna import Study
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from bmn.config import Params
+from bmn.base.params import Params
 from bmn.data.store import open_store
 from bmn.tuning.confirmation import as_json, candidates, confirmation_plan, confirmed, verdict
 from bmn.tuning.ledger import MlflowLedger, end_parent, file_figures, parent_run

@@ -9,9 +9,9 @@ from typing import Any
 
 from optuna import Trial
 
-from bmn.config import Dimension, Params, validate_params
-from bmn.errors import BmnError
-from bmn.params_file import flatten
+from bmn.base.errors import BmnError
+from bmn.base.params import Dimension, Params, validate_params
+from bmn.base.params_file import flatten
 
 TRAINED, SEARCHED = ("model.", "train."), "proposals."
 FIXED = {  # why a sweep does not vary it

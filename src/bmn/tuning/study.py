@@ -13,8 +13,8 @@ from optuna.study import StudyDirection
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from bmn.config import TuneParams
-from bmn.errors import BmnError
+from bmn.base.errors import BmnError
+from bmn.base.params import TuneParams
 
 FOLDER = Path(".cache/tune")
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
-from bmn.errors import BmnError
-from bmn.runtime import user_environment
-from bmn.training.launching import die_with_parent
+from bmn.base.errors import BmnError
+from bmn.base.runtime import user_environment
+from bmn.launch.launcher import die_with_parent
 from bmn.tuning.plan import counted, fill, mark_lost, unfinished, waiting
 from bmn.tuning.worker import Sweep, first_errors
 

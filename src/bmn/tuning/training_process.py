@@ -18,12 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bmn.config import Dimension, Params
+from bmn.base.files import read_json
+from bmn.base.params import Dimension, Params
+from bmn.base.runtime import user_environment
 from bmn.data.store import open_store
-from bmn.files import read_json
-from bmn.runtime import user_environment
+from bmn.launch.launcher import die_with_parent
 from bmn.training.fingerprint import fingerprint
-from bmn.training.launching import die_with_parent
 
 POLL = 0.05  # seconds between looks at a process
 NOT_OF_A_TRAINING = {"devices", "checkpoint_minutes"}

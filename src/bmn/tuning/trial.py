@@ -17,20 +17,20 @@ from typing import Any
 
 import numpy as np
 
-from bmn.commands import command
-from bmn.config import Dimension, Params, validate_params
+from bmn.base.command import command
+from bmn.base.files import write_json
+from bmn.base.params import Dimension, Params, validate_params
 from bmn.data.batches import ordered_batches
 from bmn.data.subset import Subset, open_subset
-from bmn.files import write_json
-from bmn.inference.proposing import network_maps, whole_videos
 from bmn.model.network import BMN
+from bmn.model.weights import read_weights
 from bmn.proposals import concatenate, decode
+from bmn.proposals.subset import network_maps, whole_videos
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import join
 from bmn.training.loop import Trainer
 from bmn.tuning.proposal_search import Decoded, find
 from bmn.tuning.training_process import Job
-from bmn.weights import read_weights
 
 BATCH_SIZE = 16  # windows a forward pass of the evaluation
 

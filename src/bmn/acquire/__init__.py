@@ -1,0 +1,1 @@
+"""Stage 1: raw features and annotations, from wherever they are."""

@@ -1,0 +1,189 @@
+"""Archives of unknown origin, unpacked with care: plain files under plain names, within bounds, or not at all."""
+
+import gzip
+import shutil
+import stat
+import struct
+import tarfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
+
+from tqdm import tqdm
+
+from bmn.base.errors import BmnError
+
+CHUNK = 1 << 20
+MOST_FILES = 1_000_000
+MOST_GROWTH = 100  # bytes unpacked a byte of the archive; real features have single figures
+DAMAGE = (  # what the readers raise when they meet bytes that make no sense
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, struct.error),
+    *(EOFError, ValueError, IndexError),
+)
+FREE_GROWTH = 64 << 20  # unpacked bytes that are allowed in any case
+
+
+class DamagedArchiveError(BmnError):
+    """An archive that ends too early or whose checksums do not agree."""
+
+
+class _Member(NamedTuple):
+    """A file in an archive: where it belongs, its size as the archive states it, and its content."""
+
+    name: PurePosixPath
+    size: int
+    content: IO[bytes]
+
+
+def unpack(archive: Path, folder: Path) -> int:
+    """Unpack a tar, tar.gz or zip archive, told apart by content.
+
+    Files appear under their names when they are whole; those that an earlier, interrupted call left are not
+    written again.
+
+    Args:
+        folder: is made; may hold what an earlier call on the same archive left.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        BmnError: the archive is damaged or of another kind; it holds a link, a device, a name that is absolute,
+            climbs, stands twice or is not UTF-8, too many files, or far more than its size lets expect; or the
+            disk is too small. What was unpacked until then stays in ``folder``.
+    """
+    size = _size(archive)
+    allowed = FREE_GROWTH + MOST_GROWTH * size
+    seen: set[PurePosixPath] = set()
+    written = 0
+    try:
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            free = shutil.disk_usage(folder).free
+            if free < size:  # it will need more, but how much a tar.gz does not tell
+                raise BmnError(f"{archive}: {folder} has {free / 1e9:.1f} GB left, too little to unpack it")
+        for member in tqdm(_members(archive, allowed), desc=f"unpacking {archive.name}", unit="file", disable=None):
+            if member.name in seen:
+                raise BmnError(f"{archive}: holds {member.name} twice; pack it again")
+            seen.add(member.name)
+            if len(seen) > MOST_FILES:
+                raise BmnError(f"{archive}: holds more than {MOST_FILES} files; it cannot be a set of features")
+            target = folder / member.name
+            if target.is_file() and target.stat().st_size == member.size:
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f".{target.name[:200]}.part")
+            with open(part, "wb") as file:
+                shutil.copyfileobj(member.content, file, CHUNK)
+                written += file.tell()
+            if written > allowed:
+                part.unlink()
+                raise BmnError(f"{archive}: unpacks to more than {allowed} bytes; it looks like a trap")
+            part.replace(target)
+    except DAMAGE as error:
+        raise DamagedArchiveError(f"{archive}: is truncated or damaged ({error}); get it again") from error
+    except (NotImplementedError, RuntimeError) as error:  # of zipfile: other compressions, encryption
+        raise BmnError(f"{archive}: cannot be unpacked ({error}); pack it as tar.gz") from error
+    except OSError as error:
+        raise BmnError(f"{folder}: cannot be written ({error.strerror}); what was unpacked is kept") from error
+    return len(seen)
+
+
+def _size(archive: Path) -> int:
+    try:
+        return archive.stat().st_size
+    except OSError as error:
+        raise BmnError(f"{archive}: cannot be read ({error.strerror})") from error
+
+
+def _members(archive: Path, allowed: int) -> Iterator[_Member]:
+    with open(archive, "rb") as file:
+        beginning = file.read(512)
+        file.seek(0)
+        if beginning.startswith(b"PK\x03\x04"):
+            yield from _zip_members(archive)
+        elif beginning.startswith(b"\x1f\x8b"):
+            with gzip.open(file) as unzipped:
+                yield from _tar_members(archive, unzipped, allowed)
+        elif beginning[257:262] == b"ustar":
+            yield from _tar_members(archive, file, allowed)
+        else:
+            raise BmnError(f"{archive}: is no tar, tar.gz or zip archive; check what was downloaded")
+
+
+def _tar_members(archive: Path, file: IO[bytes] | gzip.GzipFile, allowed: int) -> Iterator[_Member]:
+    guarded = _Guarded(archive, file, allowed)
+    with tarfile.open(fileobj=guarded, mode="r:", encoding="utf-8") as tar:  # type: ignore[call-overload]
+        for info in tar:
+            tar.members = []  # tarfile keeps them all otherwise
+            if info.isreg() and not info.issparse():
+                content = tar.extractfile(info)
+                assert content is not None, "a regular file has content"
+                yield _Member(_plain_name(archive, info.name), info.size, content)
+            elif not info.isdir():
+                raise BmnError(f"{archive}: {info.name!a} is a link or no plain file; pack plain files only")
+    if guarded.last.strip(b"\0") or len(guarded.last) != tarfile.BLOCKSIZE:
+        raise EOFError("it ends without an end mark")
+    while guarded.read(CHUNK):  # to the checksum at the end of a gzip file
+        pass
+
+
+class _Guarded:
+    """A stream that tarfile reads from, forward only, and not more or longer pieces than good archives need.
+
+    Args:
+        allowed: how many bytes may be read in all.
+    """
+
+    def __init__(self, archive: Path, file: IO[bytes] | gzip.GzipFile, allowed: int) -> None:
+        self.archive, self.file, self.allowed = archive, file, allowed
+        self.position = 0
+        self.last = b""
+
+    def read(self, size: int) -> bytes:
+        """Read; tarfile asks for long pieces only where a header claims to be long."""
+        if size > CHUNK:
+            raise BmnError(f"{self.archive}: has a header of {size} bytes; it looks like a trap")
+        data = self.file.read(size)
+        self.position += len(data)
+        if self.position > self.allowed:
+            raise BmnError(f"{self.archive}: unpacks to more than {self.allowed} bytes; it looks like a trap")
+        self.last = data
+        return data
+
+    def seek(self, position: int) -> None:
+        """Go forward by reading, as a compressed stream must anyway."""
+        while self.position < position and self.read(min(CHUNK, position - self.position)):
+            pass
+
+    def tell(self) -> int:
+        """How far it was read."""
+        return self.position
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as packed:
+        for info in packed.infolist():
+            if info.orig_filename.endswith("/"):
+                continue
+            if not info.orig_filename.isascii() and not info.flag_bits & 0x800:
+                raise BmnError(f"{archive}: holds the name {info.orig_filename!a}, which is not UTF-8; rename it")
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+                raise BmnError(f"{archive}: {info.orig_filename!a} is a link or no plain file; pack plain files only")
+            name = _plain_name(archive, info.orig_filename)
+            with packed.open(info) as content:
+                yield _Member(name, info.file_size, content)
+
+
+def _plain_name(archive: Path, name: str) -> PurePosixPath:
+    """The name as a path below the folder that is unpacked into."""
+    path = PurePosixPath(name)
+    odd = any(unicodedata.category(character) in {"Cc", "Cs"} for character in name) or "\\" in name
+    if odd or not path.parts or path.is_absolute() or ".." in path.parts:
+        raise BmnError(
+            f"{archive}: holds the name {name!a}, which is absolute, climbs or is not plain UTF-8; pack it again"
+        )
+    return path

@@ -1,0 +1,181 @@
+"""Downloads that end well: resumed where they broke off, repeated with patience, checked when they are whole."""
+
+import hashlib
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.exceptions import RequestException
+from tqdm import tqdm
+from urllib3.exceptions import HTTPError
+
+from bmn.base.errors import BmnError
+from bmn.base.files import read_json, write_json
+
+CHUNK = 1 << 20
+RETRIED = {408, 425, 429}  # and everything from 500 on: the server may answer otherwise later
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a server is waited for, in seconds.
+
+    Attributes:
+        answer: for the connection, and for each piece of the answer.
+        attempts: how many in a row may bring no new byte before it is given up.
+        pause: before the second attempt; doubled before each further one up to ``longest_pause``.
+    """
+
+    answer: float = 30.0
+    attempts: int = 8
+    pause: float = 1.0
+    longest_pause: float = 60.0
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a download brought."""
+
+    url: str
+    bytes: int
+    sha256: str
+
+
+class _TryAgain(Exception):
+    """The attempt failed in a way that another may not."""
+
+
+def fetch(url: str, path: Path, sha256: str | None = None, patience: Patience = Patience()) -> Fetched:
+    """Download a file, whole or not at all.
+
+    What has arrived is kept in ``<path>.part``; another attempt, or another start of the program, asks for the
+    rest of it only, and begins anew when the file at the server is another one or the server cannot send parts.
+    Time-outs, broken connections and answers 5xx, 408, 425 and 429 are attempted again.
+
+    Args:
+        url: http or https.
+        path: the file to write; its folder is made.
+        sha256: what the whole must have, in hexadecimal.
+
+    Raises:
+        BmnError: the address is wrong, the server refuses or stays silent, the disk is too small, a web page
+            came in place of the file, or the checksum differs (then nothing is kept).
+    """
+    part = path.with_name(f"{path.name}.part")
+    state = path.with_name(f"{path.name}.part.json")
+    failures, most = 0, 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                _attempt(url, part, state, patience)
+                break
+            except _TryAgain as error:
+                have = part.stat().st_size if part.exists() else 0
+                failures, most = (1, have) if have > most else (failures + 1, most)
+                if failures >= patience.attempts:
+                    raise BmnError(
+                        f"{url}: gave up after {failures} attempts without progress ({error}); "
+                        f"{have} bytes are kept, start again to go on"
+                    ) from error
+                time.sleep(min(patience.pause * 2 ** (failures - 1), patience.longest_pause))
+        with open(part, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if sha256 is not None and found != sha256.lower():
+            part.unlink()
+            state.unlink()
+            raise BmnError(f"{url}: has the SHA-256 {found}, not {sha256}; correct the checksum or the address")
+        size = part.stat().st_size
+        part.replace(path)
+        state.unlink()
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be written ({error.strerror}); what has arrived is kept") from error
+    return Fetched(url, size, found)
+
+
+def _attempt(url: str, part: Path, state: Path, patience: Patience) -> None:
+    """Ask for what is missing of ``part`` and append it.
+
+    Raises:
+        _TryAgain: something came in between.
+    """
+    known: dict[str, Any] = read_json(state) if part.exists() and state.exists() else {}
+    have = part.stat().st_size if known.get("url") == url else 0
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if known["validator"]:
+            headers["If-Range"] = known["validator"]
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=patience.answer) as answer:
+            if have and answer.status_code == 416 and have == known["total"]:
+                return
+            if answer.status_code in RETRIED or answer.status_code >= 500:
+                raise _TryAgain(f"the server answers {answer.status_code} {answer.reason}")
+            if answer.status_code == 416 or (
+                answer.status_code == 206 and _content_range(answer) != (have, known["total"])
+            ):
+                state.unlink()
+                raise _TryAgain("the file at the server has changed")
+            if answer.status_code not in (200, 206):
+                raise BmnError(f"{url}: the server answers {answer.status_code} {answer.reason}; check the address")
+            if answer.headers.get("Content-Type", "").startswith("text/html"):
+                raise BmnError(f"{url}: is a web page, not a file; check the address")
+            if answer.status_code == 200:
+                have, total = 0, _number(answer.headers.get("Content-Length"))
+                part.write_bytes(b"")
+                write_json(state, {"url": url, "validator": _validator(answer), "total": total})
+            else:
+                total = known["total"]
+            _check_room(part.parent, url, (total or 0) - have)
+            _append(answer, part, have, total, Path(url).name)
+    except ValueError as error:
+        raise BmnError(f"{url}: is not an address that can be asked ({error})") from error
+    except (RequestException, HTTPError) as error:
+        raise _TryAgain(_reason(error)) from error
+
+
+def _append(answer: requests.Response, part: Path, have: int, total: int | None, name: str) -> None:
+    shown = {"total": total, "initial": have, "desc": name, "unit": "B", "unit_scale": True, "disable": None}
+    with open(part, "ab") as file, tqdm(**shown) as bar:
+        # As it comes, so that nothing is lost when it stops coming; and as it is sent: a server that calls an
+        # archive "gzip-encoded" must not have it unpacked on the way.
+        while chunk := answer.raw.read1(CHUNK, decode_content=False):
+            file.write(chunk)
+            bar.update(len(chunk))
+        if total is not None and file.tell() != total:
+            raise _TryAgain(f"{file.tell()} of {total} bytes arrived")
+
+
+def _content_range(answer: requests.Response) -> tuple[int | None, int | None]:
+    """First byte and total size that the header ``Content-Range: bytes 5-9/10`` names."""
+    found = re.match(r"bytes (\d+)-\d+/(\d+|\*)$", answer.headers.get("Content-Range", ""))
+    return (_number(found[1]), _number(found[2])) if found else (None, None)
+
+
+def _validator(answer: requests.Response) -> str | None:
+    """What tells this version of the file from others: a strong ETag, or the time of its last change."""
+    etag = answer.headers.get("ETag", "")
+    return etag if etag.startswith('"') else answer.headers.get("Last-Modified")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _check_room(folder: Path, url: str, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise BmnError(f"{url}: needs {needed / 1e9:.1f} GB but {folder} has {free / 1e9:.1f} GB left; make room there")
+
+
+def _reason(error: Exception) -> str:
+    """The innermost of a network error's layers, which says what happened in a few words."""
+    inner: BaseException = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    return str(inner) or type(inner).__name__

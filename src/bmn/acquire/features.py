@@ -1,0 +1,167 @@
+"""Feature files: one array a video, checked and brought to ``[snippet, channel]``."""
+
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmn.base.errors import BmnError
+
+SUFFIXES = (".npy", ".npz", ".csv")
+DAMAGE = (  # what NumPy raises when it meets bytes that make no sense
+    *(OSError, ValueError, EOFError, SyntaxError, KeyError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+CODE = (".pkl", ".pickle", ".pt", ".pth")
+"""Formats that run code when they are read."""
+
+
+def find_features(folder: Path) -> dict[str, Path]:
+    """The feature files in a folder and below it, by the name of their video.
+
+    Raises:
+        BmnError: there are none, two of one name, one that would have to be unpickled, or one whose name is not
+            UTF-8.
+    """
+    found: dict[str, Path] = {}
+    try:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES + CODE)
+    except OSError as error:
+        raise BmnError(f"{folder}: cannot be read ({error.strerror})") from error
+    for path in paths:
+        if path.name.startswith("."):
+            continue
+        if not path.name.isprintable():
+            raise BmnError(f"{folder}: holds a file named {path.name!a}, which is not UTF-8; rename it")
+        if path.suffix in CODE:
+            raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
+        if path.stem in found:
+            raise BmnError(f"{path}: {found[path.stem]} has this video's features too; keep one")
+        found[path.stem] = path
+    if not found:
+        raise BmnError(f"{folder}: holds no feature file ({', '.join(SUFFIXES)}); name another folder")
+    return found
+
+
+def feature_file(files: Mapping[str, Path], video: str) -> Path | None:
+    """The file of a video; ActivityNet's names come with and without the prefix ``v_``."""
+    return files.get(video) or files.get(f"v_{video}") or files.get(video.removeprefix("v_"))
+
+
+def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:
+    """The number of channels that feature files share: along whichever axis they all agree, the second first.
+
+    Args:
+        looked_at: so many files, spread over all of them, decide.
+
+    Raises:
+        BmnError: a file cannot be read, or they agree along no axis.
+    """
+    paths = list(files.values())
+    chosen = paths[:: max(1, len(paths) // looked_at)]
+    shapes = [_load(path).shape for path in chosen]
+    for axis in (1, 0):
+        sizes = {shape[axis] for shape in shapes if len(shape) == 2}
+        if len(sizes) == 1 and all(len(shape) == 2 for shape in shapes):
+            return int(sizes.pop())
+    path, shape = next((p, s) for p, s in zip(chosen, shapes, strict=True) if s != shapes[0] or len(s) != 2)
+    raise BmnError(
+        f"{path}: has the shape {shape}, {chosen[0].name} {shapes[0]}; all must be [snippet, channel] with as many "
+        "channels"
+    )
+
+
+def read_features(path: Path, channels: int) -> NDArray[np.float32]:
+    """Read the features of one video.
+
+    Args:
+        path: a ``.npy`` file, an ``.npz`` with one array, or a ``.csv`` with a line a snippet, with or without a
+            line of headings. Of shape ``[snippet, channel]`` or ``[channel, snippet]``; where both readings fit
+            the first holds.
+        channels: the number of channels.
+
+    Returns:
+        ``[snippet, channel]``, float32.
+
+    Raises:
+        BmnError: the file is missing or damaged, would have to be unpickled, has another shape, no snippets,
+            or holds NaN or infinities.
+    """
+    array = _load(path)
+    if array.ndim != 2 or channels not in array.shape or array.size == 0:
+        raise BmnError(
+            f"{path}: has the shape {array.shape} but must be [snippet, channel] with {channels} channels; "
+            "extract it again or set the number of channels"
+        )
+    if array.shape[1] != channels:
+        array = array.T
+    with np.errstate(over="ignore"):
+        features = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(features).all():
+        snippet, channel = np.argwhere(~np.isfinite(features))[0]
+        raise BmnError(
+            f"{path}: holds {features[snippet, channel]} at snippet {snippet}, channel {channel}; extract it again"
+        )
+    return features
+
+
+def _load(path: Path) -> NDArray[Any]:
+    """The one array of numbers that a file holds, as it stands there."""
+    if path.suffix in CODE:
+        raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
+    if path.suffix == ".csv":
+        return _load_csv(path)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            with loaded:
+                if len(loaded.files) != 1:
+                    raise BmnError(f"{path}: holds {len(loaded.files)} arrays; write one array a file")
+                loaded = loaded[loaded.files[0]]
+    except FileNotFoundError as error:
+        raise BmnError(f"{path}: no such feature file; add it or take the video out") from error
+    except DAMAGE as error:
+        raise BmnError(
+            f"{path}: is not a readable {path.suffix} array ({_words(error)}); write it with numpy.save"
+        ) from error
+    except (MemoryError, NotImplementedError, RuntimeError) as error:
+        raise BmnError(f"{path}: cannot be read ({_words(error)}); write it with numpy.save") from error
+    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
+        raise BmnError(f"{path}: holds no array of numbers; write it with numpy.save as float32")
+    return loaded
+
+
+def _load_csv(path: Path) -> NDArray[np.float32]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines: Iterator[str] = (line for line in file if line.strip())
+            first = next(lines, "")
+            if first and not _are_headings(first.split(",")):
+                lines = chain([first], lines)
+            second = next(lines, None)
+            if second is None:
+                raise BmnError(f"{path}: holds no line of numbers; write a line a snippet")
+            return np.loadtxt(chain([second], lines), np.float32, comments=None, delimiter=",", ndmin=2)
+    except FileNotFoundError as error:
+        raise BmnError(f"{path}: no such feature file; add it or take the video out") from error
+    except (OSError, ValueError) as error:  # also bytes that are not UTF-8
+        raise BmnError(f"{path}: is no table of numbers ({_words(error)}); write a line a snippet") from error
+
+
+def _words(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _are_headings(fields: list[str]) -> bool:
+    """Whether a line names its columns; pandas calls them 0, 1, 2 where nobody else does."""
+    try:
+        numbers = [float(field) for field in fields]
+    except ValueError:
+        return True
+    return len(fields) > 1 and [field.strip() for field in fields] == [str(n) for n in range(len(numbers))]

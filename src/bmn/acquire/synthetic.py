@@ -1,0 +1,200 @@
+"""The embedded data set: features and annotations from a seed, in the same form as ActivityNet's.
+
+It is made to be learnable and not trivial. A video shows a scene that drifts, and in it:
+
+- actions: one to many, from 2 % to 90 % of the video, mostly of one class; every class lights up its own
+  channels, rising and falling softly. Whoever annotated them was a little off at both ends;
+- distractors: they borrow half of a class's channels but are no actions and are not annotated;
+- the class ``returning``, whose appearance alone says nothing: it is an action only when its cue came some
+  time before; without the cue the same appearance is a distractor.
+
+Every video has its own gain and noise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from bmn.base.files import whole_file, write_json
+
+CLASSES = ("climbing", "drumming", "juggling", "mowing", "paddling", "sweeping", "returning")
+RETURNING = CLASSES.index("returning")
+FRAMES_A_SNIPPET = 16
+FRAMES_A_SECOND = 25.0
+
+SHORTEST, LONGEST = 0.02, 0.9
+"""Length of an action, as a fraction of its video."""
+ACTION, SCENE, CUE = 7.0, 3.0, 8.0
+"""Length of the patterns in the features, where the noise has a standard deviation of about 1 a channel."""
+CARELESSNESS = 0.035
+"""Standard deviation of an annotated boundary from the true one, as a fraction of the action."""
+
+
+@dataclass(frozen=True)
+class _World:
+    """Patterns that all videos share, of length 1 each.
+
+    Attributes:
+        classes: ``[class, channel]``.
+        disguises: ``[class, channel]``, what a distractor shows beside the half that it borrows.
+        scenes: ``[scene, channel]``.
+        cue: ``[channel]``.
+    """
+
+    classes: NDArray[np.float64]
+    disguises: NDArray[np.float64]
+    scenes: NDArray[np.float64]
+    cue: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Event:
+    """Something seen from ``start`` to ``end`` (fractions of the video); an action when it has a label."""
+
+    start: float
+    end: float
+    pattern: NDArray[np.float64]
+    label: str | None = None
+
+
+def make_synthetic(
+    folder: Path, *, seed: int, videos: Mapping[str, int], feat_dim: int = 400, tscale: int = 100
+) -> None:
+    """Write ``annotations.json`` in PaddleVideo's form and a file ``features/<video>.npy`` for each video.
+
+    Args:
+        feat_dim, tscale: the features are ``[tscale, feat_dim]``, float32.
+        seed: everything follows from it; a video depends on the seed, its subset and its number only.
+        videos: how many videos each subset gets.
+
+    Raises:
+        BmnError: the folder cannot be written.
+    """
+    world = _make_world(np.random.default_rng([seed]), feat_dim)
+    annotations = {}
+    for subset, count in videos.items():
+        for number in range(count):
+            name = f"v_{subset}_{number:05d}"
+            rng = np.random.default_rng([seed, number, *subset.encode()])
+            events = _plan_video(rng, world)
+            with whole_file(folder / "features" / f"{name}.npy") as path:
+                np.save(path, _film(rng, world, events, tscale))
+            annotations[name] = _annotate(rng, events, subset)
+    write_json(folder / "annotations.json", annotations)
+
+
+def _make_world(rng: Generator, channels: int) -> _World:
+    def patterns(count: int) -> NDArray[np.float64]:
+        lit = rng.random((count, channels)) < 0.15
+        lit[:, :2] = True  # no pattern may be dark, however few channels there are
+        pattern: NDArray[np.float64] = lit * rng.normal(size=(count, channels))
+        pattern /= np.linalg.norm(pattern, axis=1, keepdims=True)
+        return pattern
+
+    return _World(patterns(len(CLASSES)), patterns(len(CLASSES)), patterns(20), patterns(1)[0])
+
+
+def _plan_video(rng: Generator, world: _World) -> list[_Event]:
+    """Actions one after the other, a cue before those that need one, distractors in the gaps between."""
+    usual, other = rng.choice(len(CLASSES), size=2, replace=False)
+    events: list[_Event] = []
+    gap_start = 0.0
+    for start, end in _spread_actions(rng):
+        kind = int(usual if rng.random() < 0.85 else other)
+        gap_end = start
+        if kind == RETURNING and start - gap_start < 0.06:
+            kind = int(rng.integers(RETURNING))  # there is no room for a cue
+        elif kind == RETURNING:
+            gap_end = start - rng.uniform(0.06, min(0.25, start - gap_start))
+            events.append(_Event(gap_end, gap_end + 0.03, world.cue * CUE))
+        events += _distract(rng, world, gap_start, gap_end)
+        strength = ACTION * rng.uniform(0.6, 1.3)
+        events.append(_Event(start, end, world.classes[kind] * strength, CLASSES[kind]))
+        gap_start = end
+    return events + _distract(rng, world, gap_start, 1.0)
+
+
+def _distract(rng: Generator, world: _World, start: float, end: float) -> list[_Event]:
+    """At most one distractor somewhere in a gap."""
+    if end - start < 0.08 or rng.random() < 0.4:
+        return []
+    length = (end - start) * rng.uniform(0.3, 0.8)
+    begin = rng.uniform(start, end - length)
+    kind = rng.integers(len(CLASSES))
+    pattern = world.classes[kind]
+    if kind != RETURNING:
+        pattern = (pattern + world.disguises[kind]) / np.sqrt(2)
+    return [_Event(begin, begin + length, pattern * ACTION)]
+
+
+def _spread_actions(rng: Generator) -> list[tuple[float, float]]:
+    """Start and end (fractions of the video) of one to eight actions that do not overlap."""
+    if rng.random() < 0.7:
+        lengths = np.array([rng.uniform(SHORTEST, LONGEST) ** 0.8])
+    else:
+        count = 1 + min(int(rng.geometric(0.45)), 7)
+        lengths = rng.uniform(0.3, 0.85) * rng.dirichlet(np.full(count, 3.0))
+    lengths = np.clip(lengths, SHORTEST, LONGEST)
+    gaps = (1 - lengths.sum()) * rng.dirichlet(np.ones(len(lengths) + 1))
+    starts = np.cumsum(gaps)[:-1] + np.cumsum(lengths) - lengths
+    return [(float(start), float(start + length)) for start, length in zip(starts, lengths, strict=True)]
+
+
+def _film(rng: Generator, world: _World, events: list[_Event], tscale: int) -> NDArray[np.float32]:
+    """The features of a video: ``[tscale, channel]``."""
+    time = (np.arange(tscale) + 0.5) / tscale
+    channels = world.cue.shape[0]
+    features = np.zeros((tscale, channels))
+
+    cuts = np.sort(rng.random(rng.integers(0, 4)))
+    shot = np.searchsorted(cuts, time)
+    for number in range(len(cuts) + 1):
+        scene = world.scenes[rng.integers(len(world.scenes))]
+        drift = 1 + 0.5 * np.sin(2 * np.pi * (rng.uniform(0.5, 3) * time + rng.random()))
+        features += SCENE * np.outer((shot == number) * drift, scene)
+
+    for event in events:
+        rise, fall = rng.uniform(0.6, 2.4, size=2) / tscale
+        shown = 0.25 * (1 + np.tanh((time - event.start) / rise)) * (1 + np.tanh((event.end - time) / fall))
+        texture = 1 + 0.25 * _smooth_noise(rng, (tscale, 1))
+        features += shown[:, None] * texture * event.pattern
+
+    noise = 0.8 * rng.normal(size=features.shape) + 0.6 * _smooth_noise(rng, features.shape)
+    features += rng.uniform(0.7, 1.3) * noise
+    features *= np.exp(rng.normal(0, 0.25))
+    return features.astype(np.float32)
+
+
+def _smooth_noise(rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Noise of standard deviation 1 that changes slowly along the first axis."""
+    noise = rng.normal(size=shape)
+    for before, now in pairwise(noise):
+        now *= 0.6
+        now += 0.8 * before
+    return noise
+
+
+def _annotate(rng: Generator, events: list[_Event], subset: str) -> dict[str, object]:
+    """The entry of a video in PaddleVideo's form; boundaries are off by a few percent of the action."""
+    duration = round(rng.uniform(20, 235), 2)
+    frames = round(duration * FRAMES_A_SECOND)
+    annotations = []
+    for event in events:
+        if event.label is None:
+            continue
+        off = rng.normal(0, CARELESSNESS * (event.end - event.start), size=2)
+        start, end = np.clip((event.start + off[0], event.end + off[1]), 0, 1)
+        segment = [round(float(start) * duration, 3), round(float(end) * duration, 3)]
+        annotations.append({"segment": segment, "label": event.label})
+    return {
+        "duration_second": duration,
+        "duration_frame": frames,
+        "feature_frame": frames - frames % FRAMES_A_SNIPPET,
+        "subset": subset,
+        "annotations": annotations,
+    }

@@ -1,0 +1,158 @@
+"""From raw annotations and feature files to the canonical form that training and evaluation read."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from tqdm import tqdm
+
+from bmn.acquire.features import feature_file, find_features, read_features
+from bmn.acquire.raw import Raw, checksum
+from bmn.base.errors import BmnError
+from bmn.base.files import read_json, write_json
+from bmn.conversion.annotations import Entry, Finding, as_they_stand, clean, refuse, split, write_findings
+from bmn.conversion.dialects import read_annotations
+from bmn.data.store import write_store
+from bmn.data.videos import Video, subset_videos, write_annotations, write_ground_truth
+from bmn.data.windows import Cut, Window, cut, fractions, resize
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How raw data is converted.
+
+    Attributes:
+        channels: of a feature.
+        tscale: snippets of a row of the store.
+        strict: refuse entries that would be mended or dropped.
+        length: resize each video to tscale snippets, or cut it into windows of that length.
+        overlap: the part of a window that it shares with the next one.
+        snippet_seconds: from one snippet to the next; gives durations that the annotations lack.
+    """
+
+    channels: int
+    tscale: int
+    strict: bool = True
+    length: Literal["resize", "window"] = "resize"
+    overlap: float = 0.5
+    snippet_seconds: float | None = None
+
+
+def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str, int], list[Finding]]:
+    """Check all raw data and write the canonical form, whole or not at all.
+
+    ``annotations.json`` (every video, PaddleVideo's form), ``ground_truth.json`` (ActivityNet's form), for
+    each subset its packed features ``<subset>.npy`` and their index ``<subset>.json``, and ``findings.json``:
+    what was wrong with entries, and what was done about it.
+
+    In windows, training leaves out those without segments, as OpenTAD and TadTR do; evaluation sees all.
+
+    Args:
+        raw: where annotations, in any known form, and feature files are.
+        out: the folder to write.
+        work: a folder for what is unfinished. A conversion that was interrupted goes on there; one of other data
+            or by other choices begins anew.
+
+    Returns:
+        How many videos each subset holds, and the findings.
+
+    Raises:
+        BmnError: an entry or a feature file is wrong, or the training or validation subset is empty.
+    """
+    files = find_features(raw.features)
+    entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
+    videos, mended = clean(_measured(entry, files, choices) for entry in entries)
+    refuse(mended, raw.annotations, choices.strict)
+    videos, paths, unmatched = _match(videos, files)
+    refuse(unmatched, raw.features, choices.strict)
+    findings = chosen + mended + unmatched
+    subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
+    testing = [video for video in videos if video.subset == "testing"]
+    if testing:
+        subsets["testing"] = testing
+
+    folder = _resumed(work, raw, choices)
+    write_annotations(folder / "annotations.json", videos)
+    truth = videos if raw.ground_truth is None else as_they_stand(read_annotations(raw.ground_truth), raw.ground_truth)
+    write_ground_truth(folder / "ground_truth.json", truth)
+    write_findings(folder / "findings.json", findings)
+    for name, members in subsets.items():
+        packed = (
+            (_stamp(paths[video.id]), partial(_rows, video, paths[video.id], choices, name != "training"))
+            for video in tqdm(members, desc=f"packing {name}", unit="video", disable=None)
+        )
+        if not write_store(folder, name, packed, choices.tscale, choices.channels, work):
+            raise BmnError(
+                f"{raw.annotations}: no window of {choices.tscale} snippets holds a segment of the {name} videos; "
+                "raise model.tscale, or set data.length to resize"
+            )
+    _replace(folder, out)
+    return {name: len(members) for name, members in subsets.items()}, findings
+
+
+def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
+    """The entry with a duration: where it has none, that of its features."""
+    path = feature_file(files, entry.id) if isinstance(entry.id, str) else None
+    if entry.duration is not None or choices.snippet_seconds is None or path is None:
+        return entry
+    return replace(entry, duration=len(read_features(path, choices.channels)) * choices.snippet_seconds)
+
+
+def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
+    """The windows of a video with their features."""
+    features = read_features(path, choices.channels)
+    if choices.length == "resize":
+        return [(Window(video.id, 0.0, video.duration), resize(features, choices.tscale))]
+    rows = cut(features, video.id, video.duration, choices.tscale, choices.overlap)
+    return [row for row in rows if every or len(fractions(video.segments, row[0]))]
+
+
+def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video], dict[str, Path], list[Finding]]:
+    """The videos that have features, the file of each, and what has no counterpart."""
+    paths = {video.id: path for video in videos if (path := feature_file(files, video.id))}
+    findings = [
+        Finding(video.id, "features", "missing", "add the file or take the video out", "dropped")
+        for video in videos
+        if video.id not in paths
+    ]
+    used = set(paths.values())
+    findings += [
+        Finding(name, "annotations", "missing", f"for which there is {path.name}; add or remove it", "dropped")
+        for name, path in files.items()
+        if path not in used
+    ]
+    return [video for video in videos if video.id in paths], paths, findings
+
+
+def _resumed(work: Path, raw: Raw, choices: Choices) -> Path:
+    """The working folder of this conversion, with what an interrupted one left; that of any other is removed."""
+    state = work / "conversion.json"
+    made_of = asdict(choices) | {"annotations": checksum(raw.annotations)}
+    made_of["subsets"] = raw.subsets and checksum(raw.subsets)
+    if not state.exists() or read_json(state) != made_of:
+        shutil.rmtree(work, ignore_errors=True)
+        write_json(state, made_of)
+    return work / "processed"
+
+
+def _stamp(path: Path) -> str:
+    """What tells a feature file from its next version."""
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be read ({error.strerror}); bring it back") from error
+    return f"{path}:{about.st_size}:{about.st_mtime_ns}"
+
+
+def _replace(folder: Path, out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.exists():
+            shutil.rmtree(out)
+        shutil.move(folder, out)
+    except OSError as error:
+        raise BmnError(f"{out}: cannot be written ({error.strerror}); make {out.parent} writable") from error
+    shutil.rmtree(folder.parent)

@@ -1,0 +1,254 @@
+"""Annotation files as the field writes them, told apart by their content and turned into unchecked
+entries."""
+
+import csv
+import io
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bmn.base.errors import BmnError
+from bmn.conversion.annotations import SUBSETS, Entry
+
+FORMS = (
+    'write it as {"<video>": {"duration_second": 12.5, "subset": "training", '
+    '"annotations": [{"segment": [1.0, 2.5], "label": "Archery"}]}} '
+    "or as a CSV with the columns video,start,end,label,subset,duration"
+)
+THUMOS_SUBSETS = {"validation": "training", "test": "validation"}
+"""THUMOS-14 has no untrimmed training videos: its validation subset is trained on, its test subset
+evaluated."""
+
+# Names that files give to the same thing; the first that is there counts.
+DURATION = ("duration_second", "duration", "seconds")
+FRAMES = ("duration_frame", "frame", "frames", "numFrame")
+RATE = ("rfps", "fps")
+SEGMENT = {  # and to times, by their unit
+    "seconds": ("segment",),
+    "frames": ("segment_frames", "segment(frames)"),
+    "fractions": ("segment_fractions",),
+}
+COLUMNS = {
+    "seconds": ("start", "end"),
+    "frames": ("start_frame", "end_frame"),
+    "fractions": ("start_fraction", "end_fraction"),
+}
+Times = tuple[Any, Any]
+
+
+def read_annotations(path: Path, subsets: Path | None = None) -> list[Entry]:
+    """Read annotations in any form that is known here; all times become seconds.
+
+    PaddleVideo, BSN (``anet_anno_action.json``), mmaction2
+        ``{"v_...": {"duration_second", "subset", "annotations": [{"segment": [start, end], "label"}]}}``
+    ActivityNet's official form, OpenTAD, ActionFormer
+        ``{"database": {"<video>": {"duration", "subset", "annotations": [{"segment", "label"}]}}}``;
+        where its ``version`` begins with THUMOS and its subsets are validation and test, they become
+        :data:`THUMOS_SUBSETS`
+    CSV
+        ``video,start,end,label,subset,duration``, a line a segment; start, end and label are empty on the
+        line of a video without segments
+    a folder
+        with one of these files a subset, as mmaction2 splits them: ``..._train.json``, ``..._val.json``. The name
+        gives a subset to the entries that have none; a file without such a name beside is left out
+
+    Times are seconds, unless they are called frames (``segment_frames``, ``segment(frames)``; ``start_frame`` and
+    ``end_frame`` in a CSV) or fractions of the video (``segment_fractions``; ``start_fraction``, ``end_fraction``).
+    A duration that is missing is frames / frame rate (``duration_frame``, ``frames``, ``numFrame``; ``rfps``,
+    ``fps``), or stands in ``subsets``.
+
+    Args:
+        path: the annotation file, or the folder.
+        subsets: a CSV with the columns ``video`` and ``subset``, and perhaps ``seconds``, for files that do not
+            name them.
+
+    Returns:
+        One entry a video, unchecked: pass them to :func:`bmn.conversion.annotations.clean`.
+
+    Raises:
+        BmnError: a file is missing, unreadable, of no known form, or names a video twice.
+    """
+    about = _read_subsets(subsets) if subsets else {}
+    if not path.is_dir():
+        return _read_file(path, about)
+    by_subset = {file: _subset_in(file.stem) for file in sorted(path.iterdir()) if file.suffix in (".json", ".csv")}
+    named = {file: subset for file, subset in by_subset.items() if subset}
+    if not named:
+        raise BmnError(f"{path}: holds no file that names a subset, like annotations_train.json; name a file")
+    return [
+        entry if entry.subset is not None else replace(entry, subset=subset)
+        for file, subset in named.items()
+        for entry in _read_file(file, about)
+    ]
+
+
+def _subset_in(name: str) -> str | None:
+    words = re.split(r"[\W_]+", name.lower())
+    return next((SUBSETS[word] for word in reversed(words) if word in SUBSETS), None)
+
+
+def _read_file(path: Path, about: Mapping[str, dict[str, str]]) -> list[Entry]:
+    text = _read_text(path)
+    beginning = text.lstrip()[:1]
+    if beginning == "<":
+        raise BmnError(f"{path}: is a web page, not annotations; download the file itself")
+    if beginning not in ("{", "["):
+        return _read_csv(path, text, about)
+    try:
+        content = json.loads(text, object_pairs_hook=_unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise BmnError(f"{path}: is not sound JSON ({error}); mend it or get it again") from error
+    match content:
+        case {"version": str(version), "database": dict(videos)} if version.lower().startswith("thumos"):
+            entries = _read_videos(videos, about)
+            if {str(entry.subset).lower() for entry in entries} & {"train", "training"}:
+                return entries  # renamed by someone else, as OpenTAD does
+            return [replace(entry, subset=THUMOS_SUBSETS.get(str(entry.subset).lower())) for entry in entries]
+        case {"database": dict(videos)}:
+            return _read_videos(videos, about)
+        case dict(videos) if _has_annotations(videos):
+            return _read_videos(videos, about)
+    raise BmnError(f"{path}: is in no form that is known here; {FORMS}")
+
+
+def _has_annotations(videos: dict[str, Any]) -> bool:
+    """Judged by the first video: one that lacks a key among good ones is the check's business."""
+    first = next(iter(videos.values()), None)
+    return isinstance(first, dict) and "annotations" in first
+
+
+def _read_videos(videos: dict[str, Any], about: Mapping[str, dict[str, str]]) -> list[Entry]:
+    entries = []
+    for name, video in videos.items():
+        facts = _facts(video if isinstance(video, dict) else {}, about.get(name, {}))
+        duration = _duration(facts)
+        rows = facts.get("annotations")
+        rows = rows if isinstance(rows, list) else [None]
+        segments = tuple(_segment(row if isinstance(row, dict) else {}, facts, duration) for row in rows)
+        entries.append(Entry(name, facts.get("subset"), duration, segments))
+    return entries
+
+
+def _facts(video: Mapping[str, Any], about: Mapping[str, str]) -> dict[str, Any]:
+    """What an entry says of a video, and what another file says where the entry is silent."""
+    return {key: _number(value) for key, value in about.items()} | dict(video)
+
+
+def _first(facts: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((facts[name] for name in names if facts.get(name) not in (None, "")), None)
+
+
+def _duration(facts: Mapping[str, Any]) -> object:
+    """Seconds, as given or from frames and frame rate."""
+    given, frames, rate = (_first(facts, names) for names in (DURATION, FRAMES, RATE))
+    if given is None and _is_number(frames) and _is_number(rate) and rate > 0:
+        return frames / rate
+    return given
+
+
+def _segment(row: Mapping[str, Any], facts: Mapping[str, Any], duration: object) -> tuple[object, object, object]:
+    """(start, end, label) in seconds, with None for what is not there."""
+    for unit, names in SEGMENT.items():
+        match _first(row, names):
+            case [start, end]:
+                return *_in_seconds((start, end), unit, facts, duration), row.get("label")
+    return None, None, row.get("label")
+
+
+def _in_seconds(times: Times, unit: str, facts: Mapping[str, Any], duration: Any) -> Times:
+    """Times that are no numbers, or of which the unit is not known, stay as they are, for the check to tell."""
+    if unit == "seconds" or not all(_is_number(time) for time in times):
+        return times
+    frames, rate = _first(facts, FRAMES), _first(facts, RATE)
+    scale: Any = None
+    if unit == "fractions":
+        scale = duration
+    elif _is_number(rate) and rate > 0:
+        scale = 1 / rate
+    elif _is_number(duration) and _is_number(frames) and frames > 0:
+        scale = duration / frames
+    if not _is_number(scale):
+        return f"{unit} {times[0]}", f"{unit} {times[1]}"
+    return times[0] * scale, times[1] * scale
+
+
+def _is_number(value: object) -> bool:
+    """A float, or an integer that fits into one."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
+
+
+def _read_csv(path: Path, text: str, about: Mapping[str, dict[str, str]]) -> list[Entry]:
+    """Lines that contradict each other about a video make two entries of it, which the check refuses."""
+    videos: dict[tuple[str, object, object], list[tuple[object, object, object]]] = defaultdict(list)
+    for columns, row in _rows(path, text):
+        unit = next((unit for unit, names in COLUMNS.items() if set(names) <= columns), None)
+        if unit is None or not {"video", "label"} <= columns:
+            raise BmnError(f"{path}: is in no form that is known here; {FORMS}")
+        facts = _facts({key: _number(value) for key, value in row.items() if value}, about.get(row["video"], {}))
+        duration = _duration(facts)
+        segments = videos[row["video"], facts.get("subset"), duration]
+        start, end = (_number(row[name]) for name in COLUMNS[unit])
+        if start != "" or end != "" or row["label"]:
+            segments.append((*_in_seconds((start, end), unit, facts, duration), row["label"]))
+    if not videos:
+        raise BmnError(f"{path}: is in no form that is known here; {FORMS}")
+    return [Entry(*key, tuple(segments)) for key, segments in videos.items()]
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[set[str], dict[str, str]]]:
+    """The lines of a CSV with headings, each with the set of the headings."""
+    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True, strict=True)
+    try:
+        columns = set(reader.fieldnames or [])
+        for row in reader:
+            if None in row or None in row.values():
+                raise BmnError(
+                    f"{path}: line {reader.line_num} does not have {len(reader.fieldnames or [])} fields; "
+                    "quote fields that hold commas"
+                )
+            yield columns, row
+    except csv.Error as error:
+        raise BmnError(f"{path}: is not sound CSV after line {reader.line_num} ({error}); mend it") from error
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _read_subsets(path: Path) -> dict[str, dict[str, str]]:
+    """By video what a CSV says of it."""
+    about = {}
+    for columns, row in _rows(path, _read_text(path)):
+        if not {"video", "subset"} <= columns:
+            raise BmnError(f"{path}: has the columns {', '.join(sorted(columns))} but needs video and subset")
+        about[row["video"]] = row
+    if not about:
+        raise BmnError(f"{path}: names no video; write a line for each under the headings video,subset")
+    return about
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise BmnError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise BmnError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON allows a key to stand twice, and the last one wins: a video would lose annotations silently."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        (name, count), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {name!r} stands {count} times in one object")
+    return value

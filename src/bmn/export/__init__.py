@@ -1,0 +1,1 @@
+"""The trained network as programs: Paddle's two forms, ONNX, quantized, and the manifest beside them."""

@@ -1,0 +1,82 @@
+"""The exported program as ONNX, for onnxruntime and what else reads it.
+
+``python -m bmn.export.onnx PROGRAM FILE`` converts; :func:`write_onnx` runs it in a process of its own, because the
+converter talks a lot.
+"""
+
+import argparse
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from bmn.base.errors import BmnError
+
+OPSET = 17
+INSTALL = "pip install -r requirements-onnx.txt (it goes with Paddle 3), or set export.onnx to false"
+
+
+def write_onnx(program: Path, file: Path, outputs: list[str]) -> None:
+    """Convert a Paddle program with its ``.pdiparams`` beside it.
+
+    Args:
+        file: the ``.onnx`` to write.
+        outputs: how to call the outputs, in order; Paddle loses their names.
+
+    Raises:
+        BmnError: the converter is not installed, or failed.
+    """
+    if not find_spec("paddle2onnx"):
+        raise BmnError(f"{file.name}: paddle2onnx is not installed; {INSTALL}")
+    words = [sys.executable, "-m", "bmn.export.onnx", str(program), str(file), *outputs]
+    run_converter(words, file, program, INSTALL)
+
+
+def run_converter(words: list[str], file: Path, program: Path, mend: str) -> None:
+    """Run a command that makes ``file`` of ``program``, and show what it says only where it fails."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stdout, done.stderr, file=sys.stderr)
+        raise BmnError(f"{file.name}: could not be converted from {program.name}, see above; {mend}")
+
+
+def main() -> None:
+    """Convert one program."""
+    parser = argparse.ArgumentParser(prog="bmn.export.onnx", description=main.__doc__)
+    parser.add_argument("program", type=Path)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("outputs", nargs="+")
+    given = parser.parse_args()
+
+    import paddle2onnx
+
+    # Any other optimize_tool installs packages into the environment.
+    weights = str(given.program.with_suffix(".pdiparams"))
+    paddle2onnx.export(str(given.program), weights, str(given.file), opset_version=OPSET, optimize_tool="None")
+    _tidy(given.file, given.outputs)
+
+
+def _tidy(file: Path, outputs: list[str]) -> None:
+    """Name the outputs and the free dimension, and drop constants that nothing reads."""
+    import onnx
+
+    model = onnx.load(file)
+    graph = model.graph
+    names = dict(zip((output.name for output in graph.output), outputs, strict=True))
+    for node in graph.node:
+        node.output[:] = [names.get(name, name) for name in node.output]
+        node.input[:] = [names.get(name, name) for name in node.input]
+    for output in graph.output:
+        output.name = names[output.name]
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    read = {name for node in graph.node for name in node.input}
+    kept = [constant for constant in graph.initializer if constant.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    onnx.checker.check_model(model)
+    onnx.save(model, file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""``python -m bmn.export.program WEIGHTS FOLDER MODEL``: one program; FLAGS_enable_pir_api says which form."""
+
+import argparse
+from pathlib import Path
+
+import paddle
+
+from bmn.base.command import command
+from bmn.base.params import ModelParams
+from bmn.model.weights import load_network
+
+NAME = "BMN"
+INPUT = "feat_input"  # as PaddleVideo names it
+
+
+@command
+def main() -> None:
+    """Write the program and its weights."""
+    parser = argparse.ArgumentParser(prog="bmn.export.program", description=main.__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("model", help="the sizes of the network, as JSON")
+    given = parser.parse_args()
+    network = load_network(ModelParams.model_validate_json(given.model), given.weights)
+    features = paddle.static.InputSpec([None, network.feat_dim, network.tscale], "float32", INPUT)
+    paddle.jit.save(network, str(given.folder / NAME), input_spec=[features])
+
+
+if __name__ == "__main__":
+    main()

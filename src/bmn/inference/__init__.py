@@ -1,1 +1,0 @@
-"""From weights to proposals: running the network, exporting it, predicting with what was exported."""

@@ -1,0 +1,130 @@
+"""The processes of a training, started and watched by one that does no work itself: nothing outlives it unnoticed."""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from bmn.base.errors import BmnError
+
+POLL = 0.2  # seconds between looks at the job
+LAST_LINES = 30  # of a failed process's log that are shown
+_PR_SET_PDEATHSIG = 1
+
+
+def processes(devices: str) -> int:
+    """How many processes ``train.devices`` asks for on this host: one a GPU, or the number behind ``cpu:``."""
+    kind, _, given = devices.partition(":")
+    return len(given.split(",")) if kind == "gpu" else int(given or 1)
+
+
+def die_with_parent() -> None:
+    """Make the system kill this process when its parent ends, however that ends (Linux; nothing elsewhere)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def supervise(script: Path, devices: str, logs: Path) -> None:
+    """Run a training script in its processes and wait for them; what it prints is shown.
+
+    One process is started directly. Several, or those of several hosts (the launcher's own variables
+    ``PADDLE_NNODES`` and ``PADDLE_MASTER`` name these), go through ``paddle.distributed.launch``. The first SIGINT
+    or SIGTERM asks the training to stop, a second one kills it.
+
+    Args:
+        devices: ``auto``, ``cpu``, ``cpu:2``, ``gpu:0,1``.
+        logs: folder of a log a process, made anew.
+
+    Raises:
+        BmnError: a process failed; what it said itself is printed before what its neighbours say of its end.
+    """
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.mkdir(parents=True)
+    if processes(devices) == 1 and "PADDLE_NNODES" not in os.environ:
+        code = _watch([sys.executable, str(script)], None, None)
+        if code < 0:
+            raise BmnError(f"the training was ended by {_name(-code)}{_hint(-code)}; started again, it goes on")
+        sys.exit(code)
+    kind, _, given = devices.partition(":")
+    spread = ["--devices", given] if kind == "gpu" else ["--nproc_per_node", given or "1"]
+    words = [sys.executable, "-m", "paddle.distributed.launch", *spread, "--log_dir", str(logs), str(script)]
+    code = _watch(words, logs / "launcher.log", logs / "workerlog.0")
+    if code:
+        _explain(logs)
+        raise BmnError(f"training in {processes(devices)} processes failed; their logs are in {logs}")
+
+
+def _watch(words: list[str], output: Path | None, shown: Path | None) -> int:
+    """Run a job in a session of its own to its end; its output goes to a file, and ``shown`` to the screen."""
+    with open(output or os.devnull, "wb") as file:
+        job = subprocess.Popen(
+            words,
+            stdout=file if output else None,
+            stderr=file if output else None,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    asked: list[int] = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        job.send_signal(signal.SIGKILL if asked else signal.SIGTERM)
+        asked.append(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    place = 0
+    try:
+        while job.poll() is None:
+            time.sleep(POLL)
+            # A job that has ended is left to the explanation: it puts the cause first.
+            if shown and shown.exists() and job.poll() is None:
+                place = _show(shown, place)
+        if shown and job.returncode == 0:
+            _show(shown, place)
+        return job.returncode
+    finally:
+        job.kill()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show(log: Path, place: int) -> int:
+    """Print a log from a place on; gives the place where it ends now."""
+    with open(log, "rb") as file:
+        file.seek(place)
+        sys.stdout.buffer.write(file.read())
+        sys.stdout.buffer.flush()
+        return file.tell()
+
+
+def _explain(logs: Path) -> None:
+    """Print why a job failed: the last words of a process that died of its own error, or that one was killed."""
+    for log in sorted(logs.glob("workerlog.*")):
+        lines = log.read_text(errors="replace").splitlines()
+        if _own_error(lines):
+            print(f"--- process {log.suffix[1:]} ({log}) ---", *lines[-LAST_LINES:], sep="\n", file=sys.stderr)
+            return
+    launcher = (logs / "launcher.log").read_text(errors="replace")
+    for rank, code in re.findall(r"Container rank (\d+) status failed .* code (-?\d+)", launcher)[:1]:
+        end = f"was ended by {_name(-int(code))}{_hint(-int(code))}" if int(code) < 0 else f"ended with code {code}"
+        print(f"process {rank} {end}", file=sys.stderr)
+
+
+def _own_error(lines: list[str]) -> bool:
+    """Whether a process died of its own error, not of the end of its neighbour."""
+    text = "\n".join(lines)
+    neighbour = re.search(r"gloo|NCCL|Connection (closed|reset)", text)
+    return any(line.startswith("error: ") for line in lines) or ("Traceback (most" in text and not neighbour)
+
+
+def _name(number: int) -> str:
+    return signal.Signals(number).name
+
+
+def _hint(number: int) -> str:
+    return " (perhaps the memory ran out)" if number == signal.SIGKILL else ""

@@ -1,0 +1,1 @@
+"""What training minimizes: label maps and the three losses."""

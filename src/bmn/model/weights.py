@@ -1,0 +1,99 @@
+"""Weights in files: ``.pdparams`` under the published names, read without executing anything from the file."""
+
+import collections
+import pickle
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import paddle
+from numpy.typing import NDArray
+
+from bmn.base.errors import BmnError
+from bmn.base.files import whole_file
+from bmn.base.params import ModelParams
+from bmn.model.network import BMN
+
+PREFIX = "backbone."  # PaddleVideo's files hold the network under this name
+
+# All that a pickled dictionary of arrays needs; NumPy 2 moved its module, and both names stand in files.
+_NUMPY = np.core.multiarray if np.__version__.startswith("1.") else np._core.multiarray  # type: ignore[attr-defined]
+_ALLOWED = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _NUMPY._reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _NUMPY._reconstruct,
+}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return _ALLOWED[module, name]
+
+
+def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Read the arrays of a ``.pdparams`` file, ours or PaddleVideo's (its ``backbone.`` is taken off).
+
+    Raises:
+        BmnError: the file is missing, damaged, or holds anything but named arrays of numbers.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = _ArraysOnly(file).load()
+    except FileNotFoundError as error:
+        raise BmnError(f"{path}: no such file") from error
+    except Exception as error:  # a damaged pickle can raise anything at all
+        raise BmnError(f"{path}: is not a plain file of weights ({error}); nothing of it was executed") from error
+    if not isinstance(content, dict):
+        raise BmnError(f"{path}: holds a {type(content).__name__}; a dictionary of arrays is expected")
+    weights = {
+        str(name).removeprefix(PREFIX): array
+        for name, array in content.items()
+        if name != "StructuredToParameterName@@"
+    }
+    for name, array in weights.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+            raise BmnError(f"{path}: {name} is not an array of floating-point numbers")
+    return weights
+
+
+def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
+    """Write weights in Paddle's own form, whole or not at all."""
+    with whole_file(path) as temporary:
+        paddle.save({name: paddle.to_tensor(array) for name, array in weights.items()}, str(temporary))
+
+
+def load_network(model: ModelParams, path: Path) -> BMN:
+    """A network with weights from a file, ready for evaluation.
+
+    Raises:
+        BmnError: see :func:`read_weights` and :func:`load_weights`.
+    """
+    network = BMN(**model.model_dump())
+    load_weights(network, read_weights(path), path)
+    network.eval()
+    return network
+
+
+def load_weights(network: paddle.nn.Layer, weights: dict[str, NDArray[np.float32]], origin: Path) -> None:
+    """Put weights into a network.
+
+    Raises:
+        BmnError: a parameter is missing, unknown or of another shape; ``origin`` is named as their file.
+    """
+    own = cast(dict[str, paddle.Tensor], network.state_dict())
+    for name in own.keys() | weights.keys():
+        if name not in weights:
+            raise BmnError(f"{origin}: has no {name}; weights of this network are expected")
+        if name not in own:
+            raise BmnError(f"{origin}: has {name}, which this network does not; weights of a BMN are expected")
+        found, wanted = list(weights[name].shape), list(own[name].shape)
+        if found != wanted:
+            raise BmnError(
+                f"{origin}: {name} has the shape {found}, the network of params.yaml {wanted}; "
+                f"give model the values that the weights were trained with"
+            )
+    network.set_state_dict(weights)

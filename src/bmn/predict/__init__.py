@@ -1,0 +1,1 @@
+"""Proposals from an exported program; nothing of training or tracking is needed."""

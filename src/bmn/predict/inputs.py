@@ -1,0 +1,82 @@
+"""What a person may give to predict: feature files, folders of them, globs, and lists in PaddleVideo's form."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any
+
+from bmn.acquire.features import SUFFIXES
+from bmn.base.errors import BmnError
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A feature file to predict, and how long its video is in seconds."""
+
+    path: str
+    duration: float
+
+
+def find_items(inputs: Sequence[str], duration: float | None) -> list[Item]:
+    """The feature files that the inputs name, in their order, each once.
+
+    Args:
+        inputs: feature files; folders, for the feature files in them and below; globs (``**`` crosses folders);
+            lists with ``{"feat_path": "a.npy", "duration_second": 12.5}`` a line.
+        duration: seconds, of every file that no list names; without it 1, so that its segments are fractions.
+
+    Raises:
+        BmnError: an input names no file, a list cannot be read or a line is not of its form, a file comes with
+            two durations, or a duration is not above 0.
+    """
+    if duration is not None and not 0 < duration < math.inf:
+        raise BmnError(f"the duration is {duration}; a number of seconds above 0 is expected")
+    items: dict[str, Item] = {}
+    for given in inputs:
+        for item in _items(given, 1.0 if duration is None else duration):
+            if items.setdefault(item.path, item) != item:
+                other = items[item.path].duration
+                raise BmnError(f"{given}: {item.path} lasts {item.duration} s here and {other} s before; keep one")
+    return list(items.values())
+
+
+def _items(given: str, duration: float) -> list[Item]:
+    path = Path(given)
+    if path.is_dir():
+        files = sorted(str(file) for file in path.rglob("*") if file.suffix in SUFFIXES)
+    elif has_magic(given) and not path.exists():
+        files = sorted(file for file in glob(given, recursive=True) if Path(file).suffix in SUFFIXES)
+    elif path.suffix in SUFFIXES:
+        files = [given]
+    else:
+        return _read_list(path)
+    if not files:
+        raise BmnError(f"{given}: names no feature file ({', '.join(SUFFIXES)})")
+    return [Item(file, duration) for file in files]
+
+
+def _read_list(path: Path) -> list[Item]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BmnError(f"{path}: cannot be read as a list of feature files ({error})") from error
+    items = [_item(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not items:
+        raise BmnError(f"{path}: names no feature file; write a line for each")
+    return items
+
+
+def _item(line: str, place: str) -> Item:
+    try:
+        entry: Any = json.loads(line)
+    except ValueError as error:
+        raise BmnError(f"{place}: is not JSON ({error})") from error
+    match entry:
+        case {"feat_path": str(path), "duration_second": int() | float() as duration}:
+            if not isinstance(duration, bool) and 0 < duration < math.inf:
+                return Item(path, float(duration))
+            raise BmnError(f"{place}: duration_second is {duration}; a number of seconds above 0 is expected")
+    raise BmnError(f'{place}: is {line.strip()}; {{"feat_path": "a.npy", "duration_second": 12.5}} is expected')

@@ -1,0 +1,95 @@
+"""The results of a long prediction while it runs: a line a file, which a later start goes on from."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bmn.base.errors import BmnError
+from bmn.predict.inputs import Item
+from bmn.proposals import Result
+
+
+class PartFile:
+    """Results on their way, ``{"file", "stamp", "proposals"}`` a line after a line that tells what they came from.
+
+    A line counts as done when the file and its duration are the same and it was not written since. A part that
+    came from something else is begun anew, and a line that a killed process left unfinished is cut off.
+
+    Args:
+        path: of the part file; it is made with the first result.
+        origin: what all results follow from, beside the files: model and settings.
+    """
+
+    def __init__(self, path: Path, origin: dict[str, Any]) -> None:
+        self.path, self._origin = path, json.dumps(origin)
+        self._done: set[tuple[str, str]] = set()
+        if path.exists():
+            self._take_up()
+
+    def _take_up(self) -> None:
+        with open(self.path, "r+b") as file:
+            if file.readline() != f"{self._origin}\n".encode():
+                file.truncate(0)
+            whole = file.tell()
+            for line in file:
+                entry = _entry(line)
+                if entry is None:
+                    file.truncate(whole)
+                    break
+                whole += len(line)
+                self._done.add((entry["file"], entry["stamp"]))
+
+    def holds(self, item: Item) -> bool:
+        """Whether the result of a file is there."""
+        return (item.path, _stamp(item)) in self._done
+
+    def append(self, results: Iterable[tuple[Item, list[Result]]]) -> None:
+        """Add results; when this returns, a kill of the process does not lose them.
+
+        Raises:
+            BmnError: the part file cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "a", encoding="utf-8") as file:
+                if not file.tell():
+                    file.write(f"{self._origin}\n")
+                for item, proposals in results:
+                    file.write(json.dumps({"file": item.path, "stamp": _stamp(item), "proposals": proposals}) + "\n")
+        except OSError as error:
+            raise BmnError(
+                f"{self.path}: cannot be written ({error.strerror}); make room or choose a folder"
+            ) from error
+
+    def read(self, items: Iterable[Item]) -> Iterator[tuple[Item, list[Result]]]:
+        """The results of those files that have one, in the order of the part file, one in memory at a time."""
+        wanted = {(item.path, _stamp(item)): item for item in items}
+        with open(self.path, encoding="utf-8") as file:
+            next(file)
+            for line in file:
+                entry = json.loads(line)
+                item = wanted.pop((entry["file"], entry["stamp"]), None)
+                if item is not None:
+                    yield item, entry["proposals"]
+
+    def remove(self) -> None:
+        """Delete the file: its results stand elsewhere."""
+        self.path.unlink(missing_ok=True)
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return entry if line.endswith(b"\n") else None
+
+
+def _stamp(item: Item) -> str:
+    """Changes when the file is written again or its duration is another."""
+    try:
+        changed = Path(item.path).stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    return f"{item.duration} {changed}"

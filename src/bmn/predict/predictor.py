@@ -1,0 +1,130 @@
+"""Proposals from an exported model: nothing of training, tracking or the pipeline is needed."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmn.base.errors import BmnError
+from bmn.base.files import read_json
+from bmn.base.params import load_params
+from bmn.data.windows import cut, resize
+from bmn.export.manifest import CARD
+from bmn.predict.runtimes import LARGEST_BATCH, Maps, find_program, open_program
+from bmn.proposals import (
+    PUBLISHED,
+    Candidates,
+    Floats,
+    Proposals,
+    ProposalSettings,
+    Result,
+    decode,
+    in_seconds,
+    merge,
+    results,
+    score,
+    soft_nms,
+)
+
+COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
+
+
+def settings_of(params: str | Path | None) -> ProposalSettings:
+    """The settings of proposals that a ``params.yaml`` has; the published ones without it."""
+    return load_params(Path(params)).proposals if params else PUBLISHED
+
+
+class Predictor:
+    """An exported BMN: features in, proposals out.
+
+    Args:
+        model: a ``.pdmodel`` or ``.json`` program with its ``.pdiparams`` beside it, ours or PaddleVideo's; an
+            ``.onnx`` file; or the folder that holds them.
+        settings: how candidates are scored and suppressed; the published ones by default.
+        device: ``cpu`` or ``gpu``.
+        use_tensorrt: let TensorRT run what it can; on a GPU.
+
+    Raises:
+        BmnError: there is no such model, or no such device.
+    """
+
+    def __init__(
+        self, model: Path, settings: ProposalSettings = PUBLISHED, device: str = "cpu", use_tensorrt: bool = False
+    ) -> None:
+        self.settings = settings
+        self.program = find_program(model)
+        opened = open_program(self.program, device, use_tensorrt)
+        self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
+        card = self.program.with_name(CARD)
+        self.overlap: float | None = read_json(card).get("overlap") if card.exists() else None
+        self._together = COMPUTED_TOGETHER if device == "cpu" else LARGEST_BATCH
+
+    def maps(self, features: NDArray[np.float32]) -> Maps:
+        """Run the network.
+
+        Args:
+            features: ``[batch, channel, snippet]``, of one video at least.
+
+        Returns:
+            Confidence map ``[batch, 2, D, T]``, start and end probabilities ``[batch, T]``.
+        """
+        parts = [self._run(features[low : low + self._together]) for low in range(0, len(features), self._together)]
+        return tuple(np.concatenate(maps) for maps in zip(*parts, strict=True))
+
+    def propose(self, features: NDArray[np.float32], duration: float) -> list[Result]:
+        """The proposals of one video, best first, segments in seconds.
+
+        Args:
+            features: ``[snippet, channel]``; any number of snippets, spread evenly over the video.
+            duration: of the video, in seconds.
+
+        Raises:
+            BmnError: the features have another shape or are not finite, or the duration is not above 0.
+        """
+        features = np.asarray(features)
+        if features.ndim != 2 or features.shape[1] != self.channels or not len(features):
+            raise BmnError(
+                f"the features have the shape {features.shape}; [snippet, channel] with {self.channels} channels is "
+                "expected"
+            )
+        if not np.isfinite(features).all():
+            raise BmnError("the features hold NaN or infinities; extract them again")
+        if not 0 < duration < np.inf:
+            raise BmnError(f"the duration is {duration}; a number of seconds above 0 is expected")
+        [rows] = self.propose_videos([features.astype(np.float32)], np.array([float(duration)]))
+        return results(rows)
+
+    def propose_videos(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[Floats]:
+        """The proposals of several videos: for each ``[proposal, 3]`` (start and end in seconds, score).
+
+        Args:
+            videos: for each its features ``[snippet, channel]``; they are resized, or cut into windows whose proposals
+                are merged, as the model was trained.
+            durations: ``[video]``, seconds.
+        """
+        if self.overlap is None:
+            return self.propose_batch(np.stack([resize(video, self.tscale).T for video in videos]), durations)
+        cuts = [
+            cut(video, "", float(duration), self.tscale, self.overlap)
+            for video, duration in zip(videos, durations, strict=True)
+        ]
+        windows, features = zip(*chain.from_iterable(cuts), strict=True)
+        first = np.cumsum([0, *(len(of_video) for of_video in cuts[:-1])])
+        starts = np.array([window.start for window in windows])
+        seconds = np.array([window.end for window in windows]) - starts
+        candidates = decode(*self.maps(np.stack([window.T for window in features])))
+        return in_seconds(self._best(merge(candidates, starts / seconds, first)), durations, seconds[first])
+
+    def propose_batch(self, features: NDArray[np.float32], durations: Floats) -> list[Floats]:
+        """The proposals of several videos: for each ``[proposal, 3]`` (start and end in seconds, score).
+
+        Args:
+            features: ``[batch, channel, snippet]``.
+            durations: ``[batch]``, seconds.
+        """
+        return in_seconds(self._best(decode(*self.maps(features))), durations)
+
+    def _best(self, candidates: Candidates) -> Proposals:
+        return soft_nms(score(candidates, self.settings), self.settings)

@@ -1,0 +1,216 @@
+"""From candidates to the best scored segments of each video: score fusion and Soft-NMS.
+
+Everything works on a batch of videos at once and gives what the published one-video loops give, bit for bit.
+Source: Lin et al., arXiv 1907.09702, section 4.3 (proposal generation, score fusion, Soft-NMS); where the
+paper leaves a choice open, the behaviour of PaddleVideo's ``BMNMetric``.
+"""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmn.base.params import ProposalSettings
+from bmn.proposals.candidates import Candidates, Float32s, Floats
+
+SUPPRESSED_TOGETHER = 128  # videos: enough to hide the cost of the calls, few enough for the cache
+PUBLISHED = ProposalSettings()
+REACH = 512  # proposals of a video looked at, and again as many when these no longer suffice
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """The proposals of a batch of videos: one row a video, best first, zeros after the last one.
+
+    Attributes:
+        starts: ``[video, proposal]``, in lengths of the video (0 is its beginning, 1 its end), or of the
+            window where windows of a long video were merged.
+        ends: ``[video, proposal]``, in the same unit.
+        scores: ``[video, proposal]``, never negative, never rising along a row.
+        counts: ``[video]``, how many proposals each row holds.
+    """
+
+    starts: Floats
+    ends: Floats
+    scores: Floats
+    counts: NDArray[np.intp]
+
+
+class Result(TypedDict):
+    """One proposal in ActivityNet's result form; ``segment`` is [start, end] in seconds."""
+
+    score: float
+    segment: list[float]
+
+
+def score(candidates: Candidates, settings: ProposalSettings = PUBLISHED) -> Proposals:
+    """Score each candidate and put those of a video in order, best first; equal scores keep the order that they had.
+
+    A score is (start probability · end probability)^boundary_exponent · regression^regression_exponent ·
+    classification^classification_exponent, in float32; as published where the exponents are 1.
+    """
+    scores = candidates.boundary**settings.boundary_exponent * (
+        candidates.regression**settings.regression_exponent
+        * candidates.classification**settings.classification_exponent
+    )
+    counts = candidates.counts
+    held = np.arange(counts.max(initial=0)) < counts[:, None]
+    order = _best_first(scores, held)
+    starts, ends, ranked = np.zeros((3, *held.shape))
+    starts[held], ends[held], ranked[held] = candidates.starts[order], candidates.ends[order], scores[order]
+    return Proposals(starts, ends, ranked, counts)
+
+
+def _best_first(scores: Float32s, held: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """``[candidate]``: the places of each video's candidates, video after video, by falling score.
+
+    The bits of a float that is not negative order as the float does. With the bits, inverted, above the place
+    in one integer, a plain sort does what a stable argsort would, in a fraction of its time.
+
+    Args:
+        scores: ``[candidate]``, not negative; fewer than 2³².
+        held: ``[video, place]``, true where a row of padded videos holds a candidate.
+    """
+    bits = (scores + np.float32(0)).view(np.uint32)  # the sum makes -0 a 0
+    keys = np.full(held.shape, np.iinfo(np.uint64).max)
+    keys[held] = (~bits).astype(np.uint64) << np.uint64(32) | np.arange(len(bits), dtype=np.uint64)
+    keys.sort(axis=1)
+    return (keys[held] & np.uint64(0xFFFFFFFF)).astype(np.intp)
+
+
+def soft_nms(proposals: Proposals, settings: ProposalSettings = PUBLISHED) -> Proposals:
+    """Select the best proposal of each video again and again, decaying the scores of those it overlaps.
+
+    After each selection every remaining proposal whose tIoU with the selected one is above
+    low_threshold + (high_threshold - low_threshold) · width of the selected one has its score multiplied by
+    exp(-tIoU² / alpha). Equal scores: the proposal that came first in ``proposals`` wins. As published, the
+    last remaining proposal is never selected, unless it is the only one that the video had.
+
+    Args:
+        proposals: from :func:`score`.
+        settings: the published ones by default.
+
+    Returns:
+        At most ``max_proposals`` a video, with their decayed scores.
+    """
+    selectable = np.where(proposals.counts > 1, proposals.counts - 1, proposals.counts)
+    counts = np.minimum(selectable, settings.max_proposals)
+    kept = np.zeros((3, len(counts), counts.max(initial=0)))
+    order = np.argsort(proposals.counts, kind="stable")  # neighbours of like length waste little padding
+    for low in range(0, len(order), SUPPRESSED_TOGETHER):
+        videos = order[low : low + SUPPRESSED_TOGETHER]
+        selected = _select(proposals, videos, counts[videos].max(), settings)
+        selected[:, np.arange(selected.shape[2]) >= counts[videos, None]] = 0
+        kept[:, videos, : selected.shape[2]] = selected
+    starts, ends, scores = kept
+    return Proposals(starts, ends, scores, counts)
+
+
+def _select(proposals: Proposals, videos: NDArray[np.intp], steps: int, settings: ProposalSettings) -> Floats:
+    """``[3, video, step]``: starts, ends and scores in the order of selection.
+
+    A score never rises. So while the best score within the first proposals of a row is not below the score
+    with which the first one beyond them began, nothing beyond can be selected (equal scores: the earlier one
+    wins), and nothing beyond is looked at. When it falls below, more are taken in, and catch up on the decays
+    that they missed, in order.
+    """
+    counts = proposals.counts[videos]
+    width = counts.max(initial=0)
+    starts, ends = proposals.starts[videos, :width], proposals.ends[videos, :width]
+    scores = np.where(np.arange(width) < counts[:, None], proposals.scores[videos, :width], -1.0)
+
+    selected = np.empty((3, len(videos), steps))
+    reach = min(REACH, width)
+    within = _Remaining(starts[:, :reach], ends[:, :reach], scores[:, :reach])
+    for step in range(steps):
+        best = within.best()
+        while reach < width and (within.scores.take(best) < scores[:, reach]).any():
+            beyond = slice(reach, min(reach + REACH, width))
+            later = _Remaining(starts[:, beyond], ends[:, beyond], scores[:, beyond])
+            for past in range(step):
+                later.decay(selected[0, :, past], selected[1, :, past], settings)
+            reach = beyond.stop
+            joined = np.concatenate([within.scores, later.scores], axis=1)
+            within = _Remaining(starts[:, :reach], ends[:, :reach], joined)
+            best = within.best()
+        selected[:, :, step] = start, end, _ = within.take(best)
+        within.decay(start, end, settings)
+    return selected
+
+
+class _Remaining:
+    """Proposals ``[video, proposal]`` whose scores decay; -1 marks one that is gone or never was."""
+
+    def __init__(self, starts: Floats, ends: Floats, scores: Floats) -> None:
+        self.starts, self.ends, self.scores = map(np.ascontiguousarray, (starts, ends, scores))
+        # What the sieve of decay() works on. It never lets a proposal through that ends before everything.
+        self._starts = self.starts.astype(np.float32)
+        self._ends = np.where(scores < 0, -np.inf, ends).astype(np.float32)
+        self._widths = (ends - starts).astype(np.float32)
+        self._slack = 1e-6 * ends.max(initial=1.0)
+        self._buffers = np.empty((2, *scores.shape), np.float32)
+        self._near = np.empty(scores.shape, np.bool_)
+
+    def best(self) -> NDArray[np.intp]:
+        """``[video]``: where, in the flattened arrays, the best proposal of each video stands."""
+        rows, width = self.scores.shape
+        flat: NDArray[np.intp] = self.scores.argmax(axis=1) + np.arange(0, rows * width, width)
+        return flat
+
+    def take(self, at: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+        """Remove one proposal of each video; return its start, end and score, each ``[video]``."""
+        taken = self.starts.take(at), self.ends.take(at), self.scores.take(at)
+        self.scores.put(at, -1.0)
+        self._ends.put(at, -np.inf)
+        return taken
+
+    def decay(self, start: Floats, end: Floats, settings: ProposalSettings) -> None:
+        """Decay the scores of the proposals that overlap the selected segments, one a video, too much."""
+        width = end - start
+        threshold = settings.low_threshold + (settings.high_threshold - settings.low_threshold) * width
+
+        # tIoU > threshold  <=>  intersection > share · (the two widths). Few proposals pass, so float32
+        # sieves them first (its rounding is below the slack: none is lost) and float64 decides as published.
+        share = threshold / (1 + threshold)
+        shared, other = self._buffers
+        np.minimum(self._ends, _column(end), out=shared)
+        shared -= np.maximum(self._starts, _column(start), out=other)
+        np.multiply(self._widths, _column(share), out=other)
+        other += _column(share * width - self._slack)
+        np.greater(shared, other, out=self._near)
+        near = np.flatnonzero(self._near)
+        video = near // self.scores.shape[1]
+
+        start, end = start[video], end[video]
+        starts, ends, scores = self.starts.take(near), self.ends.take(near), self.scores.take(near)
+        intersection = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0.0)
+        tiou = intersection / (ends - starts - intersection + end - start)
+        factor = np.where(tiou > threshold[video], np.exp(-np.square(tiou) / settings.alpha), 1.0)
+        self.scores.put(near, scores * factor)
+
+
+def _column(values: Floats) -> Float32s:
+    return values.astype(np.float32)[:, None]
+
+
+def in_seconds(proposals: Proposals, durations: Floats, unit: Floats | None = None) -> list[Floats]:
+    """The proposals of each video as rows (start, end, score), seconds, best first, cut to the video.
+
+    Args:
+        proposals: of a batch of videos.
+        durations: ``[video]``, seconds.
+        unit: ``[video]``, how many seconds one unit of ``proposals`` lasts; the duration where not given.
+    """
+    unit = durations if unit is None else unit
+    starts, ends = (
+        np.clip(boundaries * unit[:, None], 0.0, durations[:, None])
+        for boundaries in (proposals.starts, proposals.ends)
+    )
+    rows = np.stack([starts, ends, proposals.scores], axis=2)
+    return [row[:count] for row, count in zip(rows, proposals.counts, strict=True)]
+
+
+def results(rows: Floats) -> list[Result]:
+    """One video's proposals, ``[proposal, 3]`` as from :func:`in_seconds`, in ActivityNet's result form."""
+    return [{"score": score, "segment": [start, end]} for start, end, score in rows.tolist()]

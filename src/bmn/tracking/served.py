@@ -1,0 +1,76 @@
+"""The inference model that MLflow keeps and serves: this file is its code, an exported program its data.
+
+MLflow runs this file when it loads the model; nothing is unpickled.
+"""
+
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from bmn.data.windows import resize
+from bmn.predict.predictor import Predictor
+from bmn.proposals import ProposalSettings, results
+
+COMPUTED_TOGETHER = 16  # videos, to bound the memory
+
+
+class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
+    """Features ``[video, snippet, channel]`` to the proposals of each video."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Open the exported program, with the settings of proposals that it was filed with."""
+        settings = ProposalSettings(**(context.model_config or {}).get("proposals", {}))
+        self.predictor = Predictor(Path(context.artifacts["program"]), settings)
+        self.alone = Lock()  # a server calls predict from many threads, a program runs once at a time
+
+    # model_input has no type: MLflow checks the signature, and takes a type here for another one.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        """The proposals of each video, best first, and on request the maps that they follow from.
+
+        Args:
+            model_input: features ``[video, snippet, channel]``; any number of snippets, spread evenly over the video.
+            params: ``durations``, seconds of each video (without any, segments are fractions of the video);
+                ``maps``, whether to give ``confidence_map [2, D, T]``, ``start [T]`` and ``end [T]`` too.
+
+        Returns:
+            For each video ``{"proposals": [{"score": …, "segment": [start, end]}, …]}``.
+
+        Raises:
+            MlflowException: the features are not finite, or the durations are not one a video and above 0.
+        """
+        params = params or {}
+        features = np.asarray(model_input, np.float32)
+        durations = np.asarray(params.get("durations", []), np.float64)
+        if not durations.size:
+            durations = np.ones(len(features))
+        if 0 in features.shape:
+            raise _refused(f"the features have the shape {list(features.shape)}; at least one snippet is needed")
+        if not np.isfinite(features).all():
+            raise _refused("the features hold NaN or infinities; extract them again")
+        if durations.shape != (len(features),) or not (np.isfinite(durations) & (durations > 0)).all():
+            raise _refused(f"durations needs a number of seconds above 0 for each of the {len(features)} videos")
+        if params.get("maps") and self.predictor.overlap is not None:
+            raise _refused("this model sees videos in windows, each with maps of its own; ask for proposals only")
+        answers = []
+        for low in range(0, len(features), COMPUTED_TOGETHER):
+            part = features[low : low + COMPUTED_TOGETHER]
+            with self.alone:
+                rows = self.predictor.propose_videos(list(part), durations[low : low + COMPUTED_TOGETHER])
+                answers += [{"proposals": results(found)} for found in rows]
+                if params.get("maps"):
+                    maps = self.predictor.maps(np.stack([resize(video, self.predictor.tscale).T for video in part]))
+                    for answer, *own in zip(answers[low:], *maps, strict=True):
+                        answer |= dict(zip(("confidence_map", "start", "end"), own, strict=True))
+        return answers
+
+
+def _refused(sentence: str) -> MlflowException:
+    return MlflowException(sentence, error_code=INVALID_PARAMETER_VALUE)
+
+
+set_model(ServedBMN())

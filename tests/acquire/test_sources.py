@@ -1,0 +1,185 @@
+"""Raw data from folders, archives and a real server."""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+
+import numpy as np
+import pytest
+from acquire.servers import Site, serve
+
+from bmn.acquire.download import Patience
+from bmn.acquire.raw import checksum, open_raw, record_raw
+from bmn.acquire.sources import bring
+from bmn.base.errors import BmnError
+from bmn.base.params import DataParams
+
+HURRY = Patience(answer=0.3, attempts=3, pause=0.001)
+
+
+def feature_bytes(value):
+    file = io.BytesIO()
+    np.save(file, np.full((3, 4), value, dtype="float32"))
+    return file.getvalue()
+
+
+def archive(count=3):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for number in range(count):
+            content = feature_bytes(number)
+            info = tarfile.TarInfo(f"feat/v_{number}.npy")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "own" / "deep").mkdir(parents=True)
+    for number, name in enumerate(["v_0.npy", "v_1.npy", "deep/v_2.npy"]):
+        (tmp_path / "own" / name).write_bytes(feature_bytes(number))
+    (tmp_path / "own.tar.gz").write_bytes(archive())
+    (tmp_path / "anno.json").write_text("{}")
+    return tmp_path
+
+
+def run(place, **values):
+    data = DataParams.model_validate({"source": "local", "features": "own", "annotations": "anno.json"} | values)
+    bring(data, place / "raw", place, place / "cache", HURRY)
+    return open_raw(place / "raw")
+
+
+def stems(folder):
+    return sorted(path.stem for path in folder.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("source", ["own", "own.tar.gz"])
+def test_own_features_are_not_copied_to_the_raw_folder(place, source):
+    raw = run(place, features=source)
+    assert stems(raw.features) == ["v_0", "v_1", "v_2"]
+    assert raw.annotations.read_text() == "{}"
+    assert (raw.subsets, raw.ground_truth) == (None, None)
+    assert sorted(path.name for path in (place / "raw").iterdir()) == ["annotations.txt", "source.json"]
+    assert raw.features.is_relative_to(place / ("own" if source == "own" else "cache"))
+
+
+def test_downloads_are_fetched_once_unpacked_and_recorded(place):
+    content = archive()
+    with serve(Site(content, faults=[503, "reset"])) as features, serve(Site(b'{"v_0": {}}')) as annotations:
+        wanted = {
+            "features": features.url,
+            "features_sha256": sha256(content),
+            "annotations": annotations.url,
+            "annotations_sha256": sha256(b'{"v_0": {}}'),
+        }
+        raw = run(place, source="activitynet", **wanted)
+        assert stems(raw.features) == ["v_0", "v_1", "v_2"]
+        assert raw.annotations.read_text() == '{"v_0": {}}'
+        asked = len(features.requests), len(annotations.requests)
+        run(place, source="activitynet", **wanted)
+        assert (len(features.requests), len(annotations.requests)) == asked
+        with pytest.raises(BmnError, match=r"correct data\.features_sha256"):
+            run(place, source="activitynet", **(wanted | {"features_sha256": "0" * 64}))
+    record = json.loads((place / "raw" / "source.json").read_text())
+    assert record["features"]["sha256"] == sha256(content)
+    assert record["features"]["files"] == 3
+    assert record["features"]["from"] == features.url
+    assert record["annotations"]["sha256"] == sha256(b'{"v_0": {}}')
+    assert not list((place / "cache").rglob("archive*"))  # no second copy of what is unpacked
+
+
+def test_a_damaged_download_is_fetched_again_by_the_next_start(place):
+    with serve(Site(archive()[:-20])) as site:
+        with pytest.raises(BmnError, match="truncated or damaged"):
+            run(place, features=site.url)
+        site.content = archive()
+        assert stems(run(place, features=site.url).features) == ["v_0", "v_1", "v_2"]
+    assert (place / "raw").exists()
+
+
+def test_an_interrupted_unpacking_goes_on(place):
+    with serve(Site(archive())) as site:
+        run(place, features=site.url)
+        [folder] = (place / "cache").iterdir()
+        (folder / "done.json").unlink()
+        (folder / "archive").write_bytes(archive())
+        (folder / "features").rename(folder / "part")
+        (folder / "part" / "feat" / "v_1.npy").unlink()
+        assert stems(run(place, features=site.url).features) == ["v_0", "v_1", "v_2"]
+        assert len(site.requests) == 1
+
+
+def test_subsets_and_ground_truth_come_along_and_a_folder_of_annotations_too(place):
+    (place / "annos").mkdir()
+    (place / "annos" / "train.json").write_text("{}")
+    (place / "subsets.csv").write_text("video,subset\n")
+    (place / "truth.json").write_text("{}")
+    raw = run(place, annotations="annos", subsets="subsets.csv", ground_truth="truth.json")
+    assert [path.name for path in raw.annotations.iterdir()] == ["train.json"]
+    assert raw.subsets.read_text() == "video,subset\n"
+    assert raw.ground_truth.read_text() == "{}"
+
+
+def test_what_has_changed_has_another_checksum(place):
+    wanted = {"features_sha256": checksum(place / "own"), "annotations_sha256": checksum(place / "anno.json")}
+    run(place, **wanted)
+    os.utime(place / "own" / "v_0.npy", ns=(0, 7))
+    with pytest.raises(BmnError, match="it has changed, name it again with make use"):
+        run(place, **wanted)
+    wanted["features_sha256"] = checksum(place / "own")
+    (place / "anno.json").write_text("{ }")
+    with pytest.raises(BmnError, match=r"anno\.json: has the SHA-256 .* it has changed"):
+        run(place, **wanted)
+    assert (place / "raw").exists()  # what was there before
+
+
+@pytest.mark.parametrize("key", ["features", "annotations", "subsets", "ground_truth"])
+def test_what_is_not_there_is_named_and_nothing_is_left(place, key):
+    with pytest.raises(BmnError, match="nowhere: no such file or folder"):
+        run(place, **{key: "nowhere"})
+    assert not (place / "raw").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("deep/v_1.npy", "has this video's features too"),
+        ("v_9.pkl", "would run code"),
+        ("v_9.pt", "would run code"),
+        ("v_\udce9.npy", "which is not UTF-8"),
+    ],
+)
+def test_folders_that_are_refused(place, name, sentence):
+    (place / "own" / name).write_bytes(b"")
+    with pytest.raises(BmnError, match=sentence):
+        run(place)
+
+
+def test_a_folder_without_features(place):
+    (place / "empty").mkdir()
+    with pytest.raises(BmnError, match="holds no feature file"):
+        run(place, features="empty")
+
+
+def test_features_that_are_gone_and_records_that_are_none(place):
+    raw = run(place)
+    raw.features.rename(place / "elsewhere")
+    with pytest.raises(BmnError, match=r"own: is gone; bring it back"):
+        open_raw(place / "raw")
+    (place / "raw" / "source.json").write_text("{}")
+    with pytest.raises(BmnError, match="is not the record of raw data"):
+        open_raw(place / "raw")
+
+
+def test_made_data_lies_in_the_raw_folder_itself(tmp_path):
+    (tmp_path / "features").mkdir()
+    record_raw(tmp_path)
+    assert open_raw(tmp_path).features == tmp_path / "features"
+    assert open_raw(tmp_path).annotations == tmp_path / "annotations.json"

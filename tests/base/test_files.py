@@ -1,0 +1,68 @@
+import pytest
+
+from bmn.base.errors import BmnError
+from bmn.base.files import read_json, whole_file, whole_folder, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_finished_write_replaces_the_file(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    for text in ("one", "two"):
+        with whole_file(path) as temporary:
+            temporary.write_text(text)
+        assert path.read_text() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path):
+    path = tmp_path / "folder"
+    with whole_folder(path) as temporary:
+        (temporary / "kept").touch()
+    with pytest.raises(RuntimeError), whole_folder(path) as temporary:
+        (temporary / "half").touch()
+        raise RuntimeError
+    assert [file.name for file in path.iterdir()] == ["kept"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_folder_replaces_the_old_one(tmp_path):
+    for name in ("one", "two"):
+        with whole_folder(tmp_path / "folder") as temporary:
+            (temporary / name).touch()
+    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["two"]
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_a_place_that_cannot_be_written_is_named(tmp_path, whole):
+    (tmp_path / "file").touch()
+    with pytest.raises(BmnError, match=r"make the folder .* writable"), whole(tmp_path / "file" / "out"):
+        pytest.fail("there is no place to write to")
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[" * 100000])
+def test_what_is_not_json_is_refused_in_a_sentence(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(BmnError, match=r"a\.json: "):
+        read_json(path)
+
+
+def test_json_comes_back_as_it_was_written(tmp_path):
+    value = {"name": "zażółć", "values": [1, 2.5, None]}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+
+
+def test_nan_is_not_json(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,119 @@
+import copy
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from bmn.base.errors import BmnError
+from bmn.base.params import load_params, validate_params
+from bmn.base.params_file import flatten
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+@pytest.fixture
+def values():
+    return YAML(typ="safe").load(PARAMS)
+
+
+def changed(values, dotted, value):
+    values = copy.deepcopy(values)
+    *groups, key = dotted.split(".")
+    group = values
+    for name in groups:
+        group = group[name]
+    group[key] = value
+    return values
+
+
+def test_the_shipped_params_are_valid():
+    load_params(PARAMS)
+
+
+def test_every_line_of_params_has_a_comment():
+    lines = PARAMS.read_text().splitlines()
+    bare = [
+        line
+        for above, line in pairwise(lines)
+        if line.startswith("  ") and "#" not in line and not above.strip().startswith("#")
+    ]
+    assert bare == []
+
+
+def test_params_holds_every_choice(values):
+    assert dict(flatten(values)).keys() == dict(flatten(load_params(PARAMS).model_dump())).keys()
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "words"),
+    [
+        ("model.dscale", 120, ["model.dscale is 120", "at most model.tscale (100)"]),
+        ("model.tscale", "100", ["model.tscale is '100'", "valid integer"]),
+        ("model.tscale", 100.5, ["model.tscale is 100.5", "valid integer"]),
+        ("model.feat_dim", 402, ["model.feat_dim is 402", "multiple of 4"]),
+        ("model.num_sample", 0, ["model.num_sample is 0", "greater than or equal to 1"]),
+        ("model.num_samples", 32, ["model.num_samples is unknown"]),
+        ("model.prop_boundary_ratio", -0.5, ["model.prop_boundary_ratio is -0.5"]),
+        ("train.learning_rate", "1e-3", ["train.learning_rate is '1e-3'", "valid number"]),
+        ("train.learning_rate", float("nan"), ["train.learning_rate is nan"]),
+        ("train.epochs", True, ["train.epochs is True"]),
+        ("train.devices", "tpu", ["train.devices is 'tpu'", "auto, cpu"]),
+        ("train.loss_weights.pem_reg", -1.0, ["train.loss_weights.pem_reg is -1.0"]),
+        ("proposals.low_threshold", 0.95, ["proposals.low_threshold is 0.95", "proposals.high_threshold (0.9)"]),
+        ("proposals.alpha", 0.0, ["proposals.alpha is 0.0"]),
+        ("proposals.regression_exponent", -1.0, ["proposals.regression_exponent is -1.0", "or equal to 0"]),
+        ("proposals.boundary_exponent", float("inf"), ["proposals.boundary_exponent is inf"]),
+        ("evaluate.subset", "val", ["evaluate.subset is 'val'", "'training', 'validation' or 'testing'"]),
+        ("data.source", "local", ["data.features is null", "data.source local"]),
+        ("export.lower_precision", {"int8": 0.1}, ["lower_precision is {'int8': 0.1}", "set export.onnx to true"]),
+        ("export.lower_precision", {"int4": 0.1}, ["export.lower_precision.int4 is 'int4'", "'float16' or 'int8'"]),
+        ("train", 3, ["train is 3", "group of keys"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_what_is_allowed(values, dotted, value, words):
+    with pytest.raises(BmnError) as caught:
+        validate_params(changed(values, dotted, value), "params.yaml")
+    sentence = str(caught.value)
+    assert sentence.startswith("params.yaml: ")
+    assert "\n" not in sentence
+    for word in words:
+        assert word in sentence
+
+
+def test_a_score_of_nothing_is_refused(values):
+    for part in ("boundary", "regression", "classification"):
+        values = changed(values, f"proposals.{part}_exponent", 0.0)
+    with pytest.raises(BmnError, match=r"proposals\.boundary_exponent is 0, and so are .* one at least above 0"):
+        validate_params(values, "params.yaml")
+
+
+def test_a_missing_source_is_named(values):
+    del values["data"]["source"]
+    with pytest.raises(BmnError, match=r"data\.source is missing"):
+        validate_params(values, "params.yaml")
+
+
+def test_a_missing_key_has_the_published_value(values):
+    del values["train"]["epochs"]
+    assert validate_params(values, "params.yaml").train.epochs == 9
+
+
+def test_each_problem_has_its_line(values):
+    values = changed(changed(values, "train.epochs", 0), "model.tscale", "x")
+    with pytest.raises(BmnError) as caught:
+        validate_params(values, "params.yaml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: b: c"])
+def test_a_file_that_is_no_mapping_is_refused_in_a_sentence(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(BmnError, match=r"params\.yaml: "):
+        load_params(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(BmnError, match=r"nowhere\.yaml: cannot be read"):
+        load_params(tmp_path / "nowhere.yaml")

@@ -1,0 +1,85 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bmn.base.params import load_params
+from bmn.base.params_file import PRESETS, differences, preset_params, use_preset
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+@pytest.fixture
+def params(tmp_path):
+    return Path(shutil.copy(PARAMS, tmp_path))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_the_recipe_and_keeps_machine_and_person(params, name):
+    params.write_text(
+        params.read_text().replace("devices: auto", "devices: cpu:2").replace("experiment: bmn", "experiment: mine")
+    )
+    use_preset(name, params)
+    written = load_params(params)
+    assert differences(written) == {}
+    assert written.train.devices == "cpu:2"
+    assert written.tracking.experiment == "mine"
+
+
+def test_there_and_back_again_leaves_the_file_as_it_was(params):
+    before = params.read_text()
+    assert "source: activitynet" in use_preset("activitynet", params)
+    assert "source: synthetic" in use_preset("embedded", params)
+    assert params.read_text() == before
+
+
+def test_the_shipped_params_are_the_embedded_preset():
+    assert load_params(PARAMS) == preset_params("embedded")
+
+
+def test_the_activitynet_preset_is_the_published_recipe():
+    params = preset_params("activitynet")
+    assert (params.train.batch_size, params.train.epochs, params.train.decay_iteration) == (16, 9, 4200)
+    assert (params.model.tscale, params.model.dscale, params.model.num_sample) == (100, 100, 32)
+
+
+def test_an_edit_keeps_comments_and_says_what_it_changed(params):
+    done = subprocess.run(
+        [sys.executable, "-m", "bmn.base.params_file", "train.devices=gpu:0,1", "proposals.alpha=0.5"],
+        cwd=params.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    changed = [line for line in done.stdout.splitlines() if line.startswith("+  ")]
+    assert len(changed) == 2
+    assert all("#" in line for line in changed)
+    assert load_params(params).train.devices == "gpu:0,1"
+    assert load_params(params).proposals.alpha == 0.5
+
+
+@pytest.mark.parametrize("edit", ["model.dscale=120", "model.depth=3", "train.epochs"])
+def test_an_edit_that_would_not_be_valid_changes_nothing(params, edit):
+    before = params.read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "bmn.base.params_file", edit, "train.seed=2"],
+        cwd=params.parent, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert edit.partition("=")[0] in done.stderr
+    assert params.read_text() == before
+
+
+def test_differences_name_what_was_changed(params):
+    params.write_text(params.read_text().replace("num_sample: 32", "num_sample: 16"))
+    assert differences(load_params(params)) == {"model.num_sample": 16}
+
+
+def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
+    before = params.read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "bmn.base.params_file", "thumos"], cwd=params.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: PRESET is 'thumos'; one of embedded, activitynet, bmn_lite is allowed\n"
+    assert params.read_text() == before

@@ -1,0 +1,129 @@
+"""Real conversions of a small network; only the missing package is pretended."""
+
+import json
+from importlib.util import find_spec
+
+import numpy as np
+import paddle
+import pytest
+from bmn.inference import lower
+from random_weights import write_random_weights
+
+from bmn.base.errors import BmnError
+from bmn.base.params import ExportParams, ModelParams
+from bmn.export.export import export, largest_difference
+from bmn.export.quantize import write_lower
+from bmn.model.weights import load_network
+from bmn.predict.predictor import Predictor
+from bmn.predict.runtimes import open_program
+
+for package in ("paddle2onnx", "onnxruntime", "ml_dtypes"):
+    pytest.importorskip(package, reason=f"{package} is not installed (requirements-onnx.txt)")
+
+pytestmark = pytest.mark.xdist_group("inference")
+ALLOWED = {"float16": 0.005, "int8": 0.1}  # random weights forgive less than trained ones
+
+
+@pytest.fixture(scope="module")
+def model():
+    """So large that 16 bits cannot number the rows of one video's table."""
+    return ModelParams(feat_dim=8, tscale=72, dscale=64, num_sample=2, num_sample_perbin=1)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, model):
+    return write_random_weights(tmp_path_factory.mktemp("weights") / "small.pdparams", model)
+
+
+@pytest.fixture(scope="module")
+def features():
+    return np.random.default_rng(3).normal(size=(4, 8, 72)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, model, weights, features):
+    folder = tmp_path_factory.mktemp("lowered") / "export"
+    export(model, weights, folder, features, ExportParams(onnx=True, lower_precision=ALLOWED), {})
+    return folder
+
+
+@pytest.mark.parametrize("precision", ALLOWED)
+def test_it_computes_about_what_the_network_does_for_any_batch(exported, precision, model, weights, features):
+    program = open_program(exported / f"BMN.{precision}.onnx")
+    for batch in (1, 3, 4):
+        wanted = [tensor.numpy() for tensor in load_network(model, weights)(paddle.to_tensor(features[:batch]))]
+        found = program.run(features[:batch])
+        assert [(array.shape, array.dtype) for array in found] == [(array.shape, np.float32) for array in wanted]
+        assert largest_difference(wanted, found) <= ALLOWED[precision]
+
+
+@pytest.mark.parametrize(("precision", "share"), [("float16", 0.9), ("int8", 0.6)])
+def test_it_is_in_lower_precision_between_float32_inputs_and_outputs(exported, precision, share):
+    import onnx
+    import onnxruntime
+
+    program = exported / f"BMN.{precision}.onnx"
+    session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
+    assert [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())] == [
+        (name, "tensor(float)") for name in ("feat_input", "confidence_map", "start", "end")
+    ]
+    wanted = {"float16": onnx.TensorProto.FLOAT16, "int8": onnx.TensorProto.INT8}[precision]
+    held = [
+        constant for constant in onnx.load(program).graph.initializer if constant.data_type != onnx.TensorProto.INT32
+    ]
+    converted = sum(np.prod(constant.dims) for constant in held if constant.data_type == wanted)
+    assert converted > share * sum(np.prod(constant.dims) for constant in held)
+
+
+def test_row_numbers_are_multiplied_in_integers(exported):
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(exported / "BMN.float16.onnx")).graph
+    made = {name: node for node in graph.node for name in node.output}
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    gathers = [node for node in graph.node if node.op_type == "Gather" and node.input[1] in made]
+    before, seen = [node.input[1] for node in gathers], set()
+    while before:
+        name = before.pop()
+        if name in made and name not in seen and made[name].op_type not in ("Shape", "Range"):
+            seen.add(name)
+            before += made[name].input
+    assert any(made[name].op_type == "Mul" for name in seen)
+    assert {types[name] for name in seen} <= {onnx.TensorProto.INT32, onnx.TensorProto.INT64}
+
+
+@pytest.mark.parametrize("precision", ALLOWED)
+def test_the_card_tells_how_far_it_is_from_the_network(exported, precision):
+    card = json.loads((exported / "card.json").read_text())
+    entry = card["programs"][f"BMN.{precision}.onnx"]
+    assert 1e-5 < entry["largest_difference"] <= ALLOWED[precision]
+    assert entry["latency_ms"] > 0
+    assert card["programs"]["BMN.onnx"]["largest_difference"] < 1e-5
+
+
+def test_prediction_takes_it_as_any_other(exported):
+    video = np.random.default_rng(4).normal(size=(30, 8))
+    best, expected = (Predictor(exported / name).propose(video, 60)[0] for name in ("BMN.float16.onnx", "BMN.onnx"))
+    assert best["score"] == pytest.approx(expected["score"], abs=0.01)
+
+
+def test_one_that_differs_too_much_is_not_let_out(tmp_path, model, weights, features):
+    strict = ExportParams(onnx=True, lower_precision={"int8": 1e-6})
+    with pytest.raises(
+        BmnError, match=r"BMN\.int8\.onnx: differs from the network by .* export\.lower_precision\.int8 \(1e-06\)"
+    ):
+        export(model, weights, tmp_path / "export", features, strict, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_program_is_refused(tmp_path, exported):
+    broken = tmp_path / "BMN.onnx"
+    broken.write_bytes((exported / "BMN.onnx").read_bytes()[:100])
+    with pytest.raises(BmnError, match=r"BMN\.int8\.onnx: could not be converted from BMN\.onnx, see above"):
+        write_lower(broken, tmp_path / "BMN.int8.onnx", "int8")
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(lower, "find_spec", lambda name: None if name == "ml_dtypes" else find_spec(name))
+    with pytest.raises(BmnError, match=r"BMN\.int8\.onnx: ml_dtypes is not installed; pip install"):
+        write_lower(tmp_path / "BMN.onnx", tmp_path / "BMN.int8.onnx", "int8")

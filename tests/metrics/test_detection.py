@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import evaluation as oracle
+
+from bmn.base.errors import BmnError
+from bmn.metrics.detection import Classifier, detections, mean_average_precision, read_classifier
+
+
+@st.composite
+def cases(draw):
+    """Truth and detections of few classes on a coarse grid of times; scores all differ."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    videos, classes = [f"v{i}" for i in range(draw(st.integers(1, 4)))], "abc"
+    truth = {
+        video: [(*span(random), classes[random.integers(2)]) for _ in range(random.integers(4))] for video in videos
+    }
+    truth[videos[0]] = [*truth[videos[0]], (0.0, 5.0, "a")]
+    scores = iter(random.permutation(1000) / 1000)
+    detected = {
+        label: {
+            video: [(*span(random), next(scores)) for _ in range(random.integers(8))] for video in [*videos, "more"]
+        }
+        for label in classes[: draw(st.integers(0, 3))]
+    }
+    return truth, detected
+
+
+def span(random):
+    start = random.integers(0, 10)
+    return float(start), float(start + random.integers(1, 8))
+
+
+@given(cases())
+def test_equals_the_loops(case):
+    truth, detected = case
+    np.testing.assert_allclose(
+        mean_average_precision(truth, detected), oracle.detection_map(truth, detected), atol=1e-9
+    )
+
+
+def test_the_truth_is_detected_whole_and_nothing_else_is_nothing():
+    truth = {"v": [(0.0, 5.0, "a"), (6.0, 7.0, "b")]}
+    assert mean_average_precision(truth, {"a": {"v": [[0, 5, 1]]}, "b": {"v": [[6, 7, 1]]}}).tolist() == [100.0] * 10
+    assert mean_average_precision(truth, {}).tolist() == [0.0] * 10
+
+
+def test_a_second_detection_of_a_segment_is_false():
+    truth = {"v": [(0.0, 10.0, "a"), (20.0, 30.0, "a")]}
+    twice = {"a": {"v": [[0, 10, 0.9], [0, 10, 0.8], [20, 30, 0.7]]}}
+    assert mean_average_precision(truth, twice)[0] == pytest.approx(100 * (0.5 + 0.5 * 2 / 3))
+
+
+def test_proposals_take_the_likeliest_classes_of_their_video():
+    classifier = Classifier(["a", "b", "c"], {"x": np.array([0.1, 0.6, 0.3])})
+    found = detections({"v_x": [[0, 1, 0.5]]}, classifier)
+    assert {label: rows["v_x"].tolist() for label, rows in found.items()} == {
+        "b": [[0, 1, pytest.approx(0.3)]],
+        "c": [[0, 1, pytest.approx(0.15)]],
+    }
+    with pytest.raises(BmnError, match="no scores for video y"):
+        detections({"y": [[0, 1, 0.5]]}, classifier)
+
+
+def test_class_scores_are_read_and_checked(tmp_path):
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps({"class": ["a", "b"], "results": {"v_x": [0.25, 0.5]}}))
+    read = read_classifier(path)
+    assert list(read.classes) == ["a", "b"]
+    assert read.scores["x"].tolist() == [0.25, 0.5]
+    for bad in (
+        [],
+        {"results": {}},
+        {"class": ["a"], "results": {"x": [1, 2]}},
+        {"class": ["a"], "results": {"x": ["y"]}},
+    ):
+        path.write_text(json.dumps(bad))
+        with pytest.raises(BmnError, match=r"scores\.json"):
+            read_classifier(path)
+
+
+def test_without_segments_there_is_nothing_to_compare():
+    with pytest.raises(BmnError, match="no segment"):
+        mean_average_precision({"v": []}, {})

@@ -1,0 +1,178 @@
+"""``make predict``'s command as a process."""
+
+import ast
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reference import reference
+
+from bmn.base.params import ExportParams, ModelParams
+from bmn.export.export import export
+from bmn.predict.predictor import Predictor
+
+pytestmark = pytest.mark.xdist_group("inference")
+ROOT = Path(__file__).parents[2]
+
+
+def predict(folder, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "bmn.predict.predict", *map(str, words)],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path, features):
+    """Three feature files: 16 snippets, 16 as [channel, snippet], and 23."""
+    np.save(tmp_path / "a.npy", features[0].T)
+    np.save(tmp_path / "b.npy", features[1])
+    np.save(tmp_path / "c.npy", np.random.default_rng(0).normal(size=(23, 8)))
+    return tmp_path
+
+
+def printed(output):
+    """{file: the proposals printed for it}."""
+    found = {}
+    for line in output.splitlines():
+        if line.startswith("BMN Inference results of "):
+            found[line.removeprefix("BMN Inference results of ").removesuffix(" :")] = last = []
+        else:
+            last.append(ast.literal_eval(line))
+    return found
+
+
+def saved(folder):
+    return json.loads((folder / "outputs/predict/bmn_results_inference.json").read_text())
+
+
+def test_a_list_prints_the_best_five_of_each_file_and_saves_all(files, exported):
+    durations = {"a.npy": 12.5, "b.npy": 80, "c.npy": 31.0}
+    entries = [{"feat_path": name, "duration_second": duration} for name, duration in durations.items()]
+    (files / "videos.list").write_text("\n".join(map(json.dumps, entries)))
+    done = predict(files, "videos.list", "--model", exported)
+    assert done.returncode == 0, done.stderr
+    found = saved(files)
+    assert list(found) == list(durations)
+    assert printed(done.stdout) == {name: proposals[:5] for name, proposals in found.items()}
+    alone = Predictor(exported).propose(np.load(files / "a.npy"), 12.5)
+    assert [each["segment"] for each in found["a.npy"]] == [each["segment"] for each in alone]
+    assert [each["score"] for each in found["a.npy"]] == pytest.approx([each["score"] for each in alone], rel=1e-4)
+
+
+def test_onnxruntime_gives_the_same_proposals(files, exported, onnx_program):
+    proposals = []
+    for program in (exported, onnx_program):
+        assert predict(files, "a.npy", "--model", program, "--duration", "60").returncode == 0
+        proposals.append(saved(files)["a.npy"])
+    ours, theirs = proposals
+    assert [each["segment"] for each in ours] == [each["segment"] for each in theirs]
+    assert [each["score"] for each in ours] == pytest.approx([each["score"] for each in theirs], rel=1e-3)
+
+
+def test_the_golden_output_comes_out(tmp_path):
+    golden = json.loads(reference("predict_example.json").read_text())
+    example = np.load(reference("forward_example.npz"))["x"]
+    export(ModelParams(), reference("bmn_weights.pdparams"), tmp_path / "export", example, ExportParams(), {})
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / golden["feat_path"], example[0].T)
+    entry = {"feat_path": golden["feat_path"], "duration_second": golden["duration_second"]}
+    (tmp_path / "example.list").write_text(json.dumps(entry))
+    done = predict(tmp_path, "example.list", "--model", tmp_path / "export")
+    assert done.returncode == 0, done.stderr
+    found = saved(tmp_path)[golden["feat_path"]]
+    for expected in (golden["from_predict_py"], golden["from_network_in_python"]):
+        assert [each["segment"] for each in found] == [each["segment"] for each in expected]
+        # float32 maps decide scores down to 1e-27, so a tolerance relative to each score
+        assert [each["score"] for each in found] == pytest.approx([each["score"] for each in expected], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nan.npy"], "1 of 1 files were skipped"),
+        (["a.npy", "nowhere.npy", "--strict"], "nowhere.npy: no such feature file"),
+        (["a.npy", "--model", "nowhere"], "nowhere: holds no BMN.pdmodel"),
+        (["a.npy", "--use-tensorrt"], "TensorRT runs on a GPU"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence_and_nothing_is_written(files, features, exported, words, sentence):
+    spoil(files / "nan.npy", features[0])
+    done = predict(files, "--model", exported, *words)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {sentence}"), done.stderr
+    assert not (files / "outputs").exists()
+
+
+def spoil(path, features):
+    spoilt = features.T.copy()
+    spoilt[3, 1] = np.nan
+    np.save(path, spoilt)
+
+
+def test_a_file_that_cannot_be_read_is_skipped_and_reported_and_the_others_are_done(files, features, exported):
+    spoil(files / "b.npy", features[0])
+    done = predict(files, ".", "--model", exported, "--quiet", "--format", "json", "csv", "png")
+    assert done.returncode == 1
+    skipped, last = done.stderr.splitlines()[-2:]
+    assert skipped.startswith("skipped: b.npy: holds nan at snippet 3, channel 1")
+    assert last == "error: 1 of 3 files were skipped, for the reasons above; the others are done"
+    assert "Inference results" not in done.stdout
+    found = saved(files)
+    assert list(found) == ["a.npy", "c.npy"]
+    lines = list(csv.DictReader((files / "outputs/predict/bmn_results_inference.csv").read_text().splitlines()))
+    assert [
+        {"score": float(line["score"]), "segment": [float(line["start"]), float(line["end"])]}
+        for line in lines
+        if line["file"] == "c.npy"
+    ] == found["c.npy"]
+    assert (files / "outputs/predict/bmn_results_inference.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_prediction_that_was_stopped_goes_on_where_it_was(files, features, exported):
+    spoil(files / "c.npy", features[0])
+    words = [".", "--model", exported, "--batch-size", "2", "--strict"]
+    assert predict(files, *words).returncode == 1
+    folder = files / "outputs/predict"
+    [part] = folder.iterdir()
+    with open(part, "a") as file:
+        file.write('{"file": "c.n')  # as a kill may leave it
+    np.save(files / "c.npy", features[2].T)
+    done = predict(files, *words)
+    assert done.returncode == 0, done.stderr
+    assert "holds 2 of 3 files already" in done.stdout
+    assert list(printed("\n".join(done.stdout.splitlines()[1:]))) == ["c.npy"]
+    assert [path.name for path in folder.iterdir()] == ["bmn_results_inference.json"]
+    gone_on = saved(files)
+    assert predict(files, *words).returncode == 0
+    assert saved(files) == gone_on
+
+
+def test_a_signal_ends_it_without_noise_and_the_same_command_goes_on(files, exported):
+    (files / "many").mkdir()
+    for number in range(1000):
+        os.link(files / "c.npy", files / f"many/{number}.npy")
+    words = ["many", "--model", str(exported)]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "bmn.predict.predict", *words],
+        cwd=files, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert job.stdout.readline().startswith("BMN Inference results of ")
+    job.terminate()
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 128 + signal.SIGTERM
+    assert "FatalError" not in errors
+    assert "Traceback" not in errors
+    assert not (files / "outputs/predict/bmn_results_inference.json").exists()
+    done = predict(files, *words, "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"holds [1-9]\d* of 1000 files already", done.stdout)
+    assert len(saved(files)) == 1000

@@ -1,0 +1,143 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+import bmn
+from bmn.base.errors import BmnError
+from bmn.data.windows import resize
+from bmn.predict.predictor import Predictor
+from bmn.proposals import ProposalSettings, decode, in_seconds, score, soft_nms
+
+pytestmark = pytest.mark.xdist_group("inference")
+ROOT = Path(__file__).parents[2]
+FORMS = {".pdmodel": "0", ".json": "1"} if paddle.__version__ >= "3" else {".pdmodel": "0"}
+
+
+@pytest.fixture(scope="module")
+def predictor(exported):
+    return Predictor(exported)
+
+
+def test_it_knows_what_the_model_takes(predictor):
+    assert (predictor.channels, predictor.tscale) == (8, 16)
+
+
+def test_proposals_follow_from_the_maps(predictor, features):
+    durations = np.array([3.0, 50.0, 1.0, 7.0, 200.0])
+    wanted = in_seconds(soft_nms(score(decode(*predictor.maps(features)))), durations)
+    for ours, theirs in zip(predictor.propose_batch(features, durations), wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_video_gives_what_it_gives_in_a_batch(predictor, features):
+    durations = np.linspace(10, 50, 5)
+    for video, rows in enumerate(predictor.propose_batch(features, durations)):
+        alone = predictor.propose(features[video].T, durations[video])
+        np.testing.assert_allclose([each["score"] for each in alone], rows[:, 2], rtol=1e-4)
+        np.testing.assert_allclose([each["segment"] for each in alone], rows[:, :2])
+
+
+def test_proposals_are_sorted_and_lie_within_the_video(predictor, features):
+    proposals = predictor.propose(features[0].T, 12.5)
+    scores = [proposal["score"] for proposal in proposals]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= start < end <= 12.5 for start, end in (proposal["segment"] for proposal in proposals))
+
+
+def test_settings_of_soft_nms_count(exported, features):
+    assert len(Predictor(exported, ProposalSettings(max_proposals=3)).propose(features[0].T, 10.0)) == 3
+
+
+def test_any_number_of_snippets_is_resized(predictor):
+    features = np.random.default_rng(1).normal(size=(23, 8)).astype(np.float32)
+    assert predictor.propose(features, 10.0) == predictor.propose(resize(features, 16), 10.0)
+
+
+def test_from_python_it_is_one_line(exported, predictor, features):
+    assert bmn.load(str(exported)).propose(features[0].T, 12.5) == predictor.propose(features[0].T, 12.5)
+
+
+def test_the_settings_of_a_params_file_are_taken_on_request(tmp_path, exported, features):
+    params = tmp_path / "params.yaml"
+    params.write_text("{data: {source: synthetic}, proposals: {classification_exponent: 2.0, alpha: 0.2}}")
+    settings = ProposalSettings(classification_exponent=2.0, alpha=0.2)
+    wanted = Predictor(exported, settings).propose(features[0].T, 12.5)
+    assert bmn.load(exported, params=params).propose(features[0].T, 12.5) == wanted
+    assert wanted != bmn.load(exported).propose(features[0].T, 12.5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "duration", "sentence"),
+    [
+        ((16, 7), 0.0, 10.0, r"shape \(16, 7\); \[snippet, channel\] with 8 channels"),
+        ((0, 8), 0.0, 10.0, r"shape \(0, 8\)"),
+        ((1, 16, 8), 0.0, 10.0, r"shape \(1, 16, 8\)"),
+        ((16, 8), np.nan, 10.0, "hold NaN"),
+        ((16, 8), 0.0, 0.0, "duration is 0.0"),
+        ((16, 8), 0.0, np.inf, "duration is inf"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused_in_a_sentence(predictor, shape, value, duration, sentence):
+    with pytest.raises(BmnError, match=sentence):
+        predictor.propose(np.full(shape, value, np.float32), duration)
+
+
+def test_a_model_that_is_not_there_is_refused_in_a_sentence(tmp_path, exported):
+    with pytest.raises(BmnError, match="export a model first"):
+        Predictor(tmp_path)
+    shutil.copy(exported / "BMN.pdmodel", tmp_path)  # without its weights
+    with pytest.raises(BmnError, match=r"BMN\.pdiparams"):
+        Predictor(tmp_path / "BMN.pdmodel")
+
+
+def test_tensorrt_needs_a_gpu_and_a_gpu_needs_paddle_for_it(exported):
+    with pytest.raises(BmnError, match="TensorRT runs on a GPU"):
+        Predictor(exported, use_tensorrt=True)
+    if paddle.is_compiled_with_cuda():
+        pytest.skip("this Paddle can use a GPU")
+    with pytest.raises(BmnError, match="cannot use a GPU; install paddlepaddle-gpu"):
+        Predictor(exported, device="gpu")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_program_of_the_published_network_gives_the_same_proposals(
+    tmp_path, predictor, model, weights, features, form
+):
+    """As PaddleVideo exports it: nothing of ours beside it tells what it takes."""
+    subprocess.run(
+        [sys.executable, "-m", "oracles.program", weights, tmp_path, model.model_dump_json()],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}/src:{ROOT}/tests", "FLAGS_enable_pir_api": FORMS[form]},
+        check=True, capture_output=True,
+    )  # fmt: skip
+    published = Predictor(tmp_path / f"BMN{form}")
+    assert (published.channels, published.tscale) == (8, 16)
+    for video in features:
+        ours, theirs = predictor.propose(video.T, 50.0), published.propose(video.T, 50.0)
+        assert [each["segment"] for each in ours] == [each["segment"] for each in theirs]
+        assert [each["score"] for each in ours] == pytest.approx([each["score"] for each in theirs], rel=1e-3)
+
+
+def test_a_model_of_windows_merges_their_proposals(tmp_path, exported):
+    for file in exported.iterdir():
+        shutil.copy(file, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    (tmp_path / "card.json").write_text(json.dumps(card | {"overlap": 0.5}))
+    windowed, whole = Predictor(tmp_path), Predictor(exported)
+    video = np.random.default_rng(3).normal(size=(40, 8)).astype(np.float32)
+    proposals = windowed.propose(video, 80.0)  # windows of 32 s, from 0, 16, 32 and 48 s
+    scores = [each["score"] for each in proposals]
+    assert scores == sorted(scores, reverse=True)
+    assert max(end for _, end in (each["segment"] for each in proposals)) > 48
+    assert all(0 <= start < end <= 80 for start, end in (each["segment"] for each in proposals))
+    # of one window, the whole video is the window
+    assert windowed.propose(video[:16], 32.0) == whole.propose(video[:16], 32.0)
+    # the best of all windows is the best of the window that it comes from
+    alone = [whole.propose(video[first : first + 16], 32.0)[0]["score"] for first in (0, 8, 16, 24)]
+    assert scores[0] == pytest.approx(max(alone))

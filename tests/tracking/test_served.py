@@ -1,0 +1,192 @@
+"""The model that MLflow keeps: filed, loaded, served as a process."""
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from bmn.predict.predictor import Predictor
+from bmn.proposals import ProposalSettings
+from bmn.tracking import models
+
+pytestmark = pytest.mark.xdist_group("inference")
+SRC = Path(__file__).parents[2] / "src"
+FILED = ProposalSettings(alpha=0.7, max_proposals=20)
+EVALUATED = ProposalSettings(regression_exponent=0.5, classification_exponent=2.0, alpha=0.3, max_proposals=40)
+
+
+@pytest.fixture(scope="module")
+def filed(tmp_path_factory, exported, features):
+    """The store, and the model's address in it."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    store = f"sqlite:///{folder}/mlflow.db"
+    mlflow.set_tracking_uri(store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "promote", lambda *_: None)  # it asks for the run of a training
+        mlflow.set_experiment(experiment_id=mlflow.create_experiment("served", (folder / "artifacts").as_uri()))
+        with mlflow.start_run():
+            models.log_inference_model(exported, features[0].T, 12.5, FILED.model_dump())
+            mlflow.set_tags({f"proposals.{key}": value for key, value in EVALUATED.model_dump().items()})
+    [model] = mlflow.search_logged_models(output_format="list")
+    return store, model.model_uri
+
+
+@pytest.fixture(scope="module")
+def server(filed):
+    """What the server printed, where it answers, and its process."""
+    store, uri = filed
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bmn.tracking.serving", "--model", uri, "--port", str(port)],
+        env=os.environ | {"PYTHONPATH": str(SRC), "MLFLOW_TRACKING_URI": store},
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    printed = [process.stdout.readline(), process.stdout.readline()]
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{address}/ping")
+            break
+        except OSError:
+            assert process.poll() is None, printed
+            time.sleep(0.1)
+    yield printed, f"{address}/invocations", process
+    process.terminate()
+    process.wait()
+
+
+def post(address, body, **headers):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def predictor_of(exported, params):
+    return Predictor(exported, ProposalSettings(**params.model_dump()))
+
+
+def test_loaded_by_itself_it_has_the_settings_that_it_was_filed_with(filed, exported, features):
+    mlflow.set_tracking_uri(filed[0])
+    [given] = mlflow.pyfunc.load_model(filed[1]).predict(features[:1].transpose(0, 2, 1), params={"durations": [12.5]})
+    assert given["proposals"] == predictor_of(exported, FILED).propose(features[0].T, 12.5)
+
+
+def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(server, exported, features):
+    _, address, _ = server
+    durations = [12.5, 100.0]
+    videos = np.stack([features[0].T, features[1].T])
+    status, answer = post(address, {"inputs": videos.tolist(), "params": {"durations": durations, "maps": True}})
+    assert status == 200
+    predictor = predictor_of(exported, EVALUATED)
+    maps = predictor.maps(features[:2])
+    for video, given in enumerate(answer["predictions"]):
+        assert given["proposals"] == predictor.propose(videos[video], durations[video])
+        for name, array in zip(("confidence_map", "start", "end"), maps, strict=True):
+            np.testing.assert_array_equal(np.asarray(given[name], np.float32), array[video])
+
+
+def test_without_durations_segments_are_fractions_and_any_number_of_snippets_will_do(server, exported):
+    _, address, _ = server
+    video = np.random.default_rng(4).normal(size=(23, 8)).astype(np.float32)
+    status, answer = post(address, {"inputs": [video.tolist()]})
+    assert (status, answer) == (
+        200,
+        {"predictions": [{"proposals": predictor_of(exported, EVALUATED).propose(video, 1.0)}]},
+    )
+
+
+def test_the_printed_curl_line_works(server):
+    [_, line], _, _ = server
+    done = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True)
+    [video] = json.loads(done.stdout)["predictions"]
+    assert max(end for _, end in (proposal["segment"] for proposal in video["proposals"])) <= 12.5
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"inputs": [[[1.0] * 7] * 16]}, r"Shape of input (1, 16, 7) does not match"),
+        ({"inputs": [[1.0] * 8] * 16}, r"Shape of input (16, 8) does not match"),
+        (b'{"inputs": [[' + b",".join([b"[NaN,1,1,1,1,1,1,1]"] * 16) + b"]]}", "the features hold NaN"),
+        ({"inputs": [[[1e300] * 8] * 16]}, "the features hold NaN or infinities"),
+        ({"inputs": []}, "signature"),
+        ({"inputs": [[]]}, "does not match"),
+        ({"inputs": [[[1.0] * 8], [[1.0]]]}, "inhomogeneous"),
+        ({"inputs": [[[1.0] * 8]], "params": {"durations": [1.0, 2.0]}}, "durations needs a number of seconds above 0"),
+        ({"inputs": [[[1.0] * 8]], "params": {"durations": [0.0]}}, "durations needs a number of seconds above 0"),
+        ({}, "inputs"),
+        (b"", "valid JSON"),
+        (b'{"inputs": [[', "valid JSON"),
+        (b'{"inputs":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+    ],
+)
+def test_what_it_cannot_use_is_refused_in_a_sentence_and_it_stays_up(server, body, sentence):
+    _, address, process = server
+    status, answer = post(address, body)
+    assert 400 <= status < 500
+    assert sentence in answer["message"]
+    assert process.poll() is None
+
+
+def test_a_huge_request_is_refused_unread(server):
+    _, address, process = server
+    status, answer = post(address, b" " * (33 * 2**20))
+    assert status == 413
+    assert "at most 33554432 are allowed" in answer["message"]
+    assert process.poll() is None
+
+
+def test_many_clients_at_once_get_the_same_answers(server, features):
+    _, address, _ = server
+    body = json.dumps({"inputs": [features[0].T.tolist()]}).encode()
+    wanted = post(address, body)
+    found = []
+    clients = [threading.Thread(target=lambda: found.extend(post(address, body) for _ in range(5))) for _ in range(8)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert wanted[0] == 200
+    assert found == [wanted] * 40
+
+
+def test_a_load_of_clients_is_answered_rightly(server, features, tmp_path):
+    _, address, _ = server
+    example = tmp_path / "example.json"
+    example.write_text(json.dumps({"inputs": [features[0].T.tolist()], "params": {"durations": [12.5]}}))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load", example, address, "--clients", "3", "--seconds", "1"],
+        cwd=SRC.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    answered, _, memory = done.stdout.splitlines()
+    assert re.fullmatch(r"[1-9]\d* requests answered, 0 failed", answered)
+    assert re.fullmatch(r"memory of the server: [1-9]\d* MiB at most", memory)
+
+
+def test_a_model_that_is_not_there_ends_with_a_sentence(filed):
+    store, _ = filed
+    done = subprocess.run(
+        [sys.executable, "-m", "bmn.tracking.serving", "--model", "models:/nothing@champion"],
+        env=os.environ | {"PYTHONPATH": str(SRC), "MLFLOW_TRACKING_URI": store},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: models:/nothing@champion: no such model")
