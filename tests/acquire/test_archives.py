@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bmn.acquire import archives
 from bmn.acquire.archives import unpack
 from bmn.base.errors import BmnError
-from bmn.data import archives
 
 FILES = {"feat/v_a.npy": b"a" * 3000, "feat/v_b.npy": b"", "feat/deep/v_ü.npy": bytes(range(256)) * 9}
 

@@ -6,11 +6,11 @@ from importlib.util import find_spec
 import numpy as np
 import paddle
 import pytest
-from bmn.inference import lower
 from random_weights import write_random_weights
 
 from bmn.base.errors import BmnError
 from bmn.base.params import ExportParams, ModelParams
+from bmn.export import quantize as lower
 from bmn.export.export import export, largest_difference
 from bmn.export.quantize import write_lower
 from bmn.model.weights import load_network

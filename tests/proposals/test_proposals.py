@@ -8,11 +8,21 @@ from hypothesis import strategies as st
 from oracles import proposals as oracle
 from reference import reference
 
-from bmn import proposals
 from bmn.base.errors import BmnError
-from bmn.proposals import Proposals, ProposalSettings, concatenate, decode, in_seconds, results, score, soft_nms
+from bmn.proposals import (
+    Proposals,
+    ProposalSettings,
+    concatenate,
+    decode,
+    in_seconds,
+    results,
+    score,
+    soft_nms,
+    suppression,
+)
 
 PUBLISHED = ProposalSettings()
+EXPONENTS = ("boundary_exponent", "regression_exponent", "classification_exponent")
 GOLDEN = ["v_example", "v_synthetic0", "v_synthetic1", "v_dense", "v_few"]
 
 
@@ -57,8 +67,13 @@ def outputs(draw):
 thresholds = st.sampled_from([0, 0.25, 0.5, 1]) | st.floats(0, 1)  # a grid has tIoUs at the first ones
 alphas = st.sampled_from([1e-4, 0.4]) | st.floats(0.01, 2)  # the first lets scores vanish
 exponents = st.sampled_from([0.0, 0.5, 1.0, 2.0]) | st.floats(0, 4)
-settings = st.builds(
-    ProposalSettings, exponents, exponents, exponents, alphas, thresholds, thresholds, st.integers(1, 120)
+settings = st.builds(  # beyond what params.yaml may say, too
+    ProposalSettings.model_construct,
+    **dict.fromkeys(EXPONENTS, exponents),
+    alpha=alphas,
+    low_threshold=thresholds,
+    high_threshold=thresholds,
+    max_proposals=st.integers(1, 120),
 )
 PARTS = ("boundary", "regression", "classification")
 
@@ -79,7 +94,7 @@ def test_decodes_as_published(name):
 @pytest.mark.parametrize("name", GOLDEN)
 def test_suppresses_as_published(name):
     maps, _, kept = golden(name)
-    [found] = rows(soft_nms(score(decode(*maps)), ProposalSettings(max_proposals=101)))
+    [found] = rows(soft_nms(score(decode(*maps)), ProposalSettings.model_construct(max_proposals=101)))
     np.testing.assert_allclose(found, kept, rtol=1e-6, atol=0)
 
 
@@ -110,7 +125,7 @@ def assert_same_results(found, expected):
 @given(outputs(), st.sampled_from([1, 3, 32]))
 def test_decode_equals_the_published_loop(maps, chunk):
     expected = [best_first(oracle.decode(*video)) for video in zip(*maps, strict=True)]
-    with patch.object(proposals, "DECODED_TOGETHER", chunk):
+    with patch.object(candidates_module, "DECODED_TOGETHER", chunk):
         assert rows(score(decode(*maps))) == expected
 
 
@@ -118,7 +133,7 @@ def test_decode_equals_the_published_loop(maps, chunk):
 def test_exponents_weigh_the_parts_of_a_score(maps, exponents):
     """Likely boundaries are those of the probabilities as they are."""
     expected = [oracle.decode(*video, exponents) for video in zip(*maps, strict=True)]
-    found = rows(score(decode(*maps), ProposalSettings(*exponents)))
+    found = rows(score(decode(*maps), ProposalSettings.model_construct(**dict(zip(EXPONENTS, exponents, strict=True)))))
     for ours, of_video in zip(found, expected, strict=True):
         assert [proposal[2] for proposal in ours] == sorted((p[2] for p in ours), reverse=True)
         assert {proposal[:2]: proposal[2] for proposal in ours} == {
@@ -129,7 +144,7 @@ def test_exponents_weigh_the_parts_of_a_score(maps, exponents):
 @given(outputs(), st.floats(0.25, 2))
 def test_one_exponent_on_all_parts_keeps_the_order(maps, exponent):
     candidates = decode(*maps)
-    powered = rows(score(candidates, ProposalSettings(exponent, exponent, exponent)))
+    powered = rows(score(candidates, ProposalSettings(**dict.fromkeys(EXPONENTS, exponent))))
     for ours, published in zip(powered, rows(score(candidates)), strict=True):
         scores = {proposal[:2]: proposal[2] for proposal in published}
         in_our_order = [scores[proposal[:2]] for proposal in ours]
@@ -140,7 +155,7 @@ def test_one_exponent_on_all_parts_keeps_the_order(maps, exponent):
 def test_one_exponent_on_all_parts_is_another_alpha():
     candidates = decode(*random_maps(3, 30, 40, seed=5))
     published = soft_nms(score(candidates))
-    settings = ProposalSettings(1.5, 1.5, 1.5, alpha=PUBLISHED.alpha / 1.5)
+    settings = ProposalSettings(**dict.fromkeys(EXPONENTS, 1.5), alpha=PUBLISHED.alpha / 1.5)
     powered = soft_nms(score(candidates, settings), settings)
     np.testing.assert_array_equal(powered.starts, published.starts)
     np.testing.assert_array_equal(powered.ends, published.ends)
@@ -157,7 +172,7 @@ def test_an_exponent_of_0_ignores_its_part(maps, part):
 @given(outputs(), settings, st.sampled_from([1, 2, 5, 512]), st.sampled_from([1, 3, 128]))
 def test_soft_nms_equals_the_published_loop(maps, settings, reach, chunk):
     candidates = score(decode(*maps), settings)
-    with patch.object(proposals, "REACH", reach), patch.object(proposals, "SUPPRESSED_TOGETHER", chunk):
+    with patch.object(suppression, "REACH", reach), patch.object(suppression, "SUPPRESSED_TOGETHER", chunk):
         found = rows(soft_nms(candidates, settings))
     assert_equals_the_published_loop(found, candidates, settings)
 
@@ -186,7 +201,7 @@ def test_equals_the_published_loop_at_full_size(levels, dscale):
 def test_scores_that_vanish_are_selected_once_each(reach):
     candidates = score(decode(*random_maps(2, 10, 10, seed=0)))
     settings = ProposalSettings(alpha=1e-4, low_threshold=0, high_threshold=0)
-    with patch.object(proposals, "REACH", reach):
+    with patch.object(suppression, "REACH", reach):
         kept = soft_nms(candidates, settings)
     assert (kept.scores[0, : kept.counts[0]] == 0).any()
     assert_equals_the_published_loop(rows(kept), candidates, settings)

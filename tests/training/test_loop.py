@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmn import errors
+from bmn.base import errors
 from bmn.base.errors import BmnError
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World

@@ -41,7 +41,7 @@ def test_the_auc_is_that_of_the_pipeline():
         boundary_exponent=0.5, regression_exponent=2.0, classification_exponent=0.0,
         alpha=0.7, low_threshold=0.3, high_threshold=0.8, max_proposals=40,
     )  # fmt: skip
-    settings = ProposalSettings(0.5, 2.0, 0.0, 0.7, 0.3, 0.8, 40)
+    settings = params
     rows = in_seconds(soft_nms(score(decoded.candidates, settings), settings), decoded.durations)
     expected = proposal_recall(decoded.truth, dict(zip(decoded.videos, rows, strict=True))).auc
     assert decoded.auc(params) == expected

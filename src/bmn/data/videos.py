@@ -103,7 +103,7 @@ def _videos(path: Path, entries: dict[str, dict[str, Any]], duration: str) -> li
                 name,
                 entry["subset"],
                 float(entry[duration]),
-                tuple(_segment(*one["segment"], one["label"]) for one in entry["annotations"]),
+                tuple(_segment(one["segment"], one["label"]) for one in entry["annotations"]),
             )
             for name, entry in entries.items()
         ]
@@ -111,7 +111,8 @@ def _videos(path: Path, entries: dict[str, dict[str, Any]], duration: str) -> li
         raise _not_converted(path) from error
 
 
-def _segment(start: float, end: float, label: str) -> Segment:
+def _segment(times: list[float], label: str) -> Segment:
+    start, end = times
     return Segment(float(start), float(end), label)
 
 

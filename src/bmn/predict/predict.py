@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def main() -> None:
     settings = settings_of(given.params)
     predictor = Predictor(given.model, settings, given.device, given.use_tensorrt)
     unwind_on_sigterm()
-    origin = {"model": checksum(predictor.program), "proposals": asdict(settings)}
+    origin = {"model": checksum(predictor.program), "proposals": settings.model_dump()}
     part = PartFile(given.output / f"{RESULT}.part", origin)
 
     todo = [item for item in items if not part.holds(item)]
