@@ -12,6 +12,7 @@ from bmn.base.errors import BmnError
 from bmn.proposals import (
     Proposals,
     ProposalSettings,
+    candidates,
     concatenate,
     decode,
     in_seconds,
@@ -125,7 +126,7 @@ def assert_same_results(found, expected):
 @given(outputs(), st.sampled_from([1, 3, 32]))
 def test_decode_equals_the_published_loop(maps, chunk):
     expected = [best_first(oracle.decode(*video)) for video in zip(*maps, strict=True)]
-    with patch.object(candidates_module, "DECODED_TOGETHER", chunk):
+    with patch.object(candidates, "DECODED_TOGETHER", chunk):
         assert rows(score(decode(*maps))) == expected
 
 
