@@ -69,7 +69,7 @@ serve: setup  ## answer requests with MLflow's champion (MODEL=models:/bmn/3, AR
 	python -m bmn.tracking.serving $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
-	python -m bmn.base.params_file train.devices=gpu:$(GPUS)
+	python -m bmn.recipes.presets train.devices=gpu:$(GPUS)
 	dvc repro train
 
 tune: setup  ## search for better parameters, or go on (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
@@ -87,7 +87,7 @@ tune-ui: setup  ## the trials of all sweeps in a browser (PORT=5000)
 	@python -m bmn.tuning ui --port $(PORT)
 
 use: setup  ## switch params.yaml: PRESET=embedded, activitynet, bmn_lite, or local FEATURES=folder ANNOTATIONS=file
-	python -m $(if $(filter local,$(PRESET)),bmn.conversion.own "$(FEATURES)" "$(ANNOTATIONS)" $(SUBSETS),bmn.base.params_file $(PRESET))
+	python -m $(if $(filter local,$(PRESET)),bmn.recipes.own "$(FEATURES)" "$(ANNOTATIONS)" $(SUBSETS),bmn.recipes.presets $(PRESET))
 
 data-report: setup  ## is my data right? a page with counts, figures, what was mended (outputs/data_report/report.html)
 	dvc repro --quiet convert

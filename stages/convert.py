@@ -1,9 +1,13 @@
 """Stage 2: check the raw data and bring it to the canonical form in ``data/processed``."""
 
-from layout import CONVERSION, PROCESSED, RAW
+from layout import CHECKSUMS, CONVERSION, DOWNLOADS, INPUTS, PROCESSED, PROJECT, RAW
 
-from bmn.acquire.raw import open_raw
+from bmn.acquire.inputs import checksums_of_inputs
+from bmn.acquire.raw import features_folder, open_raw
+from bmn.base.checksums import Checksums
 from bmn.base.command import command
+from bmn.base.errors import BmnError
+from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.conversion.annotations import table
 from bmn.conversion.convert import Choices, convert
@@ -21,7 +25,12 @@ def main() -> None:
         overlap=params.data.overlap,
         snippet_seconds=params.data.snippet_seconds,
     )
-    counts, findings = convert(open_raw(RAW), PROCESSED, choices, CONVERSION)
+    inputs = read_json(INPUTS)
+    raw = open_raw(RAW, features_folder(params.data, inputs, RAW, PROJECT, DOWNLOADS))
+    counts, findings = convert(raw, PROCESSED, choices, CONVERSION)
+    with Checksums(PROJECT / CHECKSUMS) as known:
+        if checksums_of_inputs(params, PROJECT, known)["features"] != inputs["features"]:
+            raise BmnError(f"{params.data.features}: has changed while the pipeline ran; run dvc repro again")
     if findings:
         print(table(findings))
     print(f"{PROCESSED}: {', '.join(f'{count} {name} videos' for name, count in counts.items())}")

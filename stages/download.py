@@ -1,13 +1,13 @@
 """Stage 1: bring features and annotations to ``data/raw``."""
 
-from layout import DOWNLOADS, PROJECT, RAW
+from layout import DOWNLOADS, INPUTS, PROJECT, RAW
 
 from bmn.acquire.download import Patience
 from bmn.acquire.raw import record_raw
 from bmn.acquire.sources import bring
 from bmn.acquire.synthetic import make_synthetic
 from bmn.base.command import command
-from bmn.base.files import whole_folder
+from bmn.base.files import read_json, whole_folder
 from bmn.base.params import load_params
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Make the embedded data set, or bring the one that params.yaml names."""
     params = load_params()
     if params.data.source != "synthetic":
-        bring(params.data, RAW, PROJECT, DOWNLOADS, Patience())
+        bring(params.data, read_json(INPUTS), RAW, PROJECT, DOWNLOADS, Patience())
         print(f"{RAW}: features from {params.data.features}, annotations from {params.data.annotations}")
         return
     videos = {

@@ -1,7 +1,7 @@
 """One process of a training: alone, or one of those that ``paddle.distributed.launch`` started."""
 
 import pandas as pd
-from layout import CHECKPOINTS, LOGS, PROCESSED, TRAIN
+from layout import CHECKPOINTS, LOGS, PROCESSED, PROJECT, TRAIN
 
 from bmn import tracking
 from bmn.base.command import command
@@ -10,14 +10,13 @@ from bmn.base.params import Params, load_params
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.launcher import die_with_parent
 from bmn.launch.signals import StopRequest
-from bmn.model.weights import read_weights, write_weights
+from bmn.model.weights import write_weights
 from bmn.report.figures import loss_curves
 from bmn.report.progress import Progress
 from bmn.tracking.outbox import Outbox
-from bmn.training.checkpoint import Checkpoints
-from bmn.training.distributed import World, join
-from bmn.training.fingerprint import fingerprint
-from bmn.training.loop import Position, Trained, Trainer
+from bmn.training.distributed import join
+from bmn.training.loop import Position, Trained
+from bmn.training.train import Training
 
 
 @command
@@ -28,42 +27,27 @@ def main() -> None:
     with StopRequest() as stop:
         world = join(params.train.devices)
         training, validation = open_subset(PROCESSED, "training"), open_subset(PROCESSED, "validation")
-        trainer, checkpoints = prepare(params, world, training, validation)
-        if world.rank > 0:
-            trainer.fit(training, validation, checkpoints, None, stop.came)
-            return
-        run_file = checkpoints.folder / "run.json"
-        earlier = read_json(run_file)["run_id"] if run_file.exists() else None
-        with tracking.training_run(params, earlier) as run:
-            write_json(run_file, {"run_id": run.run_id})
-            write_json(LOGS / "run.json", {"run_id": run.run_id})  # for the process that watches
-            for subset in (training, validation):
-                tracking.log_dataset(subset.store.path, subset.store.sha256, params.data.source)
-            with Report(params, trainer.position, training, run) as report:
-                trained = trainer.fit(training, validation, checkpoints, report, stop.came)
-            best = write_outputs(trained, run.run_id)
-            run.figure(loss_curves(trained.history), "losses.png")
-            for name, row in (("best", best), ("last", trained.history[-1])):
-                figures = {name: value for name, value in row.items() if name.startswith("val/")}
-                run.checkpoint(TRAIN / f"{name}.pdparams", figures, int(row["iteration"]))
-        checkpoints.clear()
-
-
-def prepare(params: Params, world: World, training: Subset, validation: Subset) -> tuple[Trainer, Checkpoints]:
-    """A trainer at the point where an earlier start of the same training left off."""
-    trainer = Trainer(params.model, params.train, world)
-    initial = None
-    if params.train.init_from:
-        origin = tracking.project_root() / params.train.init_from
-        initial = world.from_first(lambda: read_weights(origin))
-        trainer.start_from(initial, origin)
-    choices = params.model_dump(include={"model", "train"}, exclude={"train": {"devices", "checkpoint_minutes"}})
-    name = fingerprint(choices, [training.store.sha256, validation.store.sha256], initial)
-    checkpoints = Checkpoints(tracking.project_root() / CHECKPOINTS / name)
-    trainer.resume(checkpoints)
-    if trainer.position.iteration and world.rank == 0:
-        print(f"goes on from iteration {trainer.position.iteration} of an earlier start")
-    return trainer, checkpoints
+        with Training(params, training, validation, PROJECT / CHECKPOINTS, PROJECT, world) as session:
+            if world.rank > 0:
+                session.run(stop=stop.came)
+                return
+            if session.position.iteration:
+                print(f"resumes from iteration {session.position.iteration}")
+            run_file = session.folder / "run.json"
+            earlier = read_json(run_file)["run_id"] if run_file.exists() else None
+            with tracking.training_run(params, earlier) as run:
+                write_json(run_file, {"run_id": run.run_id})
+                write_json(LOGS / "run.json", {"run_id": run.run_id})  # for the process that watches
+                for subset in (training, validation):
+                    tracking.log_dataset(subset.store.path, subset.store.sha256, params.data.source)
+                with Report(params, session.position, training, run) as report:
+                    trained = session.run(report, stop.came)
+                best = write_outputs(trained, run.run_id)
+                run.figure(loss_curves(trained.history), "losses.png")
+                for name, row in (("best", best), ("last", trained.history[-1])):
+                    figures = {name: value for name, value in row.items() if name.startswith("val/")}
+                    run.checkpoint(TRAIN / f"{name}.pdparams", figures, int(row["iteration"]))
+            session.clear()
 
 
 class Report(Progress):

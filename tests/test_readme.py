@@ -144,7 +144,7 @@ def small(project: Project) -> None:
     sizes = {key: value for key, value in SMALL.items() if not key.endswith(kept)}
     onnx = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
     project.set(export__onnx=str(onnx).lower(), export__check_videos=2)
-    project.run("python", "-m", "bmn.base.params_file", *(f"{key}={value}" for key, value in sizes.items()))
+    project.run("python", "-m", "bmn.recipes.presets", *(f"{key}={value}" for key, value in sizes.items()))
 
 
 def with_example(project: Project) -> Project:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
 
 import numpy as np
@@ -11,10 +10,12 @@ import pytest
 from acquire.servers import Site, serve
 
 from bmn.acquire.download import Patience
-from bmn.acquire.raw import checksum, open_raw, record_raw
+from bmn.acquire.inputs import checksums_of_inputs
+from bmn.acquire.raw import features_folder, open_raw, record_raw
 from bmn.acquire.sources import bring
+from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
-from bmn.base.params import DataParams
+from bmn.base.params import Params
 
 HURRY = Patience(answer=0.3, attempts=3, pause=0.001)
 
@@ -51,9 +52,12 @@ def place(tmp_path):
 
 
 def run(place, **values):
-    data = DataParams.model_validate({"source": "local", "features": "own", "annotations": "anno.json"} | values)
-    bring(data, place / "raw", place, place / "cache", HURRY)
-    return open_raw(place / "raw")
+    data = {"source": "local", "features": "own", "annotations": "anno.json"} | values
+    params = Params.model_validate({"data": data})
+    with Checksums(place / "checksums.db") as known:
+        inputs = checksums_of_inputs(params, place, known)
+    bring(params.data, inputs, place / "raw", place, place / "cache", HURRY)
+    return open_raw(place / "raw", features_folder(params.data, inputs, place / "raw", place, place / "cache"))
 
 
 def stems(folder):
@@ -127,22 +131,36 @@ def test_subsets_and_ground_truth_come_along_and_a_folder_of_annotations_too(pla
     assert raw.ground_truth.read_text() == "{}"
 
 
-def test_what_has_changed_has_another_checksum(place):
-    wanted = {"features_sha256": checksum(place / "own"), "annotations_sha256": checksum(place / "anno.json")}
-    run(place, **wanted)
-    os.utime(place / "own" / "v_0.npy", ns=(0, 7))
-    with pytest.raises(BmnError, match="it has changed, name it again with make use"):
-        run(place, **wanted)
-    wanted["features_sha256"] = checksum(place / "own")
+def test_a_checksum_of_a_persons_own_is_for_what_is_one_file(place):
+    own = {"features": "own.tar.gz", "features_sha256": sha256((place / "own.tar.gz").read_bytes())}
+    run(place, **own, annotations_sha256=sha256(b"{}"))
     (place / "anno.json").write_text("{ }")
-    with pytest.raises(BmnError, match=r"anno\.json: has the SHA-256 .* it has changed"):
-        run(place, **wanted)
+    with pytest.raises(
+        BmnError, match=r"anno\.json: has the SHA-256 \w+, not data\.annotations_sha256 \(\w+\); correct it"
+    ):
+        run(place, **own, annotations_sha256=sha256(b"{}"))
+    with pytest.raises(
+        BmnError, match=r"own\.tar\.gz: has the SHA-256 \w+, not data\.features_sha256 \(0+\); correct it"
+    ):
+        run(place, **(own | {"features_sha256": "0" * 64}))
+    with pytest.raises(BmnError, match=r"data\.features is a folder, which is known by its content; set it to null"):
+        run(place, features_sha256="0" * 64)
     assert (place / "raw").exists()  # what was there before
+
+
+def test_the_record_says_what_the_data_are_and_not_where(place):
+    run(place)
+    first = (place / "raw" / "source.json").read_bytes()
+    assert str(place).encode() not in first
+    (place / "own").rename(place / "moved")
+    (place / "anno.json").rename(place / "segments.json")
+    run(place, features="moved", annotations="segments.json")
+    assert (place / "raw" / "source.json").read_bytes() == first
 
 
 @pytest.mark.parametrize("key", ["features", "annotations", "subsets", "ground_truth"])
 def test_what_is_not_there_is_named_and_nothing_is_left(place, key):
-    with pytest.raises(BmnError, match="nowhere: no such file or folder"):
+    with pytest.raises(BmnError, match=rf"params\.yaml: data\.{key} is 'nowhere'; no such file or folder"):
         run(place, **{key: "nowhere"})
     assert not (place / "raw").exists()
 
@@ -172,14 +190,13 @@ def test_features_that_are_gone_and_records_that_are_none(place):
     raw = run(place)
     raw.features.rename(place / "elsewhere")
     with pytest.raises(BmnError, match=r"own: is gone; bring it back"):
-        open_raw(place / "raw")
+        open_raw(place / "raw", raw.features)
     (place / "raw" / "source.json").write_text("{}")
     with pytest.raises(BmnError, match="is not the record of raw data"):
-        open_raw(place / "raw")
+        open_raw(place / "raw", place / "elsewhere")
 
 
 def test_made_data_lies_in_the_raw_folder_itself(tmp_path):
     (tmp_path / "features").mkdir()
     record_raw(tmp_path)
-    assert open_raw(tmp_path).features == tmp_path / "features"
-    assert open_raw(tmp_path).annotations == tmp_path / "annotations.json"
+    assert open_raw(tmp_path, tmp_path / "features").annotations == tmp_path / "annotations.json"

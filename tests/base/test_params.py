@@ -6,8 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bmn.base.errors import BmnError
-from bmn.base.params import load_params, validate_params
-from bmn.base.params_file import flatten
+from bmn.base.params import flatten, load_params, validate_params
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

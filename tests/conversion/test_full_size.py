@@ -26,7 +26,8 @@ from bmn.acquire.sources import bring
 folder, url = Path(sys.argv[1]), sys.argv[2]
 data = DataParams(source="activitynet", features=url, annotations="annotations.json")
 bring(data, folder / "raw", folder, folder / "cache", Patience(pause=0.01))
-convert(open_raw(folder / "raw"), folder / "out", Choices(channels=8, tscale=4), folder / "work")
+raw = open_raw(folder / "raw", folder / "raw" / "features")
+convert(raw, folder / "out", Choices(channels=8, tscale=4), folder / "work")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -45,7 +45,7 @@ class Project:
         self.run(
             "python",
             "-m",
-            "bmn.base.params_file",
+            "bmn.recipes.presets",
             *(f"{key.replace('__', '.')}={value}" for key, value in values.items()),
         )
 
@@ -69,7 +69,7 @@ def make_project(folder: Path) -> Project:
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     project = Project(folder, kept | {"PATH": path, "PYTHONPATH": str(folder / "src"), "DO_NOT_TRACK": "true"})
-    project.run("python", "-m", "bmn.base.params_file", *(f"{key}={value}" for key, value in SMALL.items()))
+    project.run("python", "-m", "bmn.recipes.presets", *(f"{key}={value}" for key, value in SMALL.items()))
     project.run("git", "init", "--quiet")
     project.run("git", "config", "user.name", "Tester")
     project.run("git", "config", "user.email", "tester@example.com")

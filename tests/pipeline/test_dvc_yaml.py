@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from bmn.base.params import load_params
-from bmn.base.params_file import flatten
+from bmn.base.params import flatten, load_params
 
 ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bmn.base.command import command
 from bmn.base.params import Params, validate_params
-from bmn.base.params_file import preset_params
 from bmn.launch.launcher import die_with_parent
+from bmn.recipes.presets import preset_params
 from bmn.tuning.plan import Plan, Shared, Slot
 from bmn.tuning.space import check_space, digest
 from bmn.tuning.study import open_storage, open_study
@@ -39,7 +39,7 @@ def search_plan(trials: int) -> Plan:
 
 def make_sweep(folder: Path, params: Params, plan: Plan, timeout: float = 600) -> Sweep:
     storage = open_storage(params.tune.storage, folder)
-    study = open_study(storage, params.tune.study, params.tune, digest(params))
+    study = open_study(storage, params.tune.study, params.tune, digest(params, "data"))
     return Sweep(Shared(study, storage), plan, params, check_space(params), time.time() + timeout, datetime.now())
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bmn.base.errors import BmnError
 from bmn.base.params import Dimension, load_params, validate_params
-from bmn.base.params_file import preset_params
+from bmn.recipes.presets import preset_params
 from bmn.tuning.space import at, check_space, contains, digest, place_of, with_values
 
 PARAMS = preset_params("embedded")
@@ -124,8 +124,9 @@ def test_values_are_set_by_dotted_key_and_checked():
 def test_the_digest_tells_what_trials_must_share():
     space = {"model__num_sample": {"choices": [8, 32]}}
     one = spaced(**space)
-    assert digest(one) == digest(with_values(one, {"model.num_sample": 8}, ""))  # as after tune-apply
-    assert digest(one) == digest(with_values(one, {"tune.trials": 99, "train.devices": "cpu"}, ""))
-    assert digest(one) != digest(with_values(one, {"train.batch_size": 4}, ""))
-    assert digest(one) != digest(with_values(one, {"train.seed": 4}, ""))
-    assert digest(one) != digest(spaced(model__num_sample={"choices": [8, 16, 32]}))
+    assert digest(one, "data") == digest(with_values(one, {"model.num_sample": 8}, ""), "data")  # as after tune-apply
+    assert digest(one, "data") == digest(with_values(one, {"tune.trials": 99, "train.devices": "cpu"}, ""), "data")
+    assert digest(one, "data") != digest(with_values(one, {"train.batch_size": 4}, ""), "data")
+    assert digest(one, "data") != digest(with_values(one, {"train.seed": 4}, ""), "data")
+    assert digest(one, "data") != digest(spaced(model__num_sample={"choices": [8, 16, 32]}), "data")
+    assert digest(one, "data") != digest(one, "other data")

@@ -18,22 +18,22 @@ def test_rungs_double_up_to_all_epochs(first, reduction, epochs, expected):
 def test_a_study_is_opened_again_by_the_same_space_only(tmp_path):
     params = make_params()
     storage = open_storage(None, tmp_path)
-    open_study(storage, "one", params.tune, digest(params))
-    open_study(open_storage(None, tmp_path), "one", params.tune, digest(params))
+    open_study(storage, "one", params.tune, digest(params, "data"))
+    open_study(open_storage(None, tmp_path), "one", params.tune, digest(params, "data"))
     other = make_params(space={"train.learning_rate": SPACE["train.learning_rate"]})
     with pytest.raises(BmnError, match=r"study 'one' was begun with another tune.space.*make tune STUDY="):
-        open_study(storage, "one", other.tune, digest(other))
-    open_study(storage, "two", other.tune, digest(other))
+        open_study(storage, "one", other.tune, digest(other, "data"))
+    open_study(storage, "two", other.tune, digest(other, "data"))
 
 
 def test_a_study_of_one_objective_is_not_opened_for_two(tmp_path):
     params = make_params()
     storage = open_storage(None, tmp_path)
-    open_study(storage, "one", params.tune, digest(params))
+    open_study(storage, "one", params.tune, digest(params, "data"))
     two = make_params(cost=True)
     with pytest.raises(BmnError, match="was begun with another"):
-        open_study(storage, "one", two.tune, digest(two))
-    assert isinstance(open_study(storage, "two", two.tune, digest(two)).pruner, NopPruner)
+        open_study(storage, "one", two.tune, digest(two, "data"))
+    assert isinstance(open_study(storage, "two", two.tune, digest(two, "data")).pruner, NopPruner)
 
 
 @pytest.mark.parametrize(

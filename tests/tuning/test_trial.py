@@ -23,7 +23,7 @@ from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
 from bmn.training.loop import Trainer
 from bmn.tuning.space import check_space, with_values
-from bmn.tuning.training_process import TrainingProcess, TrialFailed, make_job
+from bmn.tuning.training_process import TrainingProcess, TrialFailed, digest_of_data, make_job
 from bmn.tuning.trial import decode_all
 
 pytestmark = pytest.mark.xdist_group("trial")
@@ -36,7 +36,7 @@ def no_beat():
 def job_of(params, processed, folder, searching=True, **values):
     searched = check_space(params).searched if searching else {}
     params = with_values(params, {key.replace("__", "."): value for key, value in values.items()}, "test")
-    return make_job(params, searched, processed, Path(folder))
+    return make_job(params, searched, processed, digest_of_data(processed), Path(folder))
 
 
 def log_of(job):

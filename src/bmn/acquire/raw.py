@@ -1,15 +1,20 @@
-"""The raw data of a project: where its parts are, as the download stage recorded it."""
+"""The raw data of a project: where its parts are, and the record that the download stage keeps of them."""
 
 import hashlib
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bmn.acquire.inputs import is_url
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
+from bmn.base.params import DataParams
 
 RECORD = "source.json"
 TEXTS = ("annotations", "subsets", "ground_truth")
+
+Inputs = Mapping[str, str | None]
+"""Checksums of what is local: :func:`bmn.acquire.inputs.checksums_of_inputs`."""
 
 
 @dataclass(frozen=True)
@@ -31,41 +36,37 @@ class Raw:
 
 def record_raw(folder: Path) -> None:
     """Record a raw folder that holds ``annotations.json`` and ``features/`` itself."""
-    write_json(folder / RECORD, {"annotations": {"file": "annotations.json"}, "features": {"folder": "features"}})
+    write_json(folder / RECORD, {"annotations": {"file": "annotations.json"}, "features": {}})
 
 
-def open_raw(folder: Path) -> Raw:
-    """Where the raw data is, from the record of :func:`bmn.acquire.sources.bring` or :func:`record_raw`.
+def open_raw(folder: Path, features: Path) -> Raw:
+    """The raw data that :func:`bmn.acquire.sources.bring` or :func:`record_raw` recorded.
+
+    Args:
+        features: where the feature files are (:func:`features_folder`).
 
     Raises:
-        BmnError: there is no record, or the features are no longer where it says.
+        BmnError: there is no record, or the features are gone.
     """
     path = folder / RECORD
     match read_json(path):
-        case {"features": {"folder": str(features)}, "annotations": {"file": str()}} as record:
-            if not (folder / features).is_dir():
+        case {"annotations": {"file": str()}} as record:
+            if not features.is_dir():
                 raise BmnError(f"{features}: is gone; bring it back, or run dvc repro --force download")
         case _:
             raise BmnError(f"{path}: is not the record of raw data; run dvc repro --force download")
-    texts = {name: folder / record[name]["file"] for name in TEXTS if name in record}
-    return Raw(folder / features, **texts)
+    return Raw(features, **{name: folder / record[name]["file"] for name in TEXTS if name in record})
 
 
-def checksum(path: Path) -> str:
-    """What tells own data from its next version: the SHA-256 of a file's content; of a folder's feature files, of
-    their names, sizes and times of change (so that 100 GB are not read for it).
+def features_folder(data: DataParams, inputs: Inputs, raw: Path, root: Path, cache: Path) -> Path:
+    """Where the feature files of the raw data are."""
+    if data.features is None:
+        return raw / "features"
+    path = root / data.features
+    return path if path.is_dir() else cache_place(data.features, inputs["features"], cache) / "features"
 
-    Raises:
-        BmnError: the path cannot be read.
-    """
-    try:
-        if path.is_file():
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha256()
-        for file_path in sorted(one for one in path.rglob("*") if one.is_file()):
-            about = file_path.stat()
-            digest.update(os.fsencode(f"{file_path.relative_to(path)}\t{about.st_size}\t{about.st_mtime_ns}\n"))
-        return digest.hexdigest()
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror})") from error
+
+def cache_place(source: str, sha256: str | None, cache: Path) -> Path:
+    """The folder of the cache that belongs to a URL, or to an archive by its content."""
+    name = source.rstrip("/").rpartition("/")[2] if is_url(source) else "archive"
+    return cache / f"{hashlib.sha256((sha256 or source).encode()).hexdigest()[:12]}-{name[:80]}"

@@ -4,7 +4,6 @@ What is small (annotations) is copied to the raw folder. Features stay where the
 in the cache where an archive was unpacked. DVC then has no thousands of files to look at and nothing to copy.
 """
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,19 @@ from typing import Any
 from bmn.acquire.archives import DamagedArchiveError, unpack
 from bmn.acquire.download import Patience, fetch
 from bmn.acquire.features import find_features
-from bmn.acquire.raw import RECORD, TEXTS, checksum
+from bmn.acquire.inputs import is_url, local_path
+from bmn.acquire.raw import RECORD, TEXTS, Inputs, cache_place
+from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, whole_folder, write_json
 from bmn.base.params import DataParams
 
 
-def bring(data: DataParams, folder: Path, root: Path, cache: Path, patience: Patience) -> None:
+def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Path, patience: Patience) -> None:
     """Bring what the parameters name, and record it in ``source.json``.
 
     Args:
+        inputs: checksums of what is local (:func:`bmn.acquire.inputs.checksums_of_inputs`).
         folder: the raw folder, written whole or not at all.
         root: the folder that relative paths start from.
         cache: where downloads and unpacked archives are kept; a finished one is not fetched again.
@@ -30,82 +32,86 @@ def bring(data: DataParams, folder: Path, root: Path, cache: Path, patience: Pat
     Raises:
         BmnError: something cannot be fetched, found, unpacked or written, or has another checksum.
     """
-    checksums = {"annotations": data.annotations_sha256}
     record: dict[str, Any] = {}
     with whole_folder(folder) as temporary:
         for name in TEXTS:
             source = getattr(data, name)
             if source is not None:
-                path = _local(source, root, cache, checksums.get(name), patience)
-                record[name] = _copied(path, temporary, name, checksums.get(name)) | {"from": source}
-        assert data.features is not None, "the parameters are checked"
-        record["features"] = _features(data.features, root, cache, data.features_sha256, patience)
+                wanted = data.annotations_sha256 if name == "annotations" else None
+                record[name] = _text(name, source, wanted, inputs[name], temporary, root, cache, patience)
+        record["features"] = _features(data, inputs["features"], root, cache, patience)
         write_json(temporary / RECORD, record)
 
 
-def _is_url(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
-
-
-def _place(source: str, cache: Path) -> Path:
-    """The folder of the cache that belongs to a URL or an archive."""
-    name = source.rstrip("/").rpartition("/")[2]
-    return cache / f"{hashlib.sha256(source.encode()).hexdigest()[:12]}-{name[:80]}"
-
-
-def _local(source: str, root: Path, cache: Path, sha256: str | None, patience: Patience) -> Path:
-    """The path of a local file or folder, or of a download."""
-    if not _is_url(source):
-        path = root / source
+def _text(
+    name: str,
+    source: str,
+    wanted: str | None,
+    recorded: str | None,
+    folder: Path,
+    root: Path,
+    cache: Path,
+    patience: Patience,
+) -> dict[str, str | None]:
+    """Copy a file, or a folder of them, into the raw folder; gives what is recorded of it."""
+    if is_url(source):
+        path = cache_place(source, None, cache) / "file"
         if not path.exists():
-            raise BmnError(f"{path}: no such file or folder; correct the path in params.yaml")
-        return path
-    path = _place(source, cache) / "file"
-    if not path.exists():
-        fetch(source, path, sha256, patience)
-    return path
-
-
-def _copied(path: Path, folder: Path, name: str, sha256: str | None) -> dict[str, str]:
-    """Copy a text, or a folder of them, into the raw folder."""
-    found = checksum(path)
-    if sha256 is not None and found != sha256:
-        raise BmnError(f"{path}: has the SHA-256 {found}, not {sha256}; it has changed, name it again with make use")
+            fetch(source, path, wanted, patience)
+        recorded = sha256(path)
+    else:
+        path = local_path(f"data.{name}", source, root)
+    if wanted is not None and recorded != wanted:
+        raise BmnError(
+            f"{path}: has the SHA-256 {recorded}, not data.{name}_sha256 ({wanted}); correct it, or set null for any"
+        )
     try:
         if path.is_dir():
             shutil.copytree(path, folder / name)
-            return {"file": name, "sha256": found}
-        shutil.copyfile(path, folder / f"{name}.txt")
+            return {"file": name, "sha256": recorded}
+        copy = shutil.copyfile(path, folder / f"{name}.txt")
     except (OSError, shutil.Error) as error:
         raise BmnError(f"{path}: cannot be copied ({error})") from error
-    return {"file": f"{name}.txt", "sha256": found}
+    if sha256(copy) != recorded:
+        raise BmnError(f"{path}: has changed while the pipeline ran; run dvc repro again")
+    return {"file": f"{name}.txt", "sha256": recorded}
 
 
-def _features(source: str, root: Path, cache: Path, sha256: str | None, patience: Patience) -> dict[str, str | int]:
-    """The folder of the feature files: the one named, or where the archive that was named is unpacked."""
-    if not _is_url(source):
-        path = (root / source).resolve()
-        if not path.exists():
-            raise BmnError(f"{path}: no such file or folder; correct data.features")
-        found = checksum(path)
-        if sha256 is not None and found != sha256:
+def _features(
+    data: DataParams, recorded: str | None, root: Path, cache: Path, patience: Patience
+) -> dict[str, str | int | None]:
+    """What is recorded of the features; an archive is fetched and unpacked."""
+    source, wanted = data.features, data.features_sha256
+    assert source is not None, "the parameters are checked"
+    place = cache_place(source, recorded, cache)
+    if is_url(source):
+        return _downloaded(source, wanted, place, patience)
+    path = local_path("data.features", source, root)
+    if path.is_dir():
+        if wanted is not None:
             raise BmnError(
-                f"{path}: has the checksum {found}, not {sha256}; it has changed, name it again with make use"
+                "params.yaml: data.features_sha256 is the checksum of an archive, but data.features is a folder, which "
+                "is known by its content; set it to null"
             )
-        if path.is_dir():
-            return {"from": source, "folder": str(path), "sha256": found, "files": len(find_features(path))}
-        return _unpacked(source, path, _place(f"{found}/{path.name}", cache)) | {"sha256": found}
-    place = _place(source, cache)
+        return {"sha256": recorded, "files": len(find_features(path))}
+    if wanted is not None and recorded != wanted:
+        raise BmnError(
+            f"{path}: has the SHA-256 {recorded}, not data.features_sha256 ({wanted}); correct it, or set null for any"
+        )
+    return {"sha256": recorded, "files": _unpacked(path, place)}
+
+
+def _downloaded(source: str, wanted: str | None, place: Path, patience: Patience) -> dict[str, str | int | None]:
     done = place / "done.json"
     if done.exists():
-        record: dict[str, str | int] = read_json(done)
-        if sha256 in (None, record["sha256"]):
+        record: dict[str, str | int | None] = read_json(done)
+        if wanted in (None, record["sha256"]):
             return record
-        raise BmnError(f"{source}: had the SHA-256 {record['sha256']}, not {sha256}; correct data.features_sha256")
+        raise BmnError(f"{source}: had the SHA-256 {record['sha256']}, not {wanted}; correct data.features_sha256")
     archive = place / "archive"
-    found = checksum(archive) if archive.exists() else fetch(source, archive, sha256, patience).sha256
+    found = sha256(archive) if archive.exists() else fetch(source, archive, wanted, patience).sha256
     try:
-        record = _unpacked(source, archive, place) | {"sha256": found}
+        record = {"from": source, "sha256": found, "files": _unpacked(archive, place)}
     except DamagedArchiveError:
         archive.unlink()  # the next start fetches it again
         raise
@@ -114,9 +120,10 @@ def _features(source: str, root: Path, cache: Path, sha256: str | None, patience
     return record
 
 
-def _unpacked(source: str, archive: Path, place: Path) -> dict[str, str | int]:
+def _unpacked(archive: Path, place: Path) -> int:
+    """Unpack an archive into ``place``, once; gives the number of its feature files."""
     folder = place / "features"
     if not folder.exists():
         unpack(archive, place / "part")
         (place / "part").rename(folder)
-    return {"from": source, "folder": str(folder.resolve()), "files": len(find_features(folder))}
+    return len(find_features(folder))

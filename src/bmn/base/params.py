@@ -1,5 +1,6 @@
 """What ``params.yaml`` may say: its groups, types, ranges and combinations, each refusal in one sentence."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -263,6 +264,15 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except (YAMLError, UnicodeDecodeError) as error:
         raise BmnError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
     return validate_params(values, str(path))
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted keys of nested parameters, with their values."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def validate_params(values: Any, origin: str) -> Params:

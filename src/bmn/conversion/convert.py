@@ -1,7 +1,7 @@
 """From raw annotations and feature files to the canonical form that training and evaluation read."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Literal
 from tqdm import tqdm
 
 from bmn.acquire.features import feature_file, find_features, read_features
-from bmn.acquire.raw import Raw, checksum
+from bmn.acquire.raw import Raw
+from bmn.base.checksums import sha256, stamp
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
+from bmn.base.provenance import identity
 from bmn.conversion.annotations import Entry, Finding, as_they_stand, clean, refuse, split, write_findings
 from bmn.conversion.dialects import read_annotations
 from bmn.data.store import write_store
@@ -81,7 +83,7 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     write_findings(folder / "findings.json", findings)
     for name, members in subsets.items():
         packed = (
-            (_stamp(paths[video.id]), partial(_rows, video, paths[video.id], choices, name != "training"))
+            _packed(video, paths[video.id], choices, every=name != "training")
             for video in tqdm(members, desc=f"packing {name}", unit="video", disable=None)
         )
         if not write_store(folder, name, packed, choices.tscale, choices.channels, work):
@@ -99,6 +101,11 @@ def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entr
     if entry.duration is not None or choices.snippet_seconds is None or path is None:
         return entry
     return replace(entry, duration=len(read_features(path, choices.channels)) * choices.snippet_seconds)
+
+
+def _packed(video: Video, path: Path, choices: Choices, every: bool) -> tuple[str, Callable[[], list[Cut]]]:
+    """What tells a feature file from its next version, and a function that gives its windows."""
+    return f"{path}:{stamp(path)}", partial(_rows, video, path, choices, every)
 
 
 def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
@@ -130,21 +137,13 @@ def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video],
 def _resumed(work: Path, raw: Raw, choices: Choices) -> Path:
     """The working folder of this conversion, with what an interrupted one left; that of any other is removed."""
     state = work / "conversion.json"
-    made_of = asdict(choices) | {"annotations": checksum(raw.annotations)}
-    made_of["subsets"] = raw.subsets and checksum(raw.subsets)
+    texts = sorted(raw.annotations.iterdir()) if raw.annotations.is_dir() else [raw.annotations]
+    read = [sha256(path) for path in [*texts, *([raw.subsets] if raw.subsets else [])]]
+    made_of = identity(Path(__file__), asdict(choices), read)
     if not state.exists() or read_json(state) != made_of:
         shutil.rmtree(work, ignore_errors=True)
         write_json(state, made_of)
     return work / "processed"
-
-
-def _stamp(path: Path) -> str:
-    """What tells a feature file from its next version."""
-    try:
-        about = path.stat()
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror}); bring it back") from error
-    return f"{path}:{about.st_size}:{about.st_mtime_ns}"
 
 
 def _replace(folder: Path, out: Path) -> None:

@@ -4,7 +4,6 @@ Two large files in place of thousands of small ones are hashed and moved quickly
 cost, and read in any order without opening anything.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
 from bmn.data.windows import Cut, Window
@@ -70,8 +70,7 @@ class FeatureStore:
         Raises:
             BmnError: they differ.
         """
-        with open(self.path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256(self.path)
         if found != self.sha256:
             raise BmnError(f"{self.path}: has the SHA-256 {found}, not {self.sha256}; run the conversion again")
 
@@ -124,12 +123,11 @@ def write_store(
             shape = (len(windows), channels, tscale)
             file.seek(0)
             file.write(_header(shape))
-        with open(part, "rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        checksum = sha256(part)
         part.replace(path)
     except OSError as error:
         raise BmnError(f"{path}: cannot be written ({error.strerror}); make room for it") from error
-    index = {"array": path.name, "sha256": sha256, "shape": shape, "windows": _plain(windows)}
+    index = {"array": path.name, "sha256": checksum, "shape": shape, "windows": _plain(windows)}
     write_json(folder / f"{subset}.json", index, indent=None)
     return len(windows)
 
@@ -168,10 +166,10 @@ def open_store(folder: Path, subset: str) -> FeatureStore:
     except (OSError, ValueError) as error:
         raise BmnError(f"{path}: cannot be opened ({error}); run the conversion again") from error
     match index:
-        case {"sha256": str(sha256), "shape": shape, "windows": list(rows)}:
+        case {"sha256": str(checksum), "shape": shape, "windows": list(rows)}:
             windows = tuple(Window(*row) for row in rows if isinstance(row, list) and len(row) == 3)
         case _:
             raise BmnError(f"{index_path}: is not the index of a feature store; run the conversion again")
     if [len(windows), *array.shape[1:]] != shape or list(array.shape) != shape or array.dtype != np.float32:
         raise BmnError(f"{path}: does not fit its index {index_path.name}; run the conversion again")
-    return FeatureStore(path, windows, array, sha256)
+    return FeatureStore(path, windows, array, checksum)

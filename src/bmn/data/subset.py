@@ -1,6 +1,9 @@
 """One subset of the converted data: its packed features and the segments that belong to them."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,13 @@ class Subset:
     videos: dict[str, Video]
     segments: list[NDArray[np.float64]]
     ground_truth: list[Video]
+
+    @cached_property
+    def digest(self) -> str:
+        """What the subset is, by content: 16 hexadecimal digits over features, windows, videos and ground truth."""
+        videos = [[asdict(video) for video in part] for part in (self.videos.values(), self.ground_truth)]
+        content = [self.store.sha256, [asdict(window) for window in self.store.windows], videos]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def truth(self) -> dict[str, list[tuple[float, float]]]:
         """The segments of the ground truth of every video, by id: (start, end) in seconds."""

@@ -61,9 +61,14 @@ def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
-    """Write weights in Paddle's own form, whole or not at all."""
-    with whole_file(path) as temporary:
-        paddle.save({name: paddle.to_tensor(array) for name, array in weights.items()}, str(temporary))
+    """Write weights in the form of ``paddle.save``, whole or not at all; equal weights give equal bytes.
+
+    Paddle itself files tensors with names that depend on what else the process has made.
+    """
+    content = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    names = {name: name for name in weights}
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        pickle.dump({**content, "StructuredToParameterName@@": names}, file, protocol=4)
 
 
 def load_network(model: ModelParams, path: Path) -> BMN:
@@ -72,8 +77,17 @@ def load_network(model: ModelParams, path: Path) -> BMN:
     Raises:
         BmnError: see :func:`read_weights` and :func:`load_weights`.
     """
+    return make_network(model, read_weights(path), path)
+
+
+def make_network(model: ModelParams, weights: dict[str, NDArray[np.float32]], origin: Path | None = None) -> BMN:
+    """A network with given weights, ready for evaluation.
+
+    Raises:
+        BmnError: they do not fit; see :func:`load_weights`.
+    """
     network = BMN(**model.model_dump())
-    load_weights(network, read_weights(path), path)
+    load_weights(network, weights, origin or Path("the weights"))
     network.eval()
     return network
 

@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 
 from bmn.base.errors import Stopped
 from bmn.base.files import read_json
-from bmn.base.params import Params
-from bmn.base.params_file import differences, flatten
+from bmn.base.params import Params, flatten
+from bmn.recipes.presets import differences
 from bmn.tracking.outbox import Outbox, metric_name, outboxes
 from bmn.tracking.store import connect, project_root, store_uri
 

@@ -10,8 +10,7 @@ from mlflow.entities import Metric, Param, RunTag
 from optuna.trial import FrozenTrial, TrialState
 
 from bmn import tracking
-from bmn.base.params import Params
-from bmn.base.params_file import flatten
+from bmn.base.params import Params, flatten
 from bmn.tuning.drawing import page, pictures
 from bmn.tuning.training_process import History
 

@@ -9,13 +9,13 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from bmn.base.params import Params
-from bmn.data.store import open_store
 from bmn.tuning.confirmation import as_json, candidates, confirmation_plan, confirmed, verdict
 from bmn.tuning.ledger import MlflowLedger, end_parent, file_figures, parent_run
 from bmn.tuning.plan import Plan, Shared, Slot
 from bmn.tuning.space import check_space, digest, with_values
 from bmn.tuning.study import open_storage, open_study
 from bmn.tuning.sweep import gpus, keep_working, worker_starter
+from bmn.tuning.training_process import digest_of_data
 from bmn.tuning.worker import Sweep
 
 
@@ -31,15 +31,14 @@ def run(params: Params, timeout: float | None, workers: int | None, data: Path) 
         BmnError: the search space, the data, the storage or the study does not allow it, or no trial succeeds.
     """
     check_space(params)
-    for subset in ("training", "validation"):
-        open_store(data, subset)
+    data_digest = digest_of_data(data)
     storage = open_storage(params.tune.storage)
-    study = open_study(storage, params.tune.study, params.tune, digest(params))
+    study = open_study(storage, params.tune.study, params.tune, digest(params, data_digest))
     if "present" not in study.user_attrs:
         study.set_user_attr("present", check_space(params).defaults)
     # Where tune-apply has written since, the sweep still is about the parameters that it began from.
     params = with_values(params, study.user_attrs["present"], "params.yaml")
-    shift = Shift(params, storage, parent_run(study, params), timeout, workers, data)
+    shift = Shift(params, storage, parent_run(study, params), timeout, workers, data, data_digest)
     status = "FAILED"
     try:
         status = "FINISHED" if _search_and_confirm(shift, study) else "KILLED"
@@ -71,7 +70,8 @@ def _search_and_confirm(shift: "Shift", study: Study) -> bool:
     again = confirmation_plan(found, params)
     name = f"{study.study_name} confirmation"
     print(f"{len(again)} trainings confirm {', '.join(found)}: study {name!r}", flush=True)
-    confirmation = Shared(open_study(shift.storage, name, params.tune, digest(params)), shift.storage)
+    shared_by = digest(params, shift.data_digest)
+    confirmation = Shared(open_study(shift.storage, name, params.tune, shared_by), shift.storage)
     done = shift.work(confirmation, again)
     results = confirmed(confirmation, found, again)
     study.set_user_attr("confirmed", as_json(results))
@@ -88,9 +88,16 @@ class Shift:
     """One start of a sweep on this host: its workers, its end, its record."""
 
     def __init__(
-        self, params: Params, storage: BaseStorage, run: str, timeout: float | None, workers: int | None, data: Path
+        self,
+        params: Params,
+        storage: BaseStorage,
+        run: str,
+        timeout: float | None,
+        workers: int | None,
+        data: Path,
+        data_digest: str,
     ) -> None:
-        self.params, self.storage, self.run, self.data = params, storage, run, data
+        self.params, self.storage, self.run, self.data, self.data_digest = params, storage, run, data, data_digest
         self.ledger = MlflowLedger(params.tracking.experiment, run, params.tune.study)
         self.workers = workers or max(1, len(gpus(params.train.devices)))
         self.since = datetime.now()
@@ -100,7 +107,7 @@ class Shift:
         """Have the trials of a plan run; see :func:`keep_working`."""
         sweep = Sweep(shared, plan, self.params, check_space(self.params), self.deadline, self.since)
         try:
-            starter = worker_starter(sweep, digest(self.params), self.run, self.data, self.workers)
+            starter = worker_starter(sweep, self.data_digest, self.run, self.data, self.workers)
             return keep_working(sweep, self.workers, starter, self._lost)
         finally:
             self.ledger.settle(shared.trials())

@@ -1,17 +1,17 @@
 """What a sweep varies: dotted keys of the parameters, each with a range or choices, checked before anything runs."""
 
-import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna import Trial
 
+from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.base.params import Dimension, Params, validate_params
-from bmn.base.params_file import flatten
+from bmn.base.params import Dimension, Params, flatten, validate_params
+from bmn.base.provenance import identity
 
 TRAINED, SEARCHED = ("model.", "train."), "proposals."
 FIXED = {  # why a sweep does not vary it
@@ -23,6 +23,7 @@ FIXED = {  # why a sweep does not vary it
     "train.checkpoint_minutes": "it does not change the weights",
     "train.devices": "it does not change the weights",
 }
+PLACING = ("train.devices", "train.checkpoint_minutes")
 NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tune.sampler", "tune.seed")
 
 
@@ -162,17 +163,20 @@ def _scaled_ends(dimension: Dimension) -> tuple[float, float]:
     return (math.log(low), math.log(high)) if dimension.log else (low, high)
 
 
-def digest(params: Params) -> str:
-    """A name of all that two trials of one study must have in common; the values of what is varied are left out.
+def digest(params: Params, data: str) -> str:
+    """A name of all that two trials of one study must have in common: the code of a trial, the data, the parameters;
+    the values of what is varied are left out.
 
     Two sweeps with the same digest are one sweep, also when ``make tune-apply`` wrote its best in between.
+
+    Args:
+        data: checksum of the converted data (:func:`bmn.tuning.training_process.digest_of_data`).
     """
-    values = dict(flatten(params.model_dump(exclude={"tracking", "export", "evaluate"})))
+    values = dict(flatten(params.model_dump(include={"model", "train", "proposals", "tune"})))
     kept = {
         key: value
         for key, value in values.items()
-        if key not in params.tune.space
-        and key not in ("train.devices", "train.checkpoint_minutes")
-        and not key.startswith(NOT_COMPARED)
+        if key not in params.tune.space and key not in PLACING and not key.startswith(NOT_COMPARED)
     }
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+    initial = [sha256(Path(params.train.init_from))] if params.train.init_from else []
+    return identity(Path(__file__).with_name("trial.py"), kept, [data, *initial])

@@ -100,8 +100,8 @@ def open_study(storage: BaseStorage, name: str, tune: TuneParams, digest: str) -
     study.pruner = pruner(tune)
     if study.user_attrs.setdefault("digest", digest) != digest:
         raise BmnError(
-            f"params.yaml: the study {name!r} was begun with another tune.space or other parameters beside it, and its "
-            f"trials cannot be compared with new ones; go on with the parameters of then, or begin another study: "
+            f"params.yaml: the study {name!r} was begun with another tune.space, other parameters, other data or "
+            f"other code, and its trials cannot be compared with new ones; go back to these, or begin another study: "
             f"make tune STUDY=<another name>"
         )
     study.set_user_attr("digest", digest)

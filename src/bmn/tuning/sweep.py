@@ -126,7 +126,7 @@ def environment(seat: int, workers: int, available: list[str]) -> dict[str, str]
     return found
 
 
-def worker_starter(sweep: Sweep, digest: str, run: str, data: Path, workers: int) -> StartWorker:
+def worker_starter(sweep: Sweep, data_digest: str, run: str, data: Path, workers: int) -> StartWorker:
     """What starts the worker of a seat as a process."""
     available = gpus(sweep.params.train.devices)
     params = sweep.params.model_dump()
@@ -134,7 +134,7 @@ def worker_starter(sweep: Sweep, digest: str, run: str, data: Path, workers: int
     job = {
         "params": params,
         "study": sweep.shared.study.study_name,
-        "digest": digest,
+        "data_digest": data_digest,
         "plan": {name: asdict(slot) for name, slot in sweep.plan.items()},
         "deadline": sweep.deadline,
         "since": sweep.since.isoformat(),

@@ -5,7 +5,6 @@ stopped goes on from its checkpoint.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -18,17 +17,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import Dimension, Params
+from bmn.base.provenance import identity
 from bmn.base.runtime import user_environment
-from bmn.data.store import open_store
+from bmn.data.subset import Subset, open_subset
 from bmn.launch.launcher import die_with_parent
-from bmn.training.fingerprint import fingerprint
+from bmn.training.naming import name_of_training
 
 POLL = 0.05  # seconds between looks at a process
-NOT_OF_A_TRAINING = {"devices", "checkpoint_minutes"}
+SUBSETS = ("training", "validation")
 
 History = list[dict[str, float]]
+
+
+class DataChangedError(BmnError):
+    """The converted data was replaced while a sweep was under way: no trial of it can go on."""
 
 
 class TrialFailed(Exception):
@@ -44,6 +49,7 @@ class Job:
         searched: dimensions of ``proposals.`` for the inner search; where there are none, nothing is searched.
         evaluations: settings that the inner search tries.
         data: folder of the converted data.
+        data_digest: of its content.
         folder: of this training.
         evaluation: name of the evaluation's file in it.
     """
@@ -52,6 +58,7 @@ class Job:
     searched: dict[str, dict[str, Any]]
     evaluations: int
     data: str
+    data_digest: str
     folder: str
     evaluation: str
 
@@ -69,29 +76,59 @@ class Outcome:
     proposals: dict[str, Any]
 
 
-def make_job(params: Params, searched: dict[str, Dimension], data: Path, folder: Path) -> Job:
-    """The job of training with some parameters; its folder is named after all that shapes the training.
+def make_job(params: Params, searched: dict[str, Dimension], data: Path, data_digest: str, folder: Path) -> Job:
+    """The job of training with some parameters; its folder is named after all that shapes the training, and its
+    evaluation after all that shapes that.
 
     Args:
+        data_digest: of the data of the sweep (:func:`digest_of_data`).
         folder: of all trainings.
 
     Raises:
-        BmnError: the converted data is not there.
+        DataChangedError: the converted data is not what it was when the sweep began.
+        BmnError: the initial weights cannot be read.
     """
-    shaping = params.model_dump(include={"model", "train"}, exclude={"train": NOT_OF_A_TRAINING})
-    sources = [open_store(data, subset).sha256 for subset in ("training", "validation")]
-    if params.train.init_from:
-        sources.append(hashlib.sha256(Path(params.train.init_from).read_bytes()).hexdigest())
+    subsets = open_data(data, data_digest)
+    name = name_of_training(params, *subsets, Path())
     dimensions = {key: dimension.model_dump() for key, dimension in searched.items()}
-    evaluation = json.dumps([params.proposals.model_dump(), dimensions, params.tune.evaluations], sort_keys=True)
+    choices = [params.proposals.model_dump(), dimensions, params.tune.evaluations]
+    evaluation = identity(Path(__file__).with_name("trial.py"), choices, [name])
     return Job(
         params.model_dump(),
         dimensions,
         params.tune.evaluations,
         str(data),
-        str(folder / fingerprint(shaping, sources)),
-        f"evaluation-{hashlib.sha256(evaluation.encode()).hexdigest()[:16]}.json",
+        data_digest,
+        str(folder / name),
+        f"evaluation-{evaluation}.json",
     )
+
+
+def digest_of_data(data: Path) -> str:
+    """What the converted data is, by content: training and validation subset.
+
+    Raises:
+        BmnError: it is missing or damaged.
+    """
+    return "-".join(open_subset(data, name).digest for name in SUBSETS)
+
+
+def open_data(data: Path, digest: str) -> tuple[Subset, Subset]:
+    """The training and the validation subset of a sweep.
+
+    Raises:
+        DataChangedError: they are not what they were when the sweep began.
+    """
+    try:
+        training, validation = (open_subset(data, name) for name in SUBSETS)
+    except BmnError as error:
+        raise DataChangedError(f"{error}; the sweep needs the data that it began with") from error
+    if f"{training.digest}-{validation.digest}" != digest:
+        raise DataChangedError(
+            f"{data}: is not the data that this sweep began with; run dvc repro convert with the parameters of then to "
+            f"go on, or begin another study: make tune STUDY=<another name>"
+        )
+    return training, validation
 
 
 class TrainingProcess:

@@ -21,16 +21,16 @@ from bmn.base.command import command
 from bmn.base.files import write_json
 from bmn.base.params import Dimension, Params, validate_params
 from bmn.data.batches import ordered_batches
-from bmn.data.subset import Subset, open_subset
+from bmn.data.subset import Subset
 from bmn.model.network import BMN
-from bmn.model.weights import read_weights
+from bmn.model.weights import make_network
 from bmn.proposals import concatenate, decode
 from bmn.proposals.subset import network_maps, whole_videos
-from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import join
-from bmn.training.loop import Trainer
+from bmn.training.loop import Position
+from bmn.training.train import Training
 from bmn.tuning.proposal_search import Decoded, find
-from bmn.tuning.training_process import Job
+from bmn.tuning.training_process import Job, open_data
 
 BATCH_SIZE = 16  # windows a forward pass of the evaluation
 
@@ -43,28 +43,22 @@ def main() -> None:
     folder = Path(job.folder)
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another trial may have drawn the same parameters
-        world = join(params.train.devices)
-        training, validation = open_subset(Path(job.data), "training"), open_subset(Path(job.data), "validation")
-        trainer = Trainer(params.model, params.train, world)
-        if params.train.init_from:
-            origin = Path(params.train.init_from)
-            trainer.start_from(read_weights(origin), origin)
-        checkpoints = Checkpoints(folder / "checkpoints")
-        trainer.resume(checkpoints)
-        print(f"begins after epoch {trainer.position.epoch}, iteration {trainer.position.iteration}", flush=True)
-        trained = trainer.fit(training, validation, checkpoints, None, stop=permission(trainer, folder))
-        trainer.network.set_state_dict(trained.best)
+        training, validation = open_data(Path(job.data), job.data_digest)
+        with Training(params, training, validation, folder.parent, Path(), join(params.train.devices)) as session:
+            position = session.position
+            print(f"begins after epoch {position.epoch}, iteration {position.iteration}", flush=True)
+            trained = session.run(stop=permission(position, folder))
         write_json(folder / "history.json", trained.history)
-        write_json(folder / job.evaluation, evaluate(trainer.network, validation, params, job))
+        network = make_network(params.model, trained.best)
+        write_json(folder / job.evaluation, evaluate(network, validation, params, job))
 
 
-def permission(trainer: Trainer, folder: Path) -> Callable[[], bool]:
+def permission(position: Position, folder: Path) -> Callable[[], bool]:
     """What the training asks before every iteration: waits, with the history written, until it may go on."""
     allowed = written = 0
 
     def wait() -> bool:
         nonlocal allowed, written
-        position = trainer.position
         if position.epoch > written:
             write_json(folder / "history.json", position.history)
             written = position.epoch

@@ -22,9 +22,9 @@ from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.params import Params, validate_params
 from bmn.tuning.plan import BEAT, Plan, Shared, Slot, claim, counted, put_back
-from bmn.tuning.space import Space, check_space, suggest, with_values
+from bmn.tuning.space import Space, check_space, digest, suggest, with_values
 from bmn.tuning.study import FOLDER, open_storage, open_study, rungs, sampler
-from bmn.tuning.training_process import History, Outcome, TrainingProcess, TrialFailed, make_job
+from bmn.tuning.training_process import DataChangedError, History, Outcome, TrainingProcess, TrialFailed, make_job
 
 HOPELESS = 3  # trials that fail while none succeeds: the sweep stops
 
@@ -80,6 +80,9 @@ def work(sweep: Sweep, start: Start, ledger: Ledger) -> None:
                 return
             try:
                 _run(sweep, trial, start, ledger)
+            except DataChangedError:
+                put_back(sweep.shared)
+                raise
             except UpdateFinishedTrialError:
                 print(f"trial {trial.number} was given up: its worker was not heard of for too long", flush=True)
     except (SystemExit, KeyboardInterrupt):
@@ -127,6 +130,10 @@ def _run(sweep: Sweep, trial: optuna.Trial, start: Start, ledger: Ledger) -> Non
             state = TrialState.PRUNED
         else:
             state, figures, notes = TrialState.COMPLETE, outcome.figures, outcome.proposals
+    except DataChangedError:
+        if run is not None:
+            ledger.end(run, TrialState.FAIL, {}, {"lost": "stopped"})
+        raise
     except (TrialFailed, BmnError) as error:
         notes = {"error": str(error)}
     except (SystemExit, KeyboardInterrupt):
@@ -167,14 +174,15 @@ def main() -> None:
     job = json.loads(sys.stdin.readline())
     params = validate_params(job["params"], "the worker")
     storage = open_storage(params.tune.storage)
-    study = open_study(storage, job["study"], params.tune, job["digest"])
+    study = open_study(storage, job["study"], params.tune, digest(params, job["data_digest"]))
     plan = {name: Slot(**slot) for name, slot in job["plan"].items()}
     space = check_space(params)
     sweep = Sweep(Shared(study, storage), plan, params, space, job["deadline"], datetime.fromisoformat(job["since"]))
 
     def start(trial: Params, searching: bool, beat: Callable[[], None]) -> AbstractContextManager[Training]:
         searched = space.searched if searching else {}
-        return TrainingProcess(make_job(trial, searched, Path(job["data"]), FOLDER / "trainings"), beat)
+        made = make_job(trial, searched, Path(job["data"]), job["data_digest"], FOLDER / "trainings")
+        return TrainingProcess(made, beat)
 
     work(sweep, start, MlflowLedger(params.tracking.experiment, job["run"], job["study"]))
 

@@ -1,26 +1,29 @@
-"""``python -m bmn.conversion.own FEATURES ANNOTATIONS``: make params.yaml fit a person's own data."""
+"""``python -m bmn.recipes.own FEATURES ANNOTATIONS``: make params.yaml fit a person's own data."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from bmn.acquire.features import common_channels, find_features
-from bmn.acquire.raw import checksum
 from bmn.base.command import command
 from bmn.base.errors import BmnError
-from bmn.base.params import Params
-from bmn.base.params_file import KEPT, edit, flatten
+from bmn.base.params import Params, flatten, load_params
 from bmn.conversion.annotations import clean, split
 from bmn.conversion.dialects import read_annotations
+from bmn.recipes.edits import edit
+from bmn.recipes.presets import KEPT
 
 
-def fitting(features: str, annotations: str, subsets: str | None = None) -> dict[str, Any]:
-    """The parameters for own data, by dotted key: the published recipe, with what the data decide.
+def fitting(
+    current: Params, features: str, annotations: str, subsets: str | None = None, reset: bool = False
+) -> dict[str, Any]:
+    """The parameters that own data need, by dotted key.
 
-    The channel count is that of the features; a batch holds no more videos than there are to train on; checksums let
-    DVC see when the data change.
+    What the data decide: where they are, the number of channels, and a batch that holds no more videos than there are
+    to train on. For other data than the current ones, or with ``reset``, the published recipe besides.
 
     Args:
+        current: the parameters so far.
         features: a folder of feature files.
         annotations: a file, or a folder with a file a subset.
         subsets: a CSV with the subset of each video, where the annotations do not name it.
@@ -33,34 +36,32 @@ def fitting(features: str, annotations: str, subsets: str | None = None) -> dict
             raise BmnError(f"{path or 'nothing'}: no such file or folder; correct FEATURES, ANNOTATIONS or SUBSETS")
     if not Path(features).is_dir():
         raise BmnError(f"{features}: is no folder; unpack it, or set data.features and model.feat_dim in params.yaml")
-    data = {
-        "source": "local",
-        "features": features,
-        "annotations": annotations,
-        "subsets": subsets,
-        "features_sha256": checksum(Path(features)),
-        "annotations_sha256": checksum(Path(annotations)),
-    }
     channels = common_channels(find_features(Path(features)))
     entries, _ = split(read_annotations(Path(annotations), Path(subsets) if subsets else None))
     training = sum(video.subset == "training" for video in clean(entries)[0])
-    recipe = Params.model_validate({"data": data})
-    values = recipe.model_dump()
-    values["model"]["feat_dim"] = channels
-    values["train"]["batch_size"] = max(1, min(recipe.train.batch_size, training))
-    return {key: value for key, value in flatten(values) if not key.startswith(KEPT)}
+    data = {"source": "local", "features": features, "annotations": annotations, "subsets": subsets}
+    values: dict[str, Any] = {}
+    recipe = current
+    in_use = (current.data.source, current.data.features, current.data.annotations)
+    if reset or in_use != ("local", features, annotations):
+        recipe = Params.model_validate({"data": data})
+        values = {key: value for key, value in flatten(recipe.model_dump()) if not key.startswith(KEPT)}
+    values |= {f"data.{key}": value for key, value in data.items()}
+    values |= {"data.features_sha256": None, "data.annotations_sha256": None, "model.feat_dim": channels}
+    return values | {"train.batch_size": max(1, min(recipe.train.batch_size, training))}
 
 
 @command
 def main() -> None:
     """Write the parameters that own data need into params.yaml, comments kept, and print the difference."""
-    parser = argparse.ArgumentParser(prog="bmn.conversion.own", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="bmn.recipes.own", description=main.__doc__)
     parser.add_argument("features", help="folder of .npy, .npz or .csv files, one a video")
     parser.add_argument("annotations", help="file, or folder with a file a subset")
     parser.add_argument("subsets", nargs="?", help="CSV with the columns video and subset")
     given = parser.parse_args()
-    values = fitting(given.features, given.annotations, given.subsets)
-    print(edit(Path("params.yaml"), values) or "params.yaml stands so already")
+    path = Path("params.yaml")
+    values = fitting(load_params(path), given.features, given.annotations, given.subsets)
+    print(edit(path, values) or "params.yaml stands so already")
 
 
 if __name__ == "__main__":

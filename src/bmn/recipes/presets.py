@@ -1,12 +1,9 @@
-"""Edits of ``params.yaml`` that keep its comments, and the presets: the embedded data set, the published recipe.
+"""The presets of params.yaml: the embedded data set, the published recipe.
 
-``python -m bmn.base.params_file PRESET`` or ``KEY=VALUE`` writes and prints the difference.
+``python -m bmn.recipes.presets PRESET`` or ``KEY=VALUE`` writes and prints the difference.
 """
 
 import argparse
-import difflib
-import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +11,8 @@ from ruamel.yaml import YAML
 
 from bmn.base.command import command
 from bmn.base.errors import BmnError
-from bmn.base.files import whole_file
-from bmn.base.params import Params, load_params, validate_params
+from bmn.base.params import Params, flatten, load_params
+from bmn.recipes.edits import edit
 
 # What a preset sets besides the defaults of bmn.base.params, which are the published values.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -42,6 +39,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 PLACES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
+IN_USE = ("source", "features", "annotations")  # of ``data``: what tells one data set from another
 KEPT = ("train.devices", "tracking", "tune")  # of the machine and of the person, not of the recipe
 
 
@@ -56,15 +54,6 @@ def preset_params(name: str) -> Params:
     return Params.model_validate(PRESETS[name])
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted keys of nested parameters, with their values."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
 def differences(params: Params) -> dict[str, Any]:
     """The dotted keys in which parameters differ from the preset of their data source (own data: from the published
     recipe), with their values; where data come from is not counted."""
@@ -76,48 +65,21 @@ def differences(params: Params) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value != standard[key]}
 
 
-def use_preset(name: str, path: Path) -> str:
-    """Write a preset into a parameter file, all but what belongs to the machine and the person; see :func:`edit`."""
-    values = flatten(preset_params(name).model_dump())
-    return edit(path, {key: value for key, value in values if not key.startswith(KEPT)})
+def use_preset(name: str, path: Path, reset: bool = False) -> str:
+    """Write a preset into a parameter file, all but what belongs to the machine and the person; see :func:`edit`.
 
-
-def edit(path: Path, values: dict[str, Any]) -> str:
-    """Write values under dotted keys into a parameter file, comments kept, if the result is valid.
-
-    Returns:
-        The difference, as the lines of a unified diff.
-
-    Raises:
-        BmnError: the file, or what it would become, is not valid parameters.
+    A preset whose data are in use already changes nothing: the recipe may have been tuned since. ``reset`` writes it.
     """
-    load_params(path)
-    before = path.read_text(encoding="utf-8")
-    yaml = YAML()
-    yaml.width = 4096  # never re-flow a line
-    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
-    document = yaml.load(before)
-    present = dict(flatten(document))
-    for key, value in values.items():
-        if present.get(key, ...) != value:
-            *groups, last = key.split(".")
-            group = document
-            for part in groups:
-                group = group.setdefault(part, {})
-            group[last] = value
-    validate_params(document, str(path))
-    written = io.StringIO()
-    yaml.dump(document, written)
-    with whole_file(path) as temporary:
-        temporary.write_text(written.getvalue(), encoding="utf-8")
-    lines = before.splitlines(), written.getvalue().splitlines()
-    return "\n".join(difflib.unified_diff(*lines, "before", "after", lineterm="", n=0))
+    preset, current = preset_params(name), load_params(path)
+    if not reset and all(getattr(preset.data, key) == getattr(current.data, key) for key in IN_USE):
+        return ""
+    return edit(path, {key: value for key, value in flatten(preset.model_dump()) if not key.startswith(KEPT)})
 
 
 @command
 def main() -> None:
     """Write into params.yaml, comments kept, and print the difference."""
-    parser = argparse.ArgumentParser(prog="bmn.base.params_file", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="bmn.recipes.presets", description=main.__doc__)
     parser.add_argument("what", nargs="+", help=f"one preset ({' | '.join(PRESETS)}), or dotted keys as key=value")
     what = parser.parse_args().what
     path = Path("params.yaml")

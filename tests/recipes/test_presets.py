@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bmn.base.params import load_params
-from bmn.base.params_file import PRESETS, differences, preset_params, use_preset
+from bmn.recipes.presets import PRESETS, differences, preset_params, use_preset
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -48,7 +48,7 @@ def test_the_activitynet_preset_is_the_published_recipe():
 
 def test_an_edit_keeps_comments_and_says_what_it_changed(params):
     done = subprocess.run(
-        [sys.executable, "-m", "bmn.base.params_file", "train.devices=gpu:0,1", "proposals.alpha=0.5"],
+        [sys.executable, "-m", "bmn.recipes.presets", "train.devices=gpu:0,1", "proposals.alpha=0.5"],
         cwd=params.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     changed = [line for line in done.stdout.splitlines() if line.startswith("+  ")]
@@ -62,7 +62,7 @@ def test_an_edit_keeps_comments_and_says_what_it_changed(params):
 def test_an_edit_that_would_not_be_valid_changes_nothing(params, edit):
     before = params.read_text()
     done = subprocess.run(
-        [sys.executable, "-m", "bmn.base.params_file", edit, "train.seed=2"],
+        [sys.executable, "-m", "bmn.recipes.presets", edit, "train.seed=2"],
         cwd=params.parent, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1
@@ -79,7 +79,7 @@ def test_differences_name_what_was_changed(params):
 def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
     before = params.read_text()
     done = subprocess.run(
-        [sys.executable, "-m", "bmn.base.params_file", "thumos"], cwd=params.parent, capture_output=True, text=True
+        [sys.executable, "-m", "bmn.recipes.presets", "thumos"], cwd=params.parent, capture_output=True, text=True
     )
     assert done.returncode == 1
     assert done.stderr == "error: PRESET is 'thumos'; one of embedded, activitynet, bmn_lite is allowed\n"

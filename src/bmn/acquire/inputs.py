@@ -1,0 +1,64 @@
+"""The files outside the project that params.yaml names: what they hold, as one checksum each, wherever they lie."""
+
+from pathlib import Path
+
+from bmn.acquire.features import find_features
+from bmn.base.checksums import Checksums
+from bmn.base.errors import BmnError
+from bmn.base.params import Params
+
+
+def checksums_of_inputs(params: Params, root: Path, known: Checksums) -> dict[str, str | None]:
+    """The checksum of every local file or folder that the parameters name.
+
+    A folder counts by the content and the names of its files, not by where it lies or when it was written; null stands
+    for what is not named, and for addresses: these are what they say.
+
+    Args:
+        root: the folder that relative paths start from.
+        known: keeps the checksums of files that have not changed.
+
+    Raises:
+        BmnError: a file is not there or cannot be read; a folder holds no features or no annotations.
+    """
+    data = params.data
+    named = {
+        "features": ("data.features", data.features),
+        "annotations": ("data.annotations", data.annotations),
+        "subsets": ("data.subsets", data.subsets),
+        "ground_truth": ("data.ground_truth", data.ground_truth),
+        "init_from": ("train.init_from", params.train.init_from),
+        "classifier": ("evaluate.classifier", params.evaluate.classifier),
+    }
+    return {name: _checksum(key, source, root, known) for name, (key, source) in named.items()}
+
+
+def is_url(source: str) -> bool:
+    """Whether a source is an address to fetch from rather than a path."""
+    return source.startswith(("http://", "https://"))
+
+
+def local_path(key: str, source: str, root: Path) -> Path:
+    """The path that a parameter names.
+
+    Raises:
+        BmnError: there is nothing.
+    """
+    path = root / source
+    if not path.exists():
+        raise BmnError(f"params.yaml: {key} is {source!r}; no such file or folder, correct the path")
+    return path
+
+
+def _checksum(key: str, source: str | None, root: Path, known: Checksums) -> str | None:
+    if source is None or is_url(source):
+        return None
+    path = local_path(key, source, root)
+    if path.is_file():
+        return known.of_file(path)
+    if key == "data.features":
+        return known.of_folder(path, find_features(path).values())
+    files = [file for file in path.iterdir() if file.suffix in (".json", ".csv")]
+    if not files:
+        raise BmnError(f"params.yaml: {key} is {source!r}; the folder holds no .json or .csv file, name another")
+    return known.of_folder(path, files)

@@ -1,0 +1,96 @@
+"""Checksums of content: of a file, and of a folder of files that are read again only where they may have changed."""
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from bmn.base.errors import BmnError
+
+SETTLED = 2.0  # seconds after which a change of a file shows in its times
+COMMITTED = 5.0  # seconds of reading that a kill may lose
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        BmnError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+class Checksums:
+    """The checksums of a person's own files, kept by path, size, times and inode, so that 100 GB are read once.
+
+    The time at which the system last changed a file's entry is among the times: nobody can set it back.
+
+    Args:
+        path: of the database that keeps them; made at the first use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._known = sqlite3.connect(path, timeout=60)
+        self._known.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+        self._committed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._known.commit()
+        self._known.close()
+
+    def of_file(self, path: Path) -> str:
+        """The SHA-256 of a file's content.
+
+        Raises:
+            BmnError: the file cannot be read.
+        """
+        path = path.resolve()
+        before = stamp(path)
+        found = self._known.execute("SELECT sha256 FROM files WHERE path = ? AND stamp = ?", (str(path), before))
+        if (row := found.fetchone()) is not None:
+            return str(row[0])
+        checksum = sha256(path)
+        # A file that changes while it is read, or within the grain of its times after that, must be read again.
+        if before == stamp(path) and time.time() - path.stat().st_ctime > SETTLED:
+            self._known.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (str(path), before, checksum))
+            if time.monotonic() - self._committed > COMMITTED:
+                self._known.commit()
+                self._committed = time.monotonic()
+        return checksum
+
+    def of_folder(self, folder: Path, files: Iterable[Path]) -> str:
+        """One checksum over the content of some files of a folder and their names in it; not over where it lies.
+
+        Raises:
+            BmnError: a file cannot be read.
+        """
+        digest = hashlib.sha256()
+        for path in tqdm(sorted(files), desc=f"checking {folder.name}", unit="file", disable=None, delay=2):
+            digest.update(f"{path.relative_to(folder).as_posix()}\t{self.of_file(path)}\n".encode())
+        return digest.hexdigest()
+
+
+def stamp(path: Path) -> str:
+    """What changes whenever a file is written, moved or replaced: size, times and inode.
+
+    Raises:
+        BmnError: the file is not there.
+    """
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be read ({error.strerror}); bring it back") from error
+    return f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}"

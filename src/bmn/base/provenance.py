@@ -1,0 +1,110 @@
+"""What shapes a result, said once: the code that computes it, followed through its imports, its parameters, its data.
+
+Three things ask here: the test that holds ``dvc.yaml`` to exactly this, the name of a checkpoint, and the names of the
+cached trainings and evaluations of a sweep. Same name, same bytes; other code, parameters or data, another name.
+"""
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+
+# What only reports, or only places work: it changes no result, so it names none, and its imports are not followed.
+NEUTRAL_CODE = {
+    "bmn/__init__.py": "names the public functions; code imports the modules that hold them",
+    "bmn/launch": "starts, watches and stops the processes that do the work",
+    "bmn/report/progress.py": "shows how a training goes",
+    "bmn/tracking": "tells MLflow what happened",
+    "stages/layout.py": "where stages leave their work; dvc.yaml names the same places",
+}
+NEUTRAL_PARAMETERS = {
+    "train.devices": "where a training runs; the number of processes does not change its bits",
+    "train.checkpoint_minutes": "how much a killed training loses",
+    "tracking": "what MLflow is told, and where",
+    "tune": "sweeps stand beside the stages",
+}
+
+
+def code(entry: Path) -> dict[str, Path]:
+    """The files that shape what a module computes: itself, the modules that it imports, and so on.
+
+    Imports within functions count, and so do modules that are named in strings (``python -m bmn.export.program``) and
+    the templates of pages.
+
+    Args:
+        entry: the module that does the work, not one that starts it.
+
+    Returns:
+        By name, sorted: ``bmn/…`` for a file of the package, ``stages/…`` for one beside the entry.
+    """
+    found: dict[str, Path] = {}
+    todo = [entry.resolve()]
+    while todo:
+        path = todo.pop()
+        name = _name(path)
+        if name in found or any(name == neutral or name.startswith(f"{neutral}/") for neutral in NEUTRAL_CODE):
+            continue
+        found[name] = path
+        todo += _named_by(path)
+    return dict(sorted(found.items()))
+
+
+def identity(entry: Path, choices: Any, data: Iterable[str]) -> str:
+    """The name of a result: 16 hexadecimal digits that differ when its code, its parameters or its data differ.
+
+    Args:
+        entry: the module that computes it.
+        choices: the parameters that shape it, as JSON can hold them.
+        data: checksums of all that it reads.
+    """
+    sources = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in code(entry).items()}
+    text = json.dumps([sources, choices, list(data)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _name(path: Path) -> str:
+    if path.is_relative_to(PACKAGE):
+        return f"bmn/{path.relative_to(PACKAGE).as_posix()}"
+    return f"{path.parent.name}/{path.name}"
+
+
+def _named_by(path: Path) -> Iterator[Path]:
+    """The files of ours that a module or a template names."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".html":
+        yield from (path.with_name(name) for name in re.findall(r'(?:extends|include) "(\w+\.html)"', text))
+        return
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Import(names=names):
+                modules = [alias.name for alias in names]
+            case ast.ImportFrom(module=str(module), names=names):
+                modules = [module, *(f"{module}.{alias.name}" for alias in names)]
+            case ast.Constant(value=str(word)) if re.fullmatch(r"bmn(\.\w+)+", word):
+                modules = [word]
+            case ast.Constant(value=str(word)) if re.fullmatch(r"\w+\.html", word):
+                if path.with_name(word).is_file():
+                    yield path.with_name(word)
+                continue
+            case _:
+                continue
+        for module in modules:
+            yield from _files(module, path.parent)
+
+
+def _files(module: str, beside: Path) -> Iterator[Path]:
+    """The file of a module and those of the packages around it, which importing it runs."""
+    first, *rest = module.split(".")
+    base = PACKAGE if first == "bmn" else beside / first
+    if first != "bmn" and (beside == PACKAGE or beside.is_relative_to(PACKAGE)):
+        return
+    for part in ["", *rest]:
+        base = base / part
+        for path in (base / "__init__.py", base.with_suffix(".py")):
+            if path.is_file():
+                yield path

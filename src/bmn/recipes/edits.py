@@ -1,0 +1,43 @@
+"""Edits of ``params.yaml`` that keep its comments."""
+
+import difflib
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from bmn.base.files import whole_file
+from bmn.base.params import flatten, load_params, validate_params
+
+
+def edit(path: Path, values: dict[str, Any]) -> str:
+    """Write values under dotted keys into a parameter file, comments kept, if the result is valid.
+
+    Returns:
+        The difference, as the lines of a unified diff.
+
+    Raises:
+        BmnError: the file, or what it would become, is not valid parameters.
+    """
+    load_params(path)
+    before = path.read_text(encoding="utf-8")
+    yaml = YAML()
+    yaml.width = 4096  # never re-flow a line
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
+    document = yaml.load(before)
+    present = dict(flatten(document))
+    for key, value in values.items():
+        if present.get(key, ...) != value:
+            *groups, last = key.split(".")
+            group = document
+            for part in groups:
+                group = group.setdefault(part, {})
+            group[last] = value
+    validate_params(document, str(path))
+    written = io.StringIO()
+    yaml.dump(document, written)
+    with whole_file(path) as temporary:
+        temporary.write_text(written.getvalue(), encoding="utf-8")
+    lines = before.splitlines(), written.getvalue().splitlines()
+    return "\n".join(difflib.unified_diff(*lines, "before", "after", lineterm="", n=0))
