@@ -2,7 +2,7 @@
 
 from layout import CHECKSUMS, CONVERSION, DOWNLOADS, INPUTS, PROCESSED, PROJECT, RAW
 
-from bmn.acquire.inputs import checksums_of_inputs
+from bmn.acquire.inputs import identify_inputs
 from bmn.acquire.raw import features_folder, open_raw
 from bmn.base.checksums import Checksums
 from bmn.base.command import command
@@ -29,7 +29,7 @@ def main() -> None:
     raw = open_raw(RAW, features_folder(params.data, inputs, RAW, PROJECT, DOWNLOADS))
     counts, findings = convert(raw, PROCESSED, choices, CONVERSION)
     with Checksums(PROJECT / CHECKSUMS) as known:
-        if checksums_of_inputs(params, PROJECT, known)["features"] != inputs["features"]:
+        if identify_inputs(params, PROJECT, known)["features"] != inputs["features"]:
             raise BmnError(f"{params.data.features}: has changed while the pipeline ran; run dvc repro again")
     if findings:
         print(table(findings))

@@ -19,10 +19,8 @@ def main() -> None:
     run_id = read_json(TRAIN / "run.json")["run_id"]
     about = {
         "overlap": params.data.overlap if params.data.length == "window" else None,  # of windows; None: resized
-        "data": {"source": params.data.source, "training_sha256": open_subset(PROCESSED, "training").store.sha256},
-        "train": params.train.model_dump(exclude={"devices", "checkpoint_minutes"}),
+        "data": {name: open_subset(PROCESSED, name).digest for name in ("training", "validation")},
         "validation": read_json(TRAIN / "metrics.json"),
-        "mlflow_run": run_id,
     }
     measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about)
     print(told(EXPORT, measured))

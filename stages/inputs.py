@@ -1,8 +1,8 @@
-"""Before the stages: checksums of the files outside the project that params.yaml names, where DVC cannot look."""
+"""Before the stages: what a person's own files hold, which DVC cannot see where they lie outside the project."""
 
 from layout import CHECKSUMS, INPUTS, PROJECT
 
-from bmn.acquire.inputs import checksums_of_inputs
+from bmn.acquire.inputs import identify_inputs
 from bmn.base.checksums import Checksums
 from bmn.base.command import command
 from bmn.base.files import write_json
@@ -13,7 +13,7 @@ from bmn.base.params import load_params
 def main() -> None:
     """Write the checksums that the stages depend on."""
     with Checksums(PROJECT / CHECKSUMS) as known:
-        write_json(INPUTS, checksums_of_inputs(load_params(), PROJECT, known))
+        write_json(INPUTS, identify_inputs(load_params(), PROJECT, known))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from acquire.servers import Site, serve
 
 from bmn.acquire.download import Patience
-from bmn.acquire.inputs import checksums_of_inputs
+from bmn.acquire.inputs import identify_inputs
 from bmn.acquire.raw import features_folder, open_raw, record_raw
 from bmn.acquire.sources import bring
 from bmn.base.checksums import Checksums
@@ -55,7 +55,7 @@ def run(place, **values):
     data = {"source": "local", "features": "own", "annotations": "anno.json"} | values
     params = Params.model_validate({"data": data})
     with Checksums(place / "checksums.db") as known:
-        inputs = checksums_of_inputs(params, place, known)
+        inputs = identify_inputs(params, place, known)
     bring(params.data, inputs, place / "raw", place, place / "cache", HURRY)
     return open_raw(place / "raw", features_folder(params.data, inputs, place / "raw", place, place / "cache"))
 

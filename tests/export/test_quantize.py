@@ -93,12 +93,12 @@ def test_row_numbers_are_multiplied_in_integers(exported):
 
 
 @pytest.mark.parametrize("precision", ALLOWED)
-def test_the_card_tells_how_far_it_is_from_the_network(exported, precision):
-    card = json.loads((exported / "card.json").read_text())
-    entry = card["programs"][f"BMN.{precision}.onnx"]
+def test_the_manifest_tells_how_far_it_is_from_the_network(exported, precision):
+    manifest = json.loads((exported / "manifest.json").read_text())
+    entry = manifest["programs"][f"BMN.{precision}.onnx"]
     assert 1e-5 < entry["largest_difference"] <= ALLOWED[precision]
     assert entry["latency_ms"] > 0
-    assert card["programs"]["BMN.onnx"]["largest_difference"] < 1e-5
+    assert manifest["programs"]["BMN.onnx"]["largest_difference"] < 1e-5
 
 
 def test_prediction_takes_it_as_any_other(exported):

@@ -127,8 +127,8 @@ def test_a_program_of_the_published_network_gives_the_same_proposals(
 def test_a_model_of_windows_merges_their_proposals(tmp_path, exported):
     for file in exported.iterdir():
         shutil.copy(file, tmp_path)
-    card = json.loads((tmp_path / "card.json").read_text())
-    (tmp_path / "card.json").write_text(json.dumps(card | {"overlap": 0.5}))
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"overlap": 0.5}))
     windowed, whole = Predictor(tmp_path), Predictor(exported)
     video = np.random.default_rng(3).normal(size=(40, 8)).astype(np.float32)
     proposals = windowed.propose(video, 80.0)  # windows of 32 s, from 0, 16, 32 and 48 s

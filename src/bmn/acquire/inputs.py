@@ -1,4 +1,4 @@
-"""The files outside the project that params.yaml names: what they hold, as one checksum each, wherever they lie."""
+"""What the data are that params.yaml names: by content where they are local, by their URL elsewhere."""
 
 from pathlib import Path
 
@@ -8,11 +8,10 @@ from bmn.base.errors import BmnError
 from bmn.base.params import Params
 
 
-def checksums_of_inputs(params: Params, root: Path, known: Checksums) -> dict[str, str | None]:
-    """The checksum of every local file or folder that the parameters name.
+def identify_inputs(params: Params, root: Path, known: Checksums) -> dict[str, str | None]:
+    """What each file, folder or URL is that the parameters name: a checksum, the URL itself, or null.
 
-    A folder counts by the content and the names of its files, not by where it lies or when it was written; null stands
-    for what is not named, and for addresses: these are what they say.
+    A folder counts by the content and the names of its files, not by where it lies or when it was written.
 
     Args:
         root: the folder that relative paths start from.
@@ -52,7 +51,7 @@ def local_path(key: str, source: str, root: Path) -> Path:
 
 def _checksum(key: str, source: str | None, root: Path, known: Checksums) -> str | None:
     if source is None or is_url(source):
-        return None
+        return source
     path = local_path(key, source, root)
     if path.is_file():
         return known.of_file(path)

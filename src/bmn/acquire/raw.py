@@ -14,7 +14,7 @@ RECORD = "source.json"
 TEXTS = ("annotations", "subsets", "ground_truth")
 
 Inputs = Mapping[str, str | None]
-"""Checksums of what is local: :func:`bmn.acquire.inputs.checksums_of_inputs`."""
+"""Checksums of what is local: :func:`bmn.acquire.inputs.identify_inputs`."""
 
 
 @dataclass(frozen=True)

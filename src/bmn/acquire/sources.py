@@ -23,7 +23,7 @@ def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Pat
     """Bring what the parameters name, and record it in ``source.json``.
 
     Args:
-        inputs: checksums of what is local (:func:`bmn.acquire.inputs.checksums_of_inputs`).
+        inputs: from :func:`bmn.acquire.inputs.identify_inputs`.
         folder: the raw folder, written whole or not at all.
         root: the folder that relative paths start from.
         cache: where downloads and unpacked archives are kept; a finished one is not fetched again.

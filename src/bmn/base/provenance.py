@@ -23,6 +23,17 @@ NEUTRAL_CODE = {
     "stages/layout.py": "where stages leave their work; dvc.yaml names the same places",
 }
 NEUTRAL_PARAMETERS = {
+    **dict.fromkeys(
+        (
+            "data.features",
+            "data.annotations",
+            "data.subsets",
+            "data.ground_truth",
+            "train.init_from",
+            "evaluate.classifier",
+        ),
+        "where data lie; what they hold is in data/inputs.json",
+    ),
     "train.devices": "where a training runs; the number of processes does not change its bits",
     "train.checkpoint_minutes": "how much a killed training loses",
     "tracking": "what MLflow is told, and where",

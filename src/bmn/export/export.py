@@ -22,12 +22,12 @@ from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_folder, write_json
 from bmn.base.params import ExportParams, ModelParams, load_params
-from bmn.export.manifest import CARD, OUTPUTS, card
+from bmn.export.manifest import OUTPUTS, manifest
 from bmn.export.onnx import write_onnx
 from bmn.export.program import NAME
 from bmn.export.quantize import write_lower
 from bmn.model.weights import load_network
-from bmn.predict.runtimes import Maps, Program, open_program
+from bmn.predict.runtimes import MANIFEST, Maps, Program, open_program
 
 TIMED = 5  # calls whose median is the latency
 
@@ -40,7 +40,7 @@ def export(
     settings: ExportParams,
     about: Mapping[str, Any],
 ) -> dict[str, dict[str, float]]:
-    """Write the programs with their weights and a card, if they compute what the network does.
+    """Write the programs with their weights and a manifest, if they compute what the network does.
 
     Args:
         model: the sizes of the network.
@@ -48,7 +48,7 @@ def export(
         folder: takes the place of an earlier one, or stays as it is when anything goes wrong.
         features: ``[batch, channel, snippet]``, to compare the programs with the network on.
         settings: which programs, and how far from the network one may be.
-        about: for the card: what is known of the weights.
+        about: for the manifest: what is known of the weights.
 
     Returns:
         For each program file by name its ``largest_difference`` from the network (absolute) and ``latency_ms``, of one
@@ -83,7 +83,8 @@ def export(
                     f"at most export.{name} ({tolerance}) is allowed"
                 )
             measured[file] = {"largest_difference": difference, "latency_ms": latency_ms(program, features[:1])}
-        write_json(unchecked / CARD, card(model, weights, measured, about))
+        differences = {file: values["largest_difference"] for file, values in measured.items()}
+        write_json(unchecked / MANIFEST, manifest(model, weights, differences, about))
     return {file.name: values for file, values in measured.items()}
 
 

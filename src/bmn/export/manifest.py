@@ -1,6 +1,5 @@
-"""The card of an exported model: what a user has to know of it, in ``card.json`` beside the programs."""
+"""The manifest of an exported model: what its users have to know, in ``manifest.json`` beside the programs."""
 
-import hashlib
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -8,22 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import bmn
+from bmn.base.checksums import sha256
 from bmn.base.params import ModelParams
 
-CARD = "card.json"
 OUTPUTS = ["confidence_map", "start", "end"]
 NAMED = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "paddle2onnx", "onnx", "onnxruntime")
 
 
-def card(
-    model: ModelParams, weights: Path, programs: Mapping[Path, Mapping[str, float]], about: Mapping[str, Any]
+def manifest(
+    model: ModelParams, weights: Path, programs: Mapping[Path, float], about: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Describe an exported model.
 
     Args:
         model: the sizes of the network.
         weights: that were exported.
-        programs: the files, with what was measured of each.
+        programs: the files, each with its largest difference from the network.
         about: what else is known: data, recipe, figures; ``overlap`` of windows, where the network saw windows.
     """
     batch, dscale, tscale = "batch", model.dscale, model.tscale
@@ -58,18 +57,15 @@ def card(
                 "meaning": "probability that an action ends in each snippet, from 0 to 1",
             },
         ],
-        "programs": {file.name: {"sha256": sha256(file), **measured} for file, measured in programs.items()},
+        "programs": {
+            file.name: {"sha256": sha256(file), "largest_difference": difference}
+            for file, difference in programs.items()
+        },
         "weights_sha256": sha256(weights),
         "model": model.model_dump(),
         **about,
         "versions": {"bmn": bmn.__version__, "python": platform.python_version(), **_versions()},
     }
-
-
-def sha256(file: Path) -> str:
-    """The checksum of a file."""
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _versions() -> dict[str, str]:

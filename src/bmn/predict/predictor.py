@@ -11,8 +11,7 @@ from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.data.windows import cut, resize
-from bmn.export.manifest import CARD
-from bmn.predict.runtimes import LARGEST_BATCH, Maps, find_program, open_program
+from bmn.predict.runtimes import LARGEST_BATCH, MANIFEST, Maps, find_program, open_program
 from bmn.proposals import (
     PUBLISHED,
     Candidates,
@@ -57,8 +56,8 @@ class Predictor:
         self.program = find_program(model)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
-        card = self.program.with_name(CARD)
-        self.overlap: float | None = read_json(card).get("overlap") if card.exists() else None
+        manifest = self.program.with_name(MANIFEST)
+        self.overlap: float | None = read_json(manifest).get("overlap") if manifest.exists() else None
         self._together = COMPUTED_TOGETHER if device == "cpu" else LARGEST_BATCH
 
     def maps(self, features: NDArray[np.float32]) -> Maps:

@@ -18,6 +18,7 @@ from bmn.base.errors import BmnError
 Maps = tuple[NDArray[np.float32], ...]
 Run = Callable[[NDArray[np.float32]], Maps]
 
+MANIFEST = "manifest.json"  # beside the programs of an exported model
 PROGRAMS = (".pdmodel", ".json", ".onnx")  # the published form, that of Paddle 3, ONNX
 CPU_THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 GPU_MEMORY = 200  # MiB that Paddle takes at the start; it grows
