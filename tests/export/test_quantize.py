@@ -97,7 +97,6 @@ def test_the_manifest_tells_how_far_it_is_from_the_network(exported, precision):
     manifest = json.loads((exported / "manifest.json").read_text())
     entry = manifest["programs"][f"BMN.{precision}.onnx"]
     assert 1e-5 < entry["largest_difference"] <= ALLOWED[precision]
-    assert entry["latency_ms"] > 0
     assert manifest["programs"]["BMN.onnx"]["largest_difference"] < 1e-5
 
 

@@ -24,6 +24,21 @@ def main() -> None:
     network = load_network(ModelParams.model_validate_json(given.model), given.weights)
     features = paddle.static.InputSpec([None, network.feat_dim, network.tscale], "float32", INPUT)
     paddle.jit.save(network, str(given.folder / NAME), input_spec=[features])
+    published = given.folder / f"{NAME}.pdmodel"
+    if published.exists():
+        published.write_bytes(without_origin(published.read_bytes()))
+
+
+def without_origin(program: bytes) -> bytes:
+    """A ``.pdmodel`` without the lines of source code, and their absolute paths, that each operator was made by."""
+    from paddle.base.core import ProgramDesc
+
+    description = ProgramDesc(program)
+    for number in range(description.num_blocks()):
+        block = description.block(number)
+        for place in range(block.op_size()):
+            block.op(place).remove_attr("op_callstack")
+    return bytes(description.serialize_to_string())
 
 
 if __name__ == "__main__":
