@@ -1,82 +1,108 @@
-"""dvc.yaml names exactly the code and the parameters that its stages use."""
+"""dvc.yaml names exactly the code and the parameters that shape what its stages write."""
 
-import ast
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pipeline.project import ROOT, make_project
 from ruamel.yaml import YAML
 
 from bmn.base.params import flatten, load_params
+from bmn.provenance import NEUTRAL_PARAMETERS, code
 
-ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-
-# Imported by stages, without influence on what they write: a change there runs nothing again.
-REPORTING = {
-    "src/bmn/__init__.py",
-    "src/bmn/base/command.py",
-    "src/bmn/base/params.py",
-    "src/bmn/base/errors.py",
-    "src/bmn/report/figures.py",
-    "src/bmn/base/files.py",
-    "src/bmn/base/params_file.py",
-    "src/bmn/base/runtime.py",
-    *(str(path.relative_to(ROOT)) for path in (ROOT / "src/bmn/tracking").glob("*.py")),
-    "src/bmn/data/__init__.py",
-    "src/bmn/inference/__init__.py",
-    "stages/layout.py",
+WORKING = {  # the process that does the work of a stage
+    "download": "stages/download.py",
+    "convert": "stages/convert.py",
+    "train": "stages/train_process.py",
+    "evaluate": "stages/evaluate.py",
+    "export": "stages/export.py",
 }
+LEAVES = [key for key, _ in flatten(load_params(ROOT / "params.yaml").model_dump())]
 
 
-def module_file(name: str) -> Path | None:
-    base = (ROOT / "src" / name.replace(".", "/")) if name.startswith("bmn") else ROOT / "stages" / name
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.exists()), None)
+def below(key: str, name: str) -> bool:
+    return f"{key}.".startswith(f"{name}.")
 
 
-def imports(path: Path) -> set[Path]:
-    found: set[Path | None] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {module_file(alias.name) for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {module_file(node.module)} | {module_file(f"{node.module}.{alias.name}") for alias in node.names}
-    return {path for path in found if path}
+def neutral(key: str) -> bool:
+    return any(below(key, name) for name in NEUTRAL_PARAMETERS)
 
 
-def all_imports(path: Path) -> set[Path]:
-    reached, todo = set(), {path}
-    while todo:
-        reached |= todo
-        # bmn.load imports the predictor when it is called, which no stage does.
-        todo = {found for one in todo - {ROOT / "src/bmn/__init__.py"} for found in imports(one)} - reached
-    return reached
+def test_every_stage_but_inputs_which_always_runs_is_held_to_what_it_computes():
+    assert STAGES.keys() == {"inputs", *WORKING}
+    assert STAGES["inputs"]["always_changed"]
 
 
-def code_deps(stage: str) -> set[Path]:
-    paths = [ROOT / dep for dep in STAGES[stage]["deps"] if dep.endswith(".py") or dep.startswith("src")]
-    return {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
+@pytest.mark.parametrize("stage", WORKING)
+def test_a_stage_depends_on_the_code_that_shapes_its_results_and_on_no_other(stage):
+    deps = [ROOT / dep for dep in STAGES[stage]["deps"] if dep.startswith(("src/", "stages/"))]
+    assert all(dep.exists() for dep in deps)
+    named = [
+        file
+        for dep in deps
+        for file in (dep.rglob("*") if dep.is_dir() else [dep])
+        if file.is_file() and file.suffix != ".pyc"
+    ]
+    assert sorted(named) == sorted(code(ROOT / WORKING[stage]).values())
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_all_code_that_it_runs(stage):
-    used = {str(path.relative_to(ROOT)) for path in all_imports(ROOT / "stages" / f"{stage}.py")}
-    named = {str(path.relative_to(ROOT)) for path in code_deps(stage)}
-    assert used - named - REPORTING == set()
+@pytest.fixture(scope="module")
+def read(tmp_path_factory) -> dict[str, set[str]]:
+    """The parameters that each stage reads: the embedded data are made, own data go through all stages in windows."""
+    project = make_project(tmp_path_factory.mktemp("dvc_yaml") / "project")
+    found: dict[str, set[str]] = {stage: set() for stage in WORKING}
+
+    def trace(*stages: str) -> None:
+        project.run("python", "stages/inputs.py")
+        for stage in stages:
+            project.run("python", str(ROOT / "tests/pipeline/tracing.py"), WORKING[stage], "read.json")
+            found[stage] |= set(json.loads((project.folder / "read.json").read_text()))
+
+    trace("download")
+    rng = np.random.default_rng(0)
+    (project.folder / "mine").mkdir()
+    lines = ["video,start,end,label,subset,duration"]
+    for number in range(8):
+        np.save(project.folder / f"mine/clip{number}.npy", rng.normal(size=(40, 8)).astype("float32"))
+        lines.append(f"clip{number},{number + 2},{number + 8},wave,{'validation' if number < 2 else 'training'},40")
+    (project.folder / "segments.csv").write_text("\n".join(lines))
+    project.set(
+        data__source="local", data__features="mine", data__annotations="segments.csv", data__length="window",
+        train__batch_size=2, export__onnx="true",
+    )  # fmt: skip
+    trace(*WORKING)
+    return found
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_dependency_on_code_is_there(stage):
-    for dep in STAGES[stage]["deps"]:
-        if not dep.startswith(("data/", "outputs/")):
-            assert (ROOT / dep).exists(), dep
+@pytest.mark.parametrize("stage", WORKING)
+def test_a_stage_depends_on_the_parameters_that_it_reads_and_on_no_others(stage, read):
+    named = [name for name in STAGES[stage]["params"] if isinstance(name, str)]
+    declared = {leaf for leaf in LEAVES if any(below(leaf, name) for name in named)}
+    known = {leaf for leaf in LEAVES if any(below(key, leaf) for key in read[stage])}
+    assert declared == {leaf for leaf in known if not neutral(leaf)}
 
 
-def test_stages_name_parameters_that_exist_and_leave_none_out():
-    keys = [key for key, _ in flatten(load_params(ROOT / "params.yaml").model_dump())]
-    named = {name for stage in STAGES.values() for name in stage["params"]}
-    for name in named:
-        assert any(key == name or key.startswith(f"{name}.") for key in keys), name
-    # Where and how often something is done, not what comes out of it; sweeps stand beside the stages.
-    free = ("tracking.", "train.devices", "train.checkpoint_minutes", "tune.")
-    unused = [key for key in keys if not key.startswith(free) and not any(f"{key}.".startswith(f"{n}.") for n in named)]
-    assert unused == []
+def test_what_no_stage_depends_on_is_neutral():
+    named = {name for stage in STAGES.values() for name in stage.get("params", []) if isinstance(name, str)}
+    assert [leaf for leaf in LEAVES if not neutral(leaf) and not any(below(leaf, name) for name in named)] == []
+
+
+def test_what_is_said_of_neutral_parameters_is_about_ones_that_exist():
+    assert all(any(below(leaf, name) for leaf in LEAVES) for name in NEUTRAL_PARAMETERS)
+
+
+def test_a_dependency_on_inputs_is_one_that_they_hold(tmp_path):
+    from bmn.acquire.inputs import identify_inputs
+    from bmn.base.checksums import Checksums
+
+    with Checksums(tmp_path / "checksums.db") as known:
+        held = identify_inputs(load_params(ROOT / "params.yaml"), Path(), known).keys()
+    names = [
+        entry["data/inputs.json"]
+        for stage in STAGES.values()
+        for entry in stage.get("params", [])
+        if isinstance(entry, dict)
+    ]
+    assert {name for found in names for name in found} == held

@@ -14,12 +14,12 @@ from bmn.acquire.raw import Raw
 from bmn.base.checksums import sha256, stamp
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
-from bmn.base.provenance import identity
 from bmn.conversion.annotations import Entry, Finding, as_they_stand, clean, refuse, split, write_findings
 from bmn.conversion.dialects import read_annotations
 from bmn.data.store import write_store
 from bmn.data.videos import Video, subset_videos, write_annotations, write_ground_truth
 from bmn.data.windows import Cut, Window, cut, fractions, resize
+from bmn.provenance import identity
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from bmn.base.checksums import sha256
 from bmn.base.params import Params
-from bmn.base.provenance import identity
 from bmn.data.subset import Subset
+from bmn.provenance import identity
 
-NOT_SHAPING = {"devices", "checkpoint_minutes"}  # see bmn.base.provenance.NEUTRAL_PARAMETERS
+NOT_SHAPING = {"devices", "checkpoint_minutes"}  # see bmn.provenance.NEUTRAL_PARAMETERS
 
 
 def shaping(params: Params) -> dict[str, object]:

@@ -11,7 +11,7 @@ from optuna import Trial
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.params import Dimension, Params, flatten, validate_params
-from bmn.base.provenance import identity
+from bmn.provenance import identity
 
 TRAINED, SEARCHED = ("model.", "train."), "proposals."
 FIXED = {  # why a sweep does not vary it

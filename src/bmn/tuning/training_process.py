@@ -20,10 +20,10 @@ from typing import Any, Self
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import Dimension, Params
-from bmn.base.provenance import identity
 from bmn.base.runtime import user_environment
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.launcher import die_with_parent
+from bmn.provenance import identity
 from bmn.training.naming import name_of_training
 
 POLL = 0.05  # seconds between looks at a process

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parent
 
 # What only reports, or only places work: it changes no result, so it names none, and its imports are not followed.
 NEUTRAL_CODE = {
