@@ -23,7 +23,7 @@ FIXED = {  # why a sweep does not vary it
     "train.checkpoint_minutes": "it does not change the weights",
     "train.devices": "it does not change the weights",
 }
-PLACING = ("train.devices", "train.checkpoint_minutes")
+PLACING = ("train.devices", "train.checkpoint_minutes", "train.init_from")  # these weights count by content
 NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tune.sampler", "tune.seed")
 
 
