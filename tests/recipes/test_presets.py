@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bmn.base.params import load_params
+from bmn.recipes.edits import edit
 from bmn.recipes.presets import PRESETS, differences, preset_params, use_preset
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -21,11 +22,21 @@ def test_a_preset_sets_the_recipe_and_keeps_machine_and_person(params, name):
     params.write_text(
         params.read_text().replace("devices: auto", "devices: cpu:2").replace("experiment: bmn", "experiment: mine")
     )
-    use_preset(name, params)
+    use_preset(name, params, reset=True)
     written = load_params(params)
     assert differences(written) == {}
     assert written.train.devices == "cpu:2"
     assert written.tracking.experiment == "mine"
+
+
+def test_a_preset_in_use_keeps_what_was_tuned_unless_it_is_reset(params):
+    tuned = {"train.learning_rate": 0.002, "proposals.alpha": 0.3}
+    edit(params, tuned)
+    before = params.read_text()
+    assert use_preset("embedded", params) == ""
+    assert params.read_text() == before
+    assert use_preset("embedded", params, reset=True) != ""
+    assert differences(load_params(params)) == {}
 
 
 def test_there_and_back_again_leaves_the_file_as_it_was(params):
@@ -58,16 +69,16 @@ def test_an_edit_keeps_comments_and_says_what_it_changed(params):
     assert load_params(params).proposals.alpha == 0.5
 
 
-@pytest.mark.parametrize("edit", ["model.dscale=120", "model.depth=3", "train.epochs"])
-def test_an_edit_that_would_not_be_valid_changes_nothing(params, edit):
+@pytest.mark.parametrize("wrong", ["model.dscale=120", "model.depth=3", "train.epochs"])
+def test_an_edit_that_would_not_be_valid_changes_nothing(params, wrong):
     before = params.read_text()
     done = subprocess.run(
-        [sys.executable, "-m", "bmn.recipes.presets", edit, "train.seed=2"],
+        [sys.executable, "-m", "bmn.recipes.presets", wrong, "train.seed=2"],
         cwd=params.parent, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
-    assert edit.partition("=")[0] in done.stderr
+    assert wrong.partition("=")[0] in done.stderr
     assert params.read_text() == before
 
 

@@ -1,0 +1,71 @@
+"""``make use`` for own data: what the data decide, and the recipe only where it is asked for."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bmn.base.errors import BmnError
+from bmn.base.params import load_params
+from bmn.recipes.edits import edit
+from bmn.recipes.own import fitting
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    shutil.copy(PARAMS, tmp_path)
+    (tmp_path / "mine").mkdir()
+    write(tmp_path, 64)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder, channels, videos=6):
+    lines = ["video,start,end,label,subset,duration"]
+    for number in range(videos):
+        np.save(folder / f"mine/clip{number}.npy", np.zeros((10, channels), "float32"))
+        lines.append(f"clip{number},1,2,wave,{'validation' if number < 2 else 'training'},10")
+    (folder / "segments.csv").write_text("\n".join(lines))
+
+
+def use(folder, **words):
+    path = folder / "params.yaml"
+    edit(path, fitting(load_params(path), "mine", "segments.csv", **words))
+    return load_params(path)
+
+
+def test_it_switches_to_the_published_recipe_with_what_the_data_decide(project):
+    params = use(project)
+    assert (params.data.source, params.data.features, params.data.annotations) == ("local", "mine", "segments.csv")
+    assert (params.model.feat_dim, params.train.batch_size, params.train.epochs) == (64, 4, 9)
+    assert (params.data.features_sha256, params.data.annotations_sha256) == (None, None)
+
+
+def test_for_data_in_use_it_changes_what_the_data_decide_and_nothing_else(project):
+    use(project)
+    edit(project / "params.yaml", {"train.epochs": 3, "model.tscale": 50, "model.dscale": 40, "proposals.alpha": 0.3})
+    before = load_params(project / "params.yaml")
+    write(project, 32, videos=20)
+    after = use(project)
+    model = before.model.model_copy(update={"feat_dim": 32})
+    assert after == before.model_copy(update={"model": model})
+    assert use(project, reset=True).train.epochs == 9
+
+
+def test_a_batch_never_holds_more_than_there_is_to_train_on(project):
+    use(project)
+    write(project, 64, videos=4)
+    (project / "mine/clip4.npy").unlink()
+    (project / "mine/clip5.npy").unlink()
+    assert use(project).train.batch_size == 2
+
+
+@pytest.mark.parametrize("missing", ["mine", "segments.csv"])
+def test_what_is_not_there_is_named(project, missing):
+    path = project / missing
+    path.rename(project / "away")
+    with pytest.raises(BmnError, match=f"{missing}: no such file or folder; correct FEATURES, ANNOTATIONS or SUBSETS"):
+        use(project)
