@@ -13,7 +13,7 @@ def package(tmp_path, monkeypatch):
         "bmn/__init__.py": "from bmn.room import worker",
         "bmn/room/__init__.py": "",
         "bmn/room/worker.py": "from bmn.room import helper\nfrom bmn.tracking import tell\n",
-        "bmn/room/helper.py": "import numpy\n\ndef page():\n    import bmn.room.late\n    fill('page.html', 'bmn.room.process')\n",
+        "bmn/room/helper.py": "def page():\n    import bmn.room.late\n    fill('page.html', 'bmn.room.process')\n",
         "bmn/room/late.py": "",
         "bmn/room/process.py": "",
         "bmn/room/page.html": '{% extends "base.html" %}',

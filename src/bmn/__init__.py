@@ -12,6 +12,7 @@ from bmn.base.runtime import set_environment
 
 if TYPE_CHECKING:
     from bmn.predict.predictor import Predictor
+    from bmn.training.loop import Trained
 
 __version__ = "0.1.0"
 
@@ -33,3 +34,33 @@ def load(model: str | Path, device: str = "cpu", params: str | Path | None = Non
     from bmn.predict.predictor import Predictor, settings_of
 
     return Predictor(Path(model), settings_of(params), device)
+
+
+def train(
+    params: str | Path = "params.yaml",
+    data: str | Path = "data/processed",
+    checkpoints: str | Path = ".cache/train",
+) -> "Trained":
+    """Train on converted data: ``bmn.train("params.yaml").best`` are the weights with the highest validation AUC.
+
+    One process, on the device that ``train.devices`` names. Nothing is written but checkpoints: a call that is
+    interrupted resumes when it is repeated, bit for bit, and a finished one gives its result again.
+
+    Args:
+        params: the parameters; ``model`` and ``train`` count.
+        data: what the conversion wrote (``dvc repro convert``).
+        checkpoints: folder of the checkpoints of all trainings.
+
+    Raises:
+        bmn.base.errors.BmnError: the parameters or the data are not valid, or the loss is not finite.
+    """
+    from bmn.base.params import load_params
+    from bmn.data.subset import open_subset
+    from bmn.training.distributed import join
+    from bmn.training.train import Training
+
+    chosen = load_params(Path(params))
+    training, validation = (open_subset(Path(data), name) for name in ("training", "validation"))
+    world = join(chosen.train.devices)
+    with Training(chosen, training, validation, Path(checkpoints), Path(), world) as session:
+        return session.run()
