@@ -19,7 +19,7 @@ from bmn.metrics.detection import read_classifier
 from bmn.model.network import BMN
 from bmn.model.weights import load_network
 from bmn.proposals import Floats
-from bmn.proposals.subset import network_maps, propose
+from bmn.proposals.subset import network_maps, subset_proposals
 from bmn.report.figures import confidence_figure, recall_curves, timelines
 
 SHOWN = 6  # videos in the figure of timelines, spread evenly over the subset
@@ -33,7 +33,7 @@ def main() -> None:
     subset = open_subset(PROCESSED, params.evaluate.subset)
     network = load_network(params.model, TRAIN / "best.pdparams")
     settings = params.proposals
-    proposals = propose(network, subset, settings, params.evaluate.batch_size)
+    proposals = subset_proposals(network, subset, settings, params.evaluate.batch_size)
     names = {name.removeprefix("v_"): name for name in subset.videos}
 
     assessment = assess(subset.ground_truth, proposals, classifier)

@@ -51,13 +51,13 @@ def main() -> None:
         proposals = read_proposals(given.proposals)
     else:
         from bmn.model.weights import load_network
-        from bmn.proposals.subset import propose
+        from bmn.proposals.subset import subset_proposals
 
         params = load_params()
         subset = open_subset(given.data, given.subset)
         network = load_network(params.model, given.weights)
         settings = params.proposals
-        proposals, videos = propose(network, subset, settings, params.evaluate.batch_size), subset.ground_truth
+        proposals, videos = subset_proposals(network, subset, settings, params.evaluate.batch_size), subset.ground_truth
         write_proposals(given.output / "proposals.json", proposals)
     assessment = assess(videos, proposals, classifier)
     metrics = assessment.metrics()
