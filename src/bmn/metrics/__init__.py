@@ -1,6 +1,6 @@
 """How good proposals are: the figures that the field compares, and what lies behind them.
 
-``breakdown`` (by length, by number, errors), ``certainty`` (intervals) and ``detection`` (mAP) are imported by name, so
+``breakdown`` (by length, by number, errors), ``intervals`` (confidence) and ``detection`` (mAP) are imported by name, so
 that a training does not depend on them.
 """
 
