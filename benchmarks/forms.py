@@ -13,6 +13,7 @@ from bmn.base.params import ModelParams
 from bmn.data.windows import pad
 from bmn.loss.labels import label_maps
 from bmn.loss.losses import bmn_loss
+from bmn.loss.normalizers import normalizers
 from bmn.model.network import BMN
 
 FORMS = "ours", "published"
@@ -64,7 +65,7 @@ def training_step(network: BMN, form: str, batch: int) -> Step:
     )
 
     def step() -> None:
-        bmn_loss(forward(x), labels, uniform).loss.backward()
+        bmn_loss(forward(x), labels, uniform, normalizers(labels, uniform)).loss.backward()
         optimizer.step()
         optimizer.clear_grad()
 

@@ -11,15 +11,15 @@ from bmn.base.command import command
 from bmn.base.files import read_json, whole_file
 from bmn.base.params import load_params
 from bmn.cli.evaluate import REPORT, gallery, write_evaluation, write_proposals
+from bmn.data.classifier import read_classifier
 from bmn.data.subset import Subset, open_subset
-from bmn.metrics import AVERAGE_NUMBERS, proposal_recall
+from bmn.metrics import AVERAGE_NUMBERS
 from bmn.metrics.assessment import assess
-from bmn.metrics.chance import prior_proposals
-from bmn.metrics.detection import read_classifier
+from bmn.metrics.chance import chance_auc
 from bmn.model.network import BMN
 from bmn.model.weights import load_network
 from bmn.proposals import Floats
-from bmn.proposals.subset import network_maps, propose
+from bmn.proposals.subset import network_maps, subset_proposals
 from bmn.report.figures import confidence_figure, recall_curves, timelines
 
 SHOWN = 6  # videos in the figure of timelines, spread evenly over the subset
@@ -33,11 +33,12 @@ def main() -> None:
     subset = open_subset(PROCESSED, params.evaluate.subset)
     network = load_network(params.model, TRAIN / "best.pdparams")
     settings = params.proposals
-    proposals = propose(network, subset, settings, params.evaluate.batch_size)
+    proposals = subset_proposals(network, subset, settings, params.evaluate.batch_size)
     names = {name.removeprefix("v_"): name for name in subset.videos}
 
     assessment = assess(subset.ground_truth, proposals, classifier)
-    metrics = assessment.metrics() | {"priors_AUC": priors_auc(subset)}
+    training, videos = open_subset(PROCESSED, "training").videos.values(), subset.videos.values()
+    metrics = assessment.metrics() | {"chance_AUC": chance_auc(list(training), list(videos), subset.truth())}
     print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     run_id = read_json(TRAIN / "run.json")["run_id"]
     with tracking.reopened_run(params, run_id):
@@ -57,14 +58,6 @@ def main() -> None:
             with whole_file(EVALUATE / "figures" / name) as temporary:
                 figure.savefig(temporary, dpi=110)
             tracking.log_file(EVALUATE / "figures" / name, "figures")
-
-
-def priors_auc(subset: Subset) -> float:
-    """The AUC of proposals that look at no video: what the model has to beat."""
-    training = open_subset(PROCESSED, "training").videos.values()
-    drawn = prior_proposals(list(training), list(subset.videos.values()), seed=0)
-    ranked = {video: np.column_stack([rows, np.arange(len(rows), 0, -1)]) for video, rows in drawn.items()}
-    return proposal_recall(subset.truth(), ranked).auc
 
 
 def draw(network: BMN, subset: Subset, proposals: dict[str, Floats]) -> dict[str, Figure]:

@@ -9,7 +9,7 @@ from bmn.acquire.features import read_features
 from bmn.acquire.synthetic import CLASSES, make_synthetic
 from bmn.conversion.annotations import clean
 from bmn.conversion.dialects import read_annotations
-from bmn.metrics.chance import prior_proposals
+from bmn.metrics.chance import chance_proposals
 
 VIDEOS = {"training": 60, "validation": 6}
 
@@ -72,10 +72,10 @@ def test_actions_show_in_the_features_but_not_to_a_glance(made, videos):
     assert max(truth.mean(), 1 - truth.mean()) + 0.05 < correct < 0.9
 
 
-def test_priors_are_training_segments_scaled_to_the_video(videos):
+def test_the_chance_baseline_is_training_segments_scaled_to_the_video(videos):
     training = [video for video in videos if video.subset == "training"]
     others = [video for video in videos if video.subset == "validation"]
-    proposals = prior_proposals(training, others, seed=5, count=40)
+    proposals = chance_proposals(training, others, seed=5, count=40)
     known = {
         (round(s.start / video.duration, 9), round(s.end / video.duration, 9))
         for video in training
@@ -85,7 +85,7 @@ def test_priors_are_training_segments_scaled_to_the_video(videos):
     for video in others:
         assert proposals[video.id].shape == (40, 2)
         assert {tuple(row) for row in np.round(proposals[video.id] / video.duration, 9)} <= known
-    again = prior_proposals(training, others, seed=5, count=40)
-    other = prior_proposals(training, others, seed=6, count=40)
+    again = chance_proposals(training, others, seed=5, count=40)
+    other = chance_proposals(training, others, seed=6, count=40)
     assert all((again[name] == proposals[name]).all() for name in proposals)
     assert any((other[name] != proposals[name]).any() for name in proposals)

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bmn.data.videos import Segment
-from bmn.data.windows import FAR_AWAY, Window, cut, fractions, pad
+from bmn.data.windows import FAR_AWAY, Window, cut, fractions, pad, resize
 
 seconds = st.floats(0, 100)
 spans = st.tuples(seconds, seconds).filter(lambda pair: pair[1] - pair[0] > 0.01)
@@ -67,3 +67,10 @@ def test_padding_keeps_the_segments_and_lies_far_away(batch):
     for row, one in zip(padded, arrays, strict=True):
         np.testing.assert_array_equal(row[: len(one)], one)
         assert (row[len(one) :] == FAR_AWAY).all()
+
+
+def test_without_an_overlap_the_whole_video_is_the_one_window():
+    features = np.random.default_rng(0).normal(size=(23, 3)).astype(np.float32)
+    [(window, resized)] = cut(features, "v_a", 12.5, 10, None)
+    assert window == Window("v_a", 0.0, 12.5)
+    np.testing.assert_array_equal(resized, resize(features, 10))

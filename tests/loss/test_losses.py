@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import paddle
 import pytest
@@ -7,6 +10,13 @@ from oracles.losses import published_losses
 from reference import reference
 
 from bmn.loss.losses import bmn_loss
+from bmn.loss.normalizers import Normalizers, normalizers
+
+
+def loss_of(outputs, labels, uniform):
+    """The losses of a batch that is all there is."""
+    return bmn_loss(outputs, labels, uniform, normalizers(labels, uniform))
+
 
 FINITE = ["single", "batch3", "whole_video", "high_exceeds_middle"]
 NOT_A_NUMBER = ["no_cell_above_0.9", "no_action"]
@@ -29,14 +39,14 @@ def golden_values(name):
 
 @pytest.mark.parametrize("name", FINITE)
 def test_equals_the_published_losses(name):
-    losses = bmn_loss(*case(name))
+    losses = loss_of(*case(name))
     for part, value in golden_values(name).items():
         assert getattr(losses, part).item() == pytest.approx(value, rel=1e-5), part
 
 
 @pytest.mark.parametrize("name", NOT_A_NUMBER)
 def test_finite_where_the_published_losses_are_not(name):
-    losses = bmn_loss(*case(name))
+    losses = loss_of(*case(name))
     for part, value in golden_values(name).items():
         ours = getattr(losses, part).item()
         assert np.isfinite(ours)
@@ -61,7 +71,7 @@ def as_tensors(arrays):
 def test_equals_the_oracle_at_any_size(seed, batch, tscale, data):
     dscale = data.draw(st.integers(1, tscale))
     outputs, labels, uniform = random_case(seed, batch, tscale, dscale)
-    ours = bmn_loss(as_tensors(outputs), as_tensors(labels), paddle.to_tensor(uniform))
+    ours = loss_of(as_tensors(outputs), as_tensors(labels), paddle.to_tensor(uniform))
     for part, value in published_losses(outputs, labels, uniform).items():
         if np.isfinite(value):
             assert getattr(ours, part).item() == pytest.approx(value, rel=1e-9), part
@@ -71,38 +81,49 @@ def test_equals_the_oracle_at_any_size(seed, batch, tscale, data):
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5))
 def test_shares_of_processes_add_up_to_the_whole_batch(seed, batch):
-    """Each share is given the sums of all: what an all-reduce over processes gives."""
     outputs, labels, uniform = random_case(seed, batch, 8, 8)
-    uniform = paddle.to_tensor(uniform)
-    shares = [slice(0, 1), slice(1, batch)]
+    outputs, labels, uniform = as_tensors(outputs), as_tensors(labels), paddle.to_tensor(uniform)
+    counts = normalizers(labels, uniform)
+    shares = [
+        tuple(tuple(each[part] for each in maps) for maps in (outputs, labels)) for part in (slice(1), slice(1, batch))
+    ]
+    whole = bmn_loss(outputs, labels, uniform, counts).loss.item()
+    assert sum(bmn_loss(*share, uniform, counts).loss.item() for share in shares) == pytest.approx(whole, rel=1e-9)
 
-    def record(local_sums, share):
-        def all_sum(total):
-            local_sums.append(total)
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5))
+def test_processes_count_together_what_one_counts_alone(seed, batch):
+    """Two threads stand for two processes: what each sums is the sum of both."""
+    _, labels, uniform = random_case(seed, batch, 8, 6)
+    labels, uniform = as_tensors(labels), paddle.to_tensor(uniform)
+    together, given = Barrier(2, timeout=60), [None, None]
+
+    def count(rank):
+        def all_sum(tensor):
+            given[rank] = tensor
+            together.wait()
+            total = given[0] + given[1]
+            together.wait()
             return total
 
-        bmn_loss(
-            as_tensors([o[share] for o in outputs]), as_tensors([g[share] for g in labels]), uniform,
-            all_sum=all_sum,
-        )  # fmt: skip
+        share = slice(1) if rank == 0 else slice(1, batch)
+        return normalizers(tuple(label[share] for label in labels), uniform, all_sum)
 
-    def loss_of(share, global_sums):
-        sums = iter(global_sums)
-        return bmn_loss(
-            as_tensors([o[share] for o in outputs]), as_tensors([g[share] for g in labels]), uniform,
-            all_sum=lambda total: next(sums),
-        ).loss.item()  # fmt: skip
+    with ThreadPoolExecutor(2) as processes:
+        found = list(processes.map(count, range(2)))
+    wanted = normalizers(labels, uniform)
+    for counts in found:
+        assert [count.item() for count in counts] == [count.item() for count in wanted]
 
-    # The sum of the sampling weights depends on the global counts, so it is recorded with those in place.
-    whole_sums: list[paddle.Tensor] = []
-    whole = bmn_loss(as_tensors(outputs), as_tensors(labels), uniform, all_sum=lambda t: whole_sums.append(t) or t)
-    counted: list[list[paddle.Tensor]] = [[], []]
-    for local_sums, share in zip(counted, shares, strict=True):
-        record(local_sums, share)
-    for index in (0, 1, 2, 4):  # the counts; 3 is the sum of the weights
-        total = counted[0][index] + counted[1][index]
-        np.testing.assert_allclose(total.numpy(), whole_sums[index].numpy())
-    assert sum(loss_of(share, whole_sums) for share in shares) == pytest.approx(whole.loss.item(), rel=1e-9)
+
+def test_what_is_counted_by_hand():
+    """T = 4, D = 2: seven valid cells, and one outside that must not count."""
+    iou_map = [[[0.95, 0.8, 0.5, 0.0], [0.3, 0.7, 0.0, 1.0]]]
+    start, end = [[0.6, 0.5, 0.0, 0.0]], [[0.6, 0.9, 1.0, 0.0]]
+    found = normalizers(as_tensors([iou_map, start, end]), paddle.full([2, 2, 4], 0.5, "float64"))
+    # A cell of the middle level is taken where 0.5 > 1 - 2 / 2: both; one of the low level where 0.5 > 1 - 2 / 3: all.
+    wanted = Normalizers(1, 3, 3, 1, hits=1, misses=6, high=2, middle=2, low=3, sampled=7)
+    assert Normalizers(*(count.item() for count in found)) == wanted
 
 
 def test_gradient_reaches_every_output():
@@ -110,6 +131,6 @@ def test_gradient_reaches_every_output():
     tensors = as_tensors(outputs)
     for tensor in tensors:
         tensor.stop_gradient = False
-    bmn_loss(tensors, as_tensors(labels), paddle.to_tensor(uniform)).loss.backward()
+    loss_of(tensors, as_tensors(labels), paddle.to_tensor(uniform)).loss.backward()
     for tensor in tensors:
         assert np.abs(tensor.grad.numpy()).max() > 0

@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from oracles.evaluation import tiou
 
 from bmn.metrics import proposal_recall
-from bmn.metrics.breakdown import by_length, by_number, pairwise_tiou, what_proposals_are
+from bmn.metrics.breakdown import by_length, by_number, what_proposals_are
 from bmn.metrics.intervals import intervals
 
 
@@ -51,13 +48,6 @@ def test_kinds_of_proposals_by_hand():
     kinds = what_proposals_are(truth, {"v": rows})
     assert kinds[:6].argmax(axis=1).tolist()[:5] == [0, 1, 2, 0, 3]
     assert kinds.sum(axis=1).tolist() == [1.0] * 5 + [0.0] * 15
-
-
-@given(st.integers(0, 2**32))
-def test_tiou_of_all_pairs(seed):
-    rows, others = np.sort(np.random.default_rng(seed).integers(0, 6, (2, 5, 2)), axis=2).astype(float)
-    wanted = [[tiou(row, other) for other in others] for row in rows]
-    np.testing.assert_allclose(pairwise_tiou(rows, others), wanted)
 
 
 def test_intervals_hold_the_figures_and_narrow_with_more_videos(subset):

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +5,8 @@ from hypothesis import strategies as st
 from oracles import evaluation as oracle
 
 from bmn.base.errors import BmnError
-from bmn.metrics.detection import Classifier, detections, mean_average_precision, read_classifier
+from bmn.data.classifier import Classifier
+from bmn.metrics.detection import detections, mean_average_precision
 
 
 @st.composite
@@ -63,23 +62,6 @@ def test_proposals_take_the_likeliest_classes_of_their_video():
     }
     with pytest.raises(BmnError, match="no scores for video y"):
         detections({"y": [[0, 1, 0.5]]}, classifier)
-
-
-def test_class_scores_are_read_and_checked(tmp_path):
-    path = tmp_path / "scores.json"
-    path.write_text(json.dumps({"class": ["a", "b"], "results": {"v_x": [0.25, 0.5]}}))
-    read = read_classifier(path)
-    assert list(read.classes) == ["a", "b"]
-    assert read.scores["x"].tolist() == [0.25, 0.5]
-    for bad in (
-        [],
-        {"results": {}},
-        {"class": ["a"], "results": {"x": [1, 2]}},
-        {"class": ["a"], "results": {"x": ["y"]}},
-    ):
-        path.write_text(json.dumps(bad))
-        with pytest.raises(BmnError, match=r"scores\.json"):
-            read_classifier(path)
 
 
 def test_without_segments_there_is_nothing_to_compare():

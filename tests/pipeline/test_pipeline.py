@@ -54,7 +54,7 @@ def test_the_figures_are_those_of_the_proposals(project):
     assert proposals.keys() == truth.keys()
     rows = {video: [(*p["segment"], p["score"]) for p in found] for video, found in proposals.items()}
     found = metrics(project, "evaluate")
-    assert 0 < found.pop("priors_AUC") < 100
+    assert 0 < found.pop("chance_AUC") < 100
     assert found == pytest.approx(proposal_recall(truth, rows).headline())
 
 

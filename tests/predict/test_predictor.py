@@ -31,14 +31,15 @@ def test_it_knows_what_the_model_takes(predictor):
 
 def test_proposals_follow_from_the_maps(predictor, features):
     durations = np.array([3.0, 50.0, 1.0, 7.0, 200.0])
-    wanted = in_seconds(soft_nms(score(decode(*predictor.maps(features)))), durations)
-    for ours, theirs in zip(predictor.propose_batch(features, durations), wanted, strict=True):
+    wanted = in_seconds(soft_nms(score(decode(*predictor.maps(features)))), durations, durations)
+    found = predictor.propose_videos([video.T for video in features], durations)
+    for ours, theirs in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_one_video_gives_what_it_gives_in_a_batch(predictor, features):
     durations = np.linspace(10, 50, 5)
-    for video, rows in enumerate(predictor.propose_batch(features, durations)):
+    for video, rows in enumerate(predictor.propose_videos([video.T for video in features], durations)):
         alone = predictor.propose(features[video].T, durations[video])
         np.testing.assert_allclose([each["score"] for each in alone], rows[:, 2], rtol=1e-4)
         np.testing.assert_allclose([each["segment"] for each in alone], rows[:, :2])

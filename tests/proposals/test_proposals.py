@@ -103,7 +103,7 @@ def test_final_proposals_of_a_padded_batch_as_published():
     final = json.loads(reference("soft_nms_final.json").read_text())
     maps = (np.concatenate(part) for part in zip(*(golden(name)[0] for name in GOLDEN), strict=True))
     durations = np.array([final[name]["duration_second"] for name in GOLDEN])
-    found = in_seconds(soft_nms(score(decode(*maps))), durations)
+    found = in_seconds(soft_nms(score(decode(*maps))), durations, durations)
     for name, of_video in zip(GOLDEN, found, strict=True):
         assert_same_results(results(of_video), final[name]["proposals"])
 
@@ -112,7 +112,8 @@ def test_prediction_as_published():
     expected = json.loads(reference("predict_example.json").read_text())
     arrays = np.load(reference("forward_example.npz"))
     kept = soft_nms(score(decode(*(arrays[part] for part in ("pred_bm", "pred_start", "pred_end")))))
-    [found] = in_seconds(kept, np.array([expected["duration_second"]]))
+    duration = np.array([expected["duration_second"]])
+    [found] = in_seconds(kept, duration, duration)
     assert_same_results(results(found), expected["from_network_in_python"])
 
 
@@ -266,7 +267,7 @@ def test_a_video_without_candidates_has_no_proposals():
     end[1, 1] = 1  # within D = 2 of the first start, as the last end is not
     found = soft_nms(score(decode(np.ones((2, 2, 2, 4)), start, end)))
     assert found.counts.tolist() == [0, 1]
-    assert [len(of_video) for of_video in in_seconds(found, np.array([10.0, 10.0]))] == [0, 1]
+    assert [len(of_video) for of_video in in_seconds(found, np.full(2, 10.0), np.full(2, 10.0))] == [0, 1]
 
 
 def test_windows_of_a_long_video_are_suppressed_together():
@@ -281,7 +282,7 @@ def test_windows_of_a_long_video_are_suppressed_together():
     candidates = batch_of([merged, windows[0]])
     kept = soft_nms(candidates)
     assert_equals_the_published_loop(rows(kept), candidates)
-    long, short = in_seconds(kept, durations=np.array([200.0, 10.0]), unit=np.array([10.0, 10.0]))
+    long, short = in_seconds(kept, units=np.array([10.0, 10.0]), durations=np.array([200.0, 10.0]))
     np.testing.assert_allclose(long[:, :2], 10 * np.minimum(np.array(rows(kept)[0])[:, :2], 20.0))
     np.testing.assert_allclose(short[:, :2], 10 * np.array(rows(kept)[1])[:, :2])
 
@@ -294,7 +295,7 @@ def test_batches_concatenated_keep_their_videos(some, more):
 
 def test_seconds_are_cut_to_the_video():
     batch = batch_of([[(0.0, 0.5, 0.9), (0.25, 1.25, 0.8)]])
-    [found] = in_seconds(batch, np.array([8.0]))
+    [found] = in_seconds(batch, np.array([8.0]), np.array([8.0]))
     assert found.tolist() == [[0.0, 4.0, 0.9], [2.0, 8.0, 0.8]]
     assert results(found) == [{"score": 0.9, "segment": [0.0, 4.0]}, {"score": 0.8, "segment": [2.0, 8.0]}]
 

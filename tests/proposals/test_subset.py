@@ -11,7 +11,7 @@ from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset
 from bmn.data.videos import Video
 from bmn.data.windows import Window
-from bmn.proposals import Proposals, ProposalSettings, concatenate, decode, in_seconds, merge, score, soft_nms
+from bmn.proposals import Proposals, ProposalSettings, concatenate, decode, in_seconds, merge, propose, score, soft_nms
 from bmn.proposals.subset import Proposer
 
 T, D = 8, 6
@@ -41,7 +41,8 @@ def test_a_window_a_video_is_decoded_and_suppressed_alone(tmp_path):
     durations = {"v_a": 10.0, "v_b": 30.0, "v_c": 7.5}
     subset = subset_of([Window(name, 0.0, end) for name, end in durations.items()], durations, tmp_path)
     maps = maps_of(3)
-    expected = in_seconds(soft_nms(score(decode(*maps))), np.array(list(durations.values())))
+    seconds = np.array(list(durations.values()))
+    expected = in_seconds(soft_nms(score(decode(*maps))), seconds, seconds)
     for batch_size in (1, 2, 3):
         found = run(subset, maps, batch_size)
         assert list(found) == list(durations)
@@ -66,7 +67,7 @@ def test_candidates_of_all_windows_of_a_video_are_suppressed_together(tmp_path, 
     ]
     rows.sort(key=lambda row: -row[2])
     together = Proposals(*(np.array(column)[None] for column in zip(*rows, strict=True)), np.array([len(rows)]))
-    [expected] = in_seconds(soft_nms(together), np.array([16.0]), np.array([8.0]))
+    [expected] = in_seconds(soft_nms(together), np.array([8.0]), np.array([16.0]))
     np.testing.assert_allclose(found["v_a"], expected)
     assert found["v_a"][:, 1].max() <= 16.0
     assert found["v_b"][:, 1].max() <= 5.0  # its window is longer than the video
@@ -91,3 +92,14 @@ def test_merging_keeps_every_candidate(counts, seed):
         assert sorted(found) == sorted(wanted)
         assert (np.diff(merged.scores[video, :kept]) <= 0).all()
         assert (merged.scores[video, kept:] == 0).all()
+
+
+def test_a_batch_at_a_time_gives_what_all_maps_at_once_give(tmp_path):
+    windows = [Window("v_a", 4.0 * k, 4.0 * k + 8) for k in range(3)] + [Window("v_b", 0.0, 8.0)]
+    durations = {"v_a": 16.0, "v_b": 5.0}
+    maps = maps_of(4)
+    at_once = propose(tuple(maps), windows, durations, ProposalSettings())
+    by_batches = run(subset_of(windows, durations, tmp_path), maps, 2)
+    assert list(at_once) == list(by_batches) == list(durations)
+    for video, rows in at_once.items():
+        np.testing.assert_array_equal(rows, by_batches[video])

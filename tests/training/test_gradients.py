@@ -3,7 +3,7 @@ import paddle
 import pytest
 
 from bmn.data.batches import load_batches
-from bmn.loss.losses import alone
+from bmn.loss.normalizers import alone
 from bmn.model.network import BMN
 from bmn.training.gradients import batch_gradient, set_gradient
 

@@ -11,7 +11,7 @@ from bmn.data.subset import open_subset
 from bmn.metrics import proposal_recall
 from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
-from bmn.proposals.subset import propose
+from bmn.proposals.subset import subset_proposals
 from bmn.training.distributed import World
 from bmn.training.validation import validate
 
@@ -26,7 +26,7 @@ def test_windows_are_evaluated_as_whole_videos(tmp_path, model):
 
     paddle.seed(1)
     network = BMN(**model.model_dump())
-    found = propose(network, subset, ProposalSettings(), batch_size=3)
+    found = subset_proposals(network, subset, ProposalSettings(), batch_size=3)
     assert found.keys() == subset.videos.keys()
     for name, rows in found.items():
         assert 0 < len(rows) <= 100

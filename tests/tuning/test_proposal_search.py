@@ -6,7 +6,7 @@ import pytest
 
 from bmn.base.params import Dimension
 from bmn.metrics import proposal_recall
-from bmn.proposals import ProposalSettings, concatenate, decode, in_seconds, score, soft_nms
+from bmn.proposals import ProposalSettings, VideoCandidates, concatenate, decode, in_seconds, score, soft_nms
 from bmn.tuning.proposal_search import SEARCHED_ON, Decoded, find, search
 
 SPACE = {
@@ -32,32 +32,33 @@ def make_decoded(videos, tscale=12, seed=0):
         end[row, last] += 1
         maps[row, :, last - first, first] += 1
         truth[f"v{row}"] = [(first / tscale * durations[row], (last + 1) / tscale * durations[row])]
-    return Decoded(list(truth), decode(maps, start, end), durations, durations, truth)
+    return Decoded(VideoCandidates(list(truth), decode(maps, start, end), durations, durations), truth)
 
 
 def test_the_auc_is_that_of_the_pipeline():
     decoded = make_decoded(20)
-    params = ProposalSettings(
+    settings = ProposalSettings(
         boundary_exponent=0.5, regression_exponent=2.0, classification_exponent=0.0,
         alpha=0.7, low_threshold=0.3, high_threshold=0.8, max_proposals=40,
     )  # fmt: skip
-    settings = params
-    rows = in_seconds(soft_nms(score(decoded.candidates, settings), settings), decoded.durations)
-    expected = proposal_recall(decoded.truth, dict(zip(decoded.videos, rows, strict=True))).auc
-    assert decoded.auc(params) == expected
+    videos = decoded.candidates
+    rows = in_seconds(soft_nms(score(videos.candidates, settings), settings), videos.units, videos.durations)
+    expected = proposal_recall(decoded.truth, dict(zip(videos.videos, rows, strict=True))).auc
+    assert decoded.auc(settings) == expected
 
 
 def test_the_two_parts_share_no_video_and_miss_none():
     decoded = make_decoded(21)
     searched, reported = decoded.split()
-    assert (len(searched.videos), len(reported.videos)) == (10, 11)
-    assert sorted([*searched.videos, *reported.videos]) == sorted(decoded.videos)
+    assert (len(searched.truth), len(reported.truth)) == (10, 11)
+    assert sorted([*searched.truth, *reported.truth]) == sorted(decoded.truth)
     for part in (searched, reported):
-        assert part.truth.keys() == set(part.videos)
-        ours, all_of_them = score(part.candidates), score(decoded.candidates)
-        for place, video in enumerate(part.videos):
-            row = decoded.videos.index(video)
-            assert part.durations[place] == decoded.durations[row]
+        own, every = part.candidates, decoded.candidates
+        assert part.truth.keys() == set(own.videos)
+        ours, all_of_them = score(own.candidates), score(every.candidates)
+        for place, video in enumerate(own.videos):
+            row = every.videos.index(video)
+            assert own.durations[place] == every.durations[row]
             count = all_of_them.counts[row]
             assert ours.counts[place] == count
             np.testing.assert_array_equal(ours.scores[place, :count], all_of_them.scores[row, :count])
@@ -65,16 +66,16 @@ def test_the_two_parts_share_no_video_and_miss_none():
 
 def test_a_video_is_always_on_the_same_side():
     few, more = make_decoded(10), make_decoded(10, seed=1)
-    assert [part.videos for part in few.split()] == [part.videos for part in more.split()]
+    assert [list(part.truth) for part in few.split()] == [list(part.truth) for part in more.split()]
 
 
 def test_no_more_videos_are_searched_on_than_needed():
     one = make_decoded(2, tscale=4)
     count = 2 * SEARCHED_ON + 50
     names = [f"w{row}" for row in range(count)]
-    candidates, ones = concatenate([one.candidates] * (count // 2)), np.ones(count)
-    many = Decoded(names, candidates, ones, ones, {name: [(0.0, 0.5)] for name in names})
-    assert [len(part.videos) for part in many.split()] == [SEARCHED_ON, count - SEARCHED_ON]
+    candidates, ones = concatenate([one.candidates.candidates] * (count // 2)), np.ones(count)
+    many = Decoded(VideoCandidates(names, candidates, ones, ones), {name: [(0.0, 0.5)] for name in names})
+    assert [len(part.truth) for part in many.split()] == [SEARCHED_ON, count - SEARCHED_ON]
 
 
 def hill(settings):
@@ -120,9 +121,10 @@ CLASSIFICATION = {"proposals.classification_exponent": Dimension(low=0.0, high=2
 def make_misled(videos):
     """The longer a candidate, the more the classification channel promises, whatever the truth."""
     decoded = make_decoded(videos)
-    candidates = decoded.candidates
+    candidates = decoded.candidates.candidates
     misleading = ((candidates.ends - candidates.starts) ** 8).astype(np.float32)
-    return replace(decoded, candidates=candidates._replace(classification=misleading))
+    misled = replace(decoded.candidates, candidates=candidates._replace(classification=misleading))
+    return replace(decoded, candidates=misled)
 
 
 def test_a_part_of_the_score_that_misleads_is_found_out():
@@ -143,7 +145,7 @@ def test_what_is_only_lucky_is_not_taken(seed):
     """The maps know nothing of the truth, so no settings are better than others."""
     decoded = make_decoded(30, seed=seed)
     rows = np.random.default_rng(seed).permutation(list(decoded.truth.values()))
-    decoded = replace(decoded, truth=dict(zip(decoded.videos, map(list, rows), strict=True)))
+    decoded = replace(decoded, truth=dict(zip(decoded.truth, map(list, rows), strict=True)))
     assert search(decoded.auc, SPACE, PRESENT, 30)[1] > decoded.auc(PRESENT)
     assert find(decoded, SPACE, PRESENT, 30) == PRESENT
 

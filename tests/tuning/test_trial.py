@@ -18,7 +18,7 @@ from bmn.data.windows import Window
 from bmn.metrics import proposal_recall
 from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
-from bmn.proposals.subset import propose
+from bmn.proposals.subset import subset_proposals
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
 from bmn.training.loop import Trainer
@@ -89,11 +89,11 @@ def test_in_rungs_it_is_the_same_training(params, processed, tmp_path, trained, 
 def test_the_outcome_is_reported_on_videos_that_were_not_searched_on(params, trained, uninterrupted):
     outcome = trained[3]
     _, network, validation = uninterrupted
-    searched, reported = (part.videos for part in decode_all(network, validation)[0].split())
+    searched, reported = (part.candidates.videos for part in decode_all(network, validation)[0].split())
     assert set(searched).isdisjoint(reported)
 
     def auc(settings):
-        found = propose(network, validation, ProposalSettings(**settings.model_dump()), 4)
+        found = subset_proposals(network, validation, ProposalSettings(**settings.model_dump()), 4)
         truth = validation.truth()
         return proposal_recall({v: truth[v] for v in reported}, {v: found[v] for v in reported}).auc
 
@@ -118,8 +118,8 @@ def test_windows_of_long_videos_are_searched_on_as_the_pipeline_joins_them(param
     network = BMN(**size.model_dump())
     decoded, _ = decode_all(network, subset)
     proposals = ProposalSettings(boundary_exponent=0.5, classification_exponent=2.0, alpha=0.2)
-    found = propose(network, subset, ProposalSettings(**proposals.model_dump()), 2)
-    assert list(decoded.videos) == list(videos)
+    found = subset_proposals(network, subset, ProposalSettings(**proposals.model_dump()), 2)
+    assert list(decoded.candidates.videos) == list(videos)
     assert decoded.auc(proposals) == proposal_recall(subset.truth(), found).auc > 0
 
 

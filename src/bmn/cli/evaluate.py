@@ -14,11 +14,11 @@ from bmn.base.files import read_json, whole_file, write_json
 from bmn.base.params import load_params
 from bmn.conversion.annotations import as_they_stand
 from bmn.conversion.dialects import read_annotations
+from bmn.data.classifier import read_classifier
 from bmn.data.subset import open_subset
 from bmn.data.videos import Video, subset_videos
 from bmn.metrics import AVERAGE_NUMBERS, TIOU_THRESHOLDS
 from bmn.metrics.assessment import Assessment, assess
-from bmn.metrics.detection import read_classifier
 from bmn.proposals import Floats, results
 from bmn.report.evaluation import PUBLISHED, Shown, render
 from bmn.report.figures import timelines
@@ -51,13 +51,13 @@ def main() -> None:
         proposals = read_proposals(given.proposals)
     else:
         from bmn.model.weights import load_network
-        from bmn.proposals.subset import propose
+        from bmn.proposals.subset import subset_proposals
 
         params = load_params()
         subset = open_subset(given.data, given.subset)
         network = load_network(params.model, given.weights)
         settings = params.proposals
-        proposals, videos = propose(network, subset, settings, params.evaluate.batch_size), subset.ground_truth
+        proposals, videos = subset_proposals(network, subset, settings, params.evaluate.batch_size), subset.ground_truth
         write_proposals(given.output / "proposals.json", proposals)
     assessment = assess(videos, proposals, classifier)
     metrics = assessment.metrics()

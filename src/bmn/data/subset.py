@@ -37,6 +37,10 @@ class Subset:
         content = [self.store.sha256, [asdict(window) for window in self.store.windows], videos]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
+    def durations(self) -> dict[str, float]:
+        """How long every video lasts, by id, seconds."""
+        return {name: video.duration for name, video in self.videos.items()}
+
     def truth(self) -> dict[str, list[tuple[float, float]]]:
         """The segments of the ground truth of every video, by id: (start, end) in seconds."""
         names = {name.removeprefix("v_"): name for name in self.videos}

@@ -27,20 +27,23 @@ class Window:
 Cut = tuple[Window, NDArray[np.float32]]
 
 
-def cut(features: NDArray[np.float32], video: str, duration: float, tscale: int, overlap: float) -> list[Cut]:
-    """Cut a video into windows of ``tscale`` snippets, with their features.
+def cut(features: NDArray[np.float32], video: str, duration: float, tscale: int, overlap: float | None) -> list[Cut]:
+    """The windows of a video, of ``tscale`` snippets each, with their features.
 
-    The snippets share the duration evenly. Neighbouring windows share ``overlap`` of their length; the last one
-    ends with the video. A video shorter than a window is filled up with zeros behind its end.
+    Without an overlap the whole video is the one window, and its features are resized. With one the video is cut: its
+    snippets share the duration evenly, neighbouring windows share ``overlap`` of their length, and the last one ends
+    with the video. A video shorter than a window is then filled up with zeros behind its end.
 
     Args:
         features: ``[snippet, channel]``.
         duration: of the video, seconds.
-        overlap: a fraction, below 1.
+        overlap: a fraction, below 1, or None.
 
     Returns:
         The windows in the order of their starts, each with its features ``[tscale, channel]``.
     """
+    if overlap is None:
+        return [(Window(video, 0.0, duration), resize(features, tscale))]
     length = len(features)
     second = duration / length
     step = max(1, round(tscale * (1 - overlap)))

@@ -4,14 +4,14 @@ They equal PaddleVideo's ``BMNLoss`` wherever that is finite. Where it divides z
 the docstrings say how.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import paddle
 from paddle import Tensor
 
+from bmn.loss.normalizers import Labels, Normalizers, positive, sampling_weights, valid_cells
+
 LOG_EPSILON = 1e-6
-NO_CELL = 1e-30  # stands for a count of zero in a divisor: 0 / NO_CELL is 0, n / NO_CELL is as good as infinite
 
 
 class Losses(NamedTuple):
@@ -23,13 +23,8 @@ class Losses(NamedTuple):
     pem_cls_loss: Tensor
 
 
-def alone(total: Tensor) -> Tensor:
-    """The sum over processes when there is one: the tensor itself."""
-    return total
-
-
 def balanced_log_loss(
-    score: Tensor, positive: Tensor, negative: Tensor, all_sum: Callable[[Tensor], Tensor] = alone
+    score: Tensor, positives: Tensor, negatives: Tensor, positive_count: Tensor, negative_count: Tensor
 ) -> Tensor:
     """Weighted binary logistic loss: half the mean over the positives plus half the mean over the negatives.
 
@@ -38,112 +33,84 @@ def balanced_log_loss(
 
     Args:
         score: probabilities in (0, 1), any shape.
-        positive, negative: 0/1 masks of that shape; an entry in neither is left out.
-        all_sum: sums a tensor over the processes that share the batch.
+        positives, negatives: 0/1 masks of that shape; an entry in neither is left out.
+        positive_count, negative_count: scalars, how many of each the global batch has.
     """
-    counts = all_sum(paddle.stack([positive.sum(), negative.sum()])).clip(min=1.0)
-    log_positive = (paddle.log(score + LOG_EPSILON) * positive).sum()
-    log_negative = (paddle.log(1.0 - score + LOG_EPSILON) * negative).sum()
-    return -0.5 * (log_positive / counts[0] + log_negative / counts[1])
+    log_positive = (paddle.log(score + LOG_EPSILON) * positives).sum()
+    log_negative = (paddle.log(1.0 - score + LOG_EPSILON) * negatives).sum()
+    return -0.5 * (log_positive / positive_count.clip(min=1.0) + log_negative / negative_count.clip(min=1.0))
 
 
-def tem_loss(
-    start: Tensor,
-    end: Tensor,
-    gt_start: Tensor,
-    gt_end: Tensor,
-    all_sum: Callable[[Tensor], Tensor] = alone,
-) -> Tensor:
+def tem_loss(start: Tensor, end: Tensor, gt_start: Tensor, gt_end: Tensor, normalizers: Normalizers) -> Tensor:
     """Temporal evaluation: the balanced log loss of start and of end probabilities.
 
     Args:
         start, end: probabilities ``[batch, snippet]``.
         gt_start, gt_end: labels ``[batch, snippet]`` in [0, 1]; positive where above 0.5.
+        normalizers: of the global batch.
     """
-    loss = 0.0
-    for score, label in ((start, gt_start), (end, gt_end)):
-        positive = (label > 0.5).astype(score.dtype)
-        loss = loss + balanced_log_loss(score, positive, 1.0 - positive, all_sum)
-    return loss
+    starts, ends = positive(gt_start), positive(gt_end)
+    return balanced_log_loss(
+        start, starts, 1.0 - starts, normalizers.starts, normalizers.other_starts
+    ) + balanced_log_loss(end, ends, 1.0 - ends, normalizers.ends, normalizers.other_ends)
 
 
-def pem_reg_loss(
-    regression: Tensor,
-    gt_iou_map: Tensor,
-    uniform: Tensor,
-    all_sum: Callable[[Tensor], Tensor] = alone,
-) -> Tensor:
+def pem_reg_loss(regression: Tensor, gt_iou_map: Tensor, uniform: Tensor, normalizers: Normalizers) -> Tensor:
     """Proposal regression: squared error against the tIoU map, sampled to balance its levels.
 
-    All cells with tIoU > 0.7 count; of those in (0.3, 0.7] and of the valid ones in [0, 0.3], as many as these
-    in expectation, chosen by the uniform numbers. As published, a level that has fewer cells than the first
-    makes its threshold negative, and then every cell of the map gets that level's weight.
-
-    Without a cell above 0.7 nothing is sampled and the loss is 0 (the published form gives NaN).
+    The weights are those of :func:`bmn.loss.normalizers.sampling_weights`. Without a cell above 0.7 nothing is
+    sampled and the loss is 0 (the published form gives NaN).
 
     Args:
         regression: predicted tIoU ``[batch, duration, start]``.
         gt_iou_map: labels of that shape, 0 outside the triangle of valid cells.
         uniform: numbers in [0, 1) ``[2, duration, start]``, for the middle and the low level, shared by the batch.
+        normalizers: of the global batch, from the same uniform numbers.
     """
-    valid = valid_cells(gt_iou_map)
-    high = (gt_iou_map > 0.7).astype(regression.dtype)
-    low = (gt_iou_map <= 0.3).astype(regression.dtype) * valid
-    middle = valid - high - low
-    counts = all_sum(paddle.stack([high.sum(), middle.sum(), low.sum()]))
-    weights = high
-    for level, count, draw in ((middle, counts[1], uniform[0]), (low, counts[2], uniform[1])):
-        ratio = counts[0] / count.clip(min=NO_CELL)
-        weights = weights + (level * draw > 1.0 - ratio).astype(regression.dtype)
-    total_weight = all_sum(weights.sum()).clip(min=1.0)
-    return 0.5 * (paddle.square(regression - gt_iou_map) * weights).sum() / total_weight
+    weights = sampling_weights(gt_iou_map, uniform, normalizers.high, normalizers.middle, normalizers.low)
+    return 0.5 * (paddle.square(regression - gt_iou_map) * weights).sum() / normalizers.sampled.clip(min=1.0)
 
 
-def pem_cls_loss(classification: Tensor, gt_iou_map: Tensor, all_sum: Callable[[Tensor], Tensor] = alone) -> Tensor:
+def pem_cls_loss(classification: Tensor, gt_iou_map: Tensor, normalizers: Normalizers) -> Tensor:
     """Proposal classification: the balanced log loss over the valid cells, positive where tIoU > 0.9.
 
     Args:
         classification: predicted confidence ``[batch, duration, start]``.
         gt_iou_map: labels of that shape, 0 outside the triangle of valid cells.
+        normalizers: of the global batch.
     """
-    positive = (gt_iou_map > 0.9).astype(classification.dtype)
-    return balanced_log_loss(classification, positive, valid_cells(gt_iou_map) - positive, all_sum)
+    hits = positive(gt_iou_map, 0.9)
+    misses = valid_cells(gt_iou_map) - hits
+    return balanced_log_loss(classification, hits, misses, normalizers.hits, normalizers.misses)
 
 
 def bmn_loss(
     outputs: tuple[Tensor, Tensor, Tensor],
-    labels: tuple[Tensor, Tensor, Tensor],
+    labels: Labels,
     uniform: Tensor,
+    normalizers: Normalizers,
     loss_weights: tuple[float, float, float] = (1.0, 10.0, 1.0),
-    all_sum: Callable[[Tensor], Tensor] = alone,
 ) -> Losses:
     """The training objective: tem_loss + 10 · pem_reg_loss + pem_cls_loss by the published weights.
 
-    Every divisor is a count over the global batch. With several processes each one's loss is its share: the
-    shares, and their gradients, add up to those of one process that holds the whole batch.
+    The loss of a part of the global batch is its share: the shares, and their gradients, add up to those of the whole
+    batch.
 
     Args:
         outputs: confidence map ``[batch, 2, duration, start]`` (0 regression, 1 classification), start and end
             probabilities ``[batch, snippet]``.
-        labels: tIoU map ``[batch, duration, start]``, start and end labels ``[batch, snippet]``.
+        labels: of the same videos.
         uniform: see :func:`pem_reg_loss`.
+        normalizers: of the global batch, from :func:`bmn.loss.normalizers.normalizers`.
         loss_weights: of tem, pem_reg and pem_cls.
-        all_sum: sums a tensor over the processes that share the batch.
     """
     confidence_map, start, end = outputs
     gt_iou_map, gt_start, gt_end = labels
     gt_iou_map = gt_iou_map * valid_cells(gt_iou_map)
     parts = (
-        tem_loss(start, end, gt_start, gt_end, all_sum),
-        pem_reg_loss(confidence_map[:, 0], gt_iou_map, uniform, all_sum),
-        pem_cls_loss(confidence_map[:, 1], gt_iou_map, all_sum),
+        tem_loss(start, end, gt_start, gt_end, normalizers),
+        pem_reg_loss(confidence_map[:, 0], gt_iou_map, uniform, normalizers),
+        pem_cls_loss(confidence_map[:, 1], gt_iou_map, normalizers),
     )
     loss = sum(weight * part for weight, part in zip(loss_weights, parts, strict=True))
     return Losses(loss, *parts)
-
-
-def valid_cells(maps: Tensor) -> Tensor:
-    """1 where a proposal ends inside the video (start + duration < tscale), else 0; shape of ``maps``."""
-    duration, start = paddle.arange(maps.shape[1]), paddle.arange(maps.shape[2])
-    inside = duration.unsqueeze(1) + start.unsqueeze(0) < maps.shape[2]
-    return inside.astype(maps.dtype).expand_as(maps)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bmn.data.tiou import tiou
 from bmn.metrics.recall import TIOU_THRESHOLDS, Recall
 
 Floats = NDArray[np.float64]
@@ -93,9 +94,9 @@ def what_proposals_are(ground_truth: Mapping[str, ArrayLike], proposals: Mapping
     for video, segments in ground_truth.items():
         rows = np.asarray(proposals.get(video, []), np.float64).reshape(-1, 3)
         rows = rows[np.argsort(-rows[:, 2], kind="stable")][:RANKS]
-        tiou = pairwise_tiou(rows, np.asarray(segments, np.float64).reshape(-1, 2))
-        hit = np.zeros(tiou.shape[1], bool)
-        for rank, own in enumerate(tiou):
+        starts, ends = np.asarray(segments, np.float64).reshape(-1, 2).T
+        hit = np.zeros(len(starts), bool)
+        for rank, own in enumerate(tiou(rows[:, 0, None], rows[:, 1, None], starts, ends)):
             close = own >= FOUND
             if (close & ~hit).any():
                 hit[np.where(close & ~hit, own, -1).argmax()] = True
@@ -105,12 +106,3 @@ def what_proposals_are(ground_truth: Mapping[str, ArrayLike], proposals: Mapping
             counts[rank, kind] += 1
     shares: Floats = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return shares
-
-
-def pairwise_tiou(rows: Floats, others: Floats) -> Floats:
-    """``[row, other]``: the tIoU of each row (start, end, …) with each other one; 0 between two of no length."""
-    start, end = rows[:, 0, None], rows[:, 1, None]
-    intersection = np.clip(np.minimum(end, others[:, 1]) - np.maximum(start, others[:, 0]), 0, None)
-    union = (end - start) + (others[:, 1] - others[:, 0]) - intersection
-    tiou: Floats = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
-    return tiou

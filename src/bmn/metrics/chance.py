@@ -1,14 +1,15 @@
-"""Proposals that look at no video: what the distribution of segments alone is worth."""
+"""The chance baseline: proposals that look at no video, worth what the distribution of segments alone is worth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bmn.data.videos import Video
+from bmn.metrics.recall import proposal_recall
 
 
-def prior_proposals(
+def chance_proposals(
     training: Sequence[Video], videos: Sequence[Video], *, seed: int, count: int = 100
 ) -> dict[str, NDArray[np.float64]]:
     """For each video ``count`` segments drawn from the training set, scaled to its duration.
@@ -33,3 +34,19 @@ def prior_proposals(
         video.id: segments[rng.integers(len(segments), size=count)] * video.duration
         for video in sorted(videos, key=lambda video: video.id)
     }
+
+
+def chance_auc(training: Sequence[Video], videos: Sequence[Video], truth: Mapping[str, ArrayLike]) -> float:
+    """The AUC of the chance baseline, in percent: what a model has to beat.
+
+    Args:
+        training: where segments are drawn from.
+        videos: which videos get proposals.
+        truth: video → ``[segment, 2]`` (start, end), seconds: what the proposals are to find.
+
+    Raises:
+        BmnError: the ground truth holds no segment.
+    """
+    drawn = chance_proposals(training, videos, seed=0)
+    ranked = {video: np.column_stack([rows, np.arange(len(rows), 0, -1)]) for video, rows in drawn.items()}
+    return proposal_recall(truth, ranked).auc

@@ -1,57 +1,18 @@
 """Detection: proposals that name a class, and their mAP as ActivityNet's official evaluator computes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bmn.base.errors import BmnError
-from bmn.base.files import read_json
-from bmn.metrics.breakdown import pairwise_tiou
+from bmn.data.classifier import Classifier
+from bmn.data.tiou import tiou
 from bmn.metrics.recall import TIOU_THRESHOLDS
 
 Floats = NDArray[np.float64]
 
 CLASSES_A_VIDEO = 2  # the likeliest, as the field does with the CUHK scores
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """Scores of whole videos.
-
-    Attributes:
-        classes: ``[class]``.
-        scores: video (without ``v_``) → ``[class]``.
-    """
-
-    classes: Sequence[str]
-    scores: Mapping[str, Floats]
-
-
-def read_classifier(path: Path) -> Classifier:
-    """Read class scores in the form that CUHK published for ActivityNet: ``{"results": {video: […]}, "class": […]}``.
-
-    Raises:
-        BmnError: the file is not of that form.
-    """
-    match read_json(path):
-        case {"results": dict(results), "class": list(classes)}:
-            pass
-        case _:
-            raise BmnError(
-                f'{path}: has another form; {{"results": {{video: [scores]}}, "class": [names]}} is expected'
-            )
-    scores = {}
-    for video, given in results.items():
-        try:
-            scores[str(video).removeprefix("v_")] = row = np.asarray(given, np.float64)
-        except (TypeError, ValueError) as error:
-            raise BmnError(f"{path}: the scores of {video} are not numbers") from error
-        if row.shape != (len(classes),) or not np.isfinite(row).all():
-            raise BmnError(f"{path}: {video} has scores of the shape {row.shape}; a number for each class is expected")
-    return Classifier([str(name) for name in classes], scores)
 
 
 def detections(proposals: Mapping[str, ArrayLike], classifier: Classifier) -> dict[str, dict[str, Floats]]:
@@ -129,13 +90,13 @@ def _correct(rows: Floats, segments: Floats) -> NDArray[np.bool_]:
     """``[detection, tIoU]``: which detections of a video take a segment; videos do not meddle with each other."""
     correct = np.zeros((len(rows), len(TIOU_THRESHOLDS)), bool)
     taken = np.zeros((len(segments), len(TIOU_THRESHOLDS)), bool)
-    tiou = pairwise_tiou(rows, segments)
-    near = tiou.max(axis=1, initial=0) >= TIOU_THRESHOLDS[0]
+    overlap = tiou(rows[:, 0, None], rows[:, 1, None], segments[:, 0], segments[:, 1])
+    near = overlap.max(axis=1, initial=0) >= TIOU_THRESHOLDS[0]
     for place in np.argsort(-rows[:, 2], kind="stable"):
         if not near[place]:
             continue
-        for segment in np.argsort(-tiou[place], kind="stable"):
-            takes = (tiou[place, segment] >= TIOU_THRESHOLDS) & ~taken[segment] & ~correct[place]
+        for segment in np.argsort(-overlap[place], kind="stable"):
+            takes = (overlap[place, segment] >= TIOU_THRESHOLDS) & ~taken[segment] & ~correct[place]
             taken[segment] |= takes
             correct[place] |= takes
     return correct

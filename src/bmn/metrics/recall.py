@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bmn.base.errors import BmnError
+from bmn.data.tiou import tiou
 
 Floats = NDArray[np.float64]
 
@@ -150,16 +151,9 @@ def _first_matches(
         place = np.arange(width)
         own = place < counts[video, None]
         start, end = proposals.T[:2, np.where(own, offset[video, None] + place, 0)]
-        tiou = np.where(own, _tiou(segments[block, 0, None], segments[block, 1, None], start, end), 0.0)
-        best[block] = tiou.max(axis=1)
+        overlap = np.where(own, tiou(segments[block, 0, None], segments[block, 1, None], start, end), 0.0)
+        best[block] = overlap.max(axis=1)
         for column, threshold in enumerate(TIOU_THRESHOLDS):
             found = block[best[block] >= threshold]
-            rank[found, column] = (tiou[best[block] >= threshold] >= threshold).argmax(axis=1)
+            rank[found, column] = (overlap[best[block] >= threshold] >= threshold).argmax(axis=1)
     return rank, best
-
-
-def _tiou(start: Floats, end: Floats, other_start: Floats, other_end: Floats) -> Floats:
-    intersection = np.maximum(np.minimum(end, other_end) - np.maximum(start, other_start), 0.0)
-    union = (end - start) + (other_end - other_start) - intersection
-    ratio: Floats = np.divide(intersection, union, out=np.zeros_like(union), where=union != 0)
-    return ratio

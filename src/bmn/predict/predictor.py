@@ -10,22 +10,9 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
-from bmn.data.windows import cut, resize
-from bmn.predict.runtimes import LARGEST_BATCH, MANIFEST, Maps, find_program, open_program
-from bmn.proposals import (
-    PUBLISHED,
-    Candidates,
-    Floats,
-    Proposals,
-    ProposalSettings,
-    Result,
-    decode,
-    in_seconds,
-    merge,
-    results,
-    score,
-    soft_nms,
-)
+from bmn.data.windows import cut
+from bmn.predict.runtimes import LARGEST_BATCH, MANIFEST, find_program, open_program
+from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
 
 COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
 
@@ -70,7 +57,8 @@ class Predictor:
             Confidence map ``[batch, 2, D, T]``, start and end probabilities ``[batch, T]``.
         """
         parts = [self._run(features[low : low + self._together]) for low in range(0, len(features), self._together)]
-        return tuple(np.concatenate(maps) for maps in zip(*parts, strict=True))
+        confidence_map, start, end = (np.concatenate(maps) for maps in zip(*parts, strict=True))
+        return confidence_map, start, end
 
     def propose(self, features: NDArray[np.float32], duration: float) -> list[Result]:
         """The proposals of one video, best first, segments in seconds.
@@ -103,27 +91,11 @@ class Predictor:
                 are merged, as the model was trained.
             durations: ``[video]``, seconds.
         """
-        if self.overlap is None:
-            return self.propose_batch(np.stack([resize(video, self.tscale).T for video in videos]), durations)
+        by_number = {str(number): float(duration) for number, duration in enumerate(durations)}
         cuts = [
-            cut(video, "", float(duration), self.tscale, self.overlap)
-            for video, duration in zip(videos, durations, strict=True)
+            cut(features, number, duration, self.tscale, self.overlap)
+            for features, (number, duration) in zip(videos, by_number.items(), strict=True)
         ]
         windows, features = zip(*chain.from_iterable(cuts), strict=True)
-        first = np.cumsum([0, *(len(of_video) for of_video in cuts[:-1])])
-        starts = np.array([window.start for window in windows])
-        seconds = np.array([window.end for window in windows]) - starts
-        candidates = decode(*self.maps(np.stack([window.T for window in features])))
-        return in_seconds(self._best(merge(candidates, starts / seconds, first)), durations, seconds[first])
-
-    def propose_batch(self, features: NDArray[np.float32], durations: Floats) -> list[Floats]:
-        """The proposals of several videos: for each ``[proposal, 3]`` (start and end in seconds, score).
-
-        Args:
-            features: ``[batch, channel, snippet]``.
-            durations: ``[batch]``, seconds.
-        """
-        return in_seconds(self._best(decode(*self.maps(features))), durations)
-
-    def _best(self, candidates: Candidates) -> Proposals:
-        return soft_nms(score(candidates, self.settings), self.settings)
+        maps = self.maps(np.stack([window.T for window in features]))
+        return list(propose(maps, windows, by_number, self.settings).values())

@@ -1,22 +1,28 @@
-"""From the network's maps to scored segments: decoding, score fusion, Soft-NMS, windows joined to videos."""
+"""From the network's maps to proposals of whole videos: decoding, score fusion, Soft-NMS, windows joined to videos."""
 
 from bmn.base.params import ProposalSettings
 from bmn.proposals.candidates import Candidates, Float32s, Floats, concatenate, decode, merge
-from bmn.proposals.suppression import PUBLISHED, Proposals, Result, in_seconds, results, score, soft_nms
+from bmn.proposals.propose import Maps, VideoCandidates, in_seconds, propose, select, whole_videos
+from bmn.proposals.suppression import PUBLISHED, Proposals, Result, results, score, soft_nms
 
 __all__ = [
     "PUBLISHED",
     "Candidates",
     "Float32s",
     "Floats",
+    "Maps",
     "ProposalSettings",
     "Proposals",
     "Result",
+    "VideoCandidates",
     "concatenate",
     "decode",
     "in_seconds",
     "merge",
+    "propose",
     "results",
     "score",
+    "select",
     "soft_nms",
+    "whole_videos",
 ]

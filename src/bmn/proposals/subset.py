@@ -1,6 +1,6 @@
 """The network over a subset of the data, and the proposals that follow from its maps."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import paddle
@@ -10,7 +10,7 @@ from bmn.data.batches import Batch, load_batches, video_batches
 from bmn.data.subset import Subset
 from bmn.data.windows import Window
 from bmn.model.network import BMN
-from bmn.proposals import Candidates, Floats, ProposalSettings, concatenate, decode, in_seconds, merge, score, soft_nms
+from bmn.proposals import Candidates, Floats, ProposalSettings, concatenate, decode, select, whole_videos
 
 Maps = tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]
 
@@ -28,21 +28,6 @@ def network_maps(network: BMN, subset: Subset, batches: Iterable[NDArray[np.int6
         yield batch, maps
 
 
-def whole_videos(candidates: Candidates, windows: Sequence[Window]) -> tuple[list[str], Candidates, Floats]:
-    """The candidates of windows as those of videos, the windows of a video one after the other.
-
-    Returns:
-        The ids of the videos, their candidates, and how many seconds one unit of these lasts, ``[video]``.
-    """
-    names = [window.video for window in windows]
-    starts = np.array([window.start for window in windows])
-    units = np.array([window.end for window in windows]) - starts
-    first = np.array([at for at, name in enumerate(names) if at == 0 or names[at - 1] != name])
-    if len(first) < len(names):
-        candidates = merge(candidates, starts / units, first)
-    return [names[at] for at in first], candidates, units[first]
-
-
 class Proposer:
     """Turns maps into proposals of whole videos, batch after batch.
 
@@ -57,29 +42,23 @@ class Proposer:
 
     def __init__(self, subset: Subset, settings: ProposalSettings) -> None:
         self.found: dict[str, Floats] = {}
-        self._subset, self._settings = subset, settings
+        self._all_windows, self._durations, self._settings = subset.store.windows, subset.durations(), settings
         self._candidates: list[Candidates] = []
         self._windows: list[Window] = []
 
     def add(self, batch: Batch, maps: Maps) -> None:
         """Take the maps of a batch in; suppress what is complete."""
-        windows = self._subset.store.windows
+        windows = self._all_windows
         self._candidates.append(decode(*(tensor.numpy() for tensor in maps)))
         self._windows += [windows[row] for row in batch.rows]
         following = int(batch.rows[-1]) + 1
         if following == len(windows) or windows[following].video != self._windows[-1].video:
-            self._suppress()
-
-    def _suppress(self) -> None:
-        names, candidates, units = whole_videos(concatenate(self._candidates), self._windows)
-        durations = np.array([self._subset.videos[name].duration for name in names])
-        kept = soft_nms(score(candidates, self._settings), self._settings)
-        rows = in_seconds(kept, durations, units)
-        self.found |= dict(zip(names, rows, strict=True))
-        self._candidates, self._windows = [], []
+            videos = whole_videos(concatenate(self._candidates), self._windows, self._durations)
+            self.found |= select(videos, self._settings)
+            self._candidates, self._windows = [], []
 
 
-def propose(network: BMN, subset: Subset, settings: ProposalSettings, batch_size: int) -> dict[str, Floats]:
+def subset_proposals(network: BMN, subset: Subset, settings: ProposalSettings, batch_size: int) -> dict[str, Floats]:
     """The proposals of every video of a subset: by id ``[proposal, 3]`` (start and end in seconds, score), best
     first."""
     proposer = Proposer(subset, settings)

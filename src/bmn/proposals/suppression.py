@@ -184,9 +184,10 @@ class _Remaining:
 
         start, end = start[video], end[video]
         starts, ends, scores = self.starts.take(near), self.ends.take(near), self.scores.take(near)
+        # Not bmn.data.tiou: the published order of operations decides on which side of the threshold a tIoU falls.
         intersection = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0.0)
-        tiou = intersection / (ends - starts - intersection + end - start)
-        factor = np.where(tiou > threshold[video], np.exp(-np.square(tiou) / settings.alpha), 1.0)
+        overlap = intersection / (ends - starts - intersection + end - start)
+        factor = np.where(overlap > threshold[video], np.exp(-np.square(overlap) / settings.alpha), 1.0)
         self.scores.put(near, scores * factor)
 
 
@@ -194,23 +195,6 @@ def _column(values: Floats) -> Float32s:
     return values.astype(np.float32)[:, None]
 
 
-def in_seconds(proposals: Proposals, durations: Floats, unit: Floats | None = None) -> list[Floats]:
-    """The proposals of each video as rows (start, end, score), seconds, best first, cut to the video.
-
-    Args:
-        proposals: of a batch of videos.
-        durations: ``[video]``, seconds.
-        unit: ``[video]``, how many seconds one unit of ``proposals`` lasts; the duration where not given.
-    """
-    unit = durations if unit is None else unit
-    starts, ends = (
-        np.clip(boundaries * unit[:, None], 0.0, durations[:, None])
-        for boundaries in (proposals.starts, proposals.ends)
-    )
-    rows = np.stack([starts, ends, proposals.scores], axis=2)
-    return [row[:count] for row, count in zip(rows, proposals.counts, strict=True)]
-
-
 def results(rows: Floats) -> list[Result]:
-    """One video's proposals, ``[proposal, 3]`` as from :func:`in_seconds`, in ActivityNet's result form."""
+    """One video's proposals, ``[proposal, 3]`` (start and end in seconds, score), in ActivityNet's result form."""
     return [{"score": score, "segment": [start, end]} for start, end, score in rows.tolist()]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset
+from bmn.data.tiou import tiou
 from bmn.data.videos import Video
 from bmn.metrics import TIOU_THRESHOLDS
 
@@ -116,10 +117,7 @@ def grid_tiou(starts: ArrayLike, ends: ArrayLike, tscale: int, dscale: int) -> F
     for first, last in pairs:
         first, last = np.clip(first, 0, tscale), np.clip(last, 0, tscale)
         valid = (last > first) & (last - first <= dscale)
-        overlap = np.maximum(np.minimum(last, end) - np.maximum(first, start), 0)
-        union = (last - first) + (end - start) - overlap
-        tiou = np.divide(overlap, union, out=np.zeros_like(overlap), where=valid & (union > 0))
-        best = np.maximum(best, tiou)
+        best = np.maximum(best, np.where(valid, tiou(first, last, start, end), 0.0))
     return best
 
 

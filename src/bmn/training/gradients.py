@@ -1,7 +1,6 @@
 """The gradients of a global batch, worked off in micro-batches by processes that each hold a share of it."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 import paddle
@@ -12,11 +11,11 @@ from bmn.base.params import TrainParams
 from bmn.data.batches import Batch
 from bmn.loss.labels import label_maps
 from bmn.loss.losses import Losses, bmn_loss
+from bmn.loss.normalizers import normalizers
 from bmn.model.network import BMN
 from bmn.training.precision import precision_of
 
 Sum = Callable[[Tensor], Tensor]
-Maps = tuple[Tensor, Tensor, Tensor]
 
 
 def batch_gradient(
@@ -31,7 +30,7 @@ def batch_gradient(
 
     Args:
         batch: this process's share.
-        uniform: ``[2, duration, start]`` (:func:`bmn.loss.losses.pem_reg_loss`).
+        uniform: ``[2, duration, start]`` (:func:`bmn.loss.normalizers.sampling_weights`).
         all_sum: sums a tensor over the processes.
         scale: factor of the gradient, against underflow on the way; not of the losses.
 
@@ -41,7 +40,7 @@ def batch_gradient(
     """
     labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
     draws = paddle.to_tensor(uniform)
-    sums = _sums_over_batch(labels, draws, all_sum)
+    of_batch = normalizers(labels, draws, all_sum)
     parameters = network.parameters()
     gradient = paddle.zeros([sum(int(parameter.size) for parameter in parameters)], "float64")
     values = paddle.zeros([len(Losses._fields)], "float64")
@@ -53,8 +52,8 @@ def batch_gradient(
             tuple(output.astype("float32") for output in outputs),
             tuple(label[part] for label in labels),
             draws,
+            of_batch,
             recipe.loss_weights.in_order(),
-            partial(_next, iter(sums)),
         )
         (losses.loss * scale if scale != 1.0 else losses.loss).backward()
         gradient += paddle.concat([parameter.grad.flatten() for parameter in parameters]).astype("float64")
@@ -68,20 +67,3 @@ def set_gradient(parameters: list[Tensor], gradient: Tensor) -> None:
     parts = paddle.split(gradient.astype("float32"), [int(parameter.size) for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         paddle.assign(part.reshape(parameter.shape), parameter.grad)
-
-
-def _sums_over_batch(labels: Maps, uniform: Tensor, all_sum: Sum) -> list[Tensor]:
-    """All that the losses sum over the global batch, in their order; it follows from the labels alone."""
-    sums = []
-
-    def remember(tensor: Tensor) -> Tensor:
-        sums.append(all_sum(tensor))
-        return sums[-1]
-
-    iou_map, start, end = labels
-    bmn_loss((paddle.stack([iou_map, iou_map], axis=1), start, end), labels, uniform, all_sum=remember)
-    return sums
-
-
-def _next(known: Iterator[Tensor], _: Tensor) -> Tensor:
-    return next(known)

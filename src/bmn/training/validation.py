@@ -10,6 +10,7 @@ from bmn.data.batches import video_batches
 from bmn.data.subset import Subset
 from bmn.loss.labels import label_maps
 from bmn.loss.losses import Losses, bmn_loss
+from bmn.loss.normalizers import normalizers
 from bmn.metrics import Recall, proposal_recall
 from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
@@ -42,11 +43,11 @@ def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: Wor
     """Validate; every process takes its share of the batches and gets the figures of all."""
     total = np.zeros(len(Losses._fields))
     proposer = Proposer(subset, ProposalSettings())
-    draw = np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32)
+    uniform = paddle.to_tensor(np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32))
     batches = video_batches(subset.store.windows, BATCH_SIZE, world.rank, world.size)
     for batch, maps in network_maps(network, subset, batches):
         labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
-        losses = bmn_loss(maps, labels, paddle.to_tensor(draw), loss_weights.in_order())
+        losses = bmn_loss(maps, labels, uniform, normalizers(labels, uniform), loss_weights.in_order())
         total += len(batch.rows) * np.array([part.item() for part in losses])
         proposer.add(batch, maps)
     shares = world.gather((total, proposer.found))

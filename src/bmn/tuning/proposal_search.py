@@ -5,7 +5,7 @@ is reported comes from the other, so that it is not one that was searched for.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bmn.base.params import Dimension
 from bmn.metrics import Recall, proposal_recall
-from bmn.proposals import Candidates, Floats, ProposalSettings, in_seconds, score, soft_nms
+from bmn.proposals import ProposalSettings, VideoCandidates, select
 from bmn.tuning.space import at, place_of
 
 SEARCHED_ON = 200  # videos at most: more make a search slower and hardly better
@@ -25,41 +25,32 @@ class Decoded:
     """The candidates of some videos, and what they are to find.
 
     Attributes:
-        videos: their ids, in the order of ``candidates``.
-        candidates: from :func:`bmn.proposals.decode`, of whole videos.
-        durations: ``[video]``, seconds.
-        units: ``[video]``, how many seconds one unit of ``candidates`` lasts.
+        candidates: of whole videos.
         truth: the segments of every video, by id: (start, end) in seconds.
     """
 
-    videos: Sequence[str]
-    candidates: Candidates
-    durations: Floats
-    units: Floats
+    candidates: VideoCandidates
     truth: Mapping[str, list[tuple[float, float]]]
 
-    def auc(self, params: ProposalSettings) -> float:
+    def auc(self, settings: ProposalSettings) -> float:
         """The AUC, in percent, of the proposals that some settings give."""
-        return self.recall(params).auc
+        return self.recall(settings).auc
 
-    def recall(self, params: ProposalSettings) -> Recall:
+    def recall(self, settings: ProposalSettings) -> Recall:
         """How good the proposals are that some settings give."""
-        settings = params
-        kept = soft_nms(score(self.candidates, settings), settings)
-        found = dict(zip(self.videos, in_seconds(kept, self.durations, self.units), strict=True))
-        return proposal_recall(self.truth, found)
+        return proposal_recall(self.truth, select(self.candidates, settings))
 
     def split(self) -> tuple["Decoded", "Decoded"]:
         """The part to search on (half of the videos, at most ``SEARCHED_ON``) and the part to report on."""
-        order = sorted(range(len(self.videos)), key=lambda row: hashlib.sha256(self.videos[row].encode()).digest())
+        videos = self.candidates.videos
+        order = sorted(range(len(videos)), key=lambda row: hashlib.sha256(videos[row].encode()).digest())
         searched = np.zeros(len(order), np.bool_)
         searched[order[: min(len(order) // 2, SEARCHED_ON)]] = True
         return self._of(searched), self._of(~searched)
 
     def _of(self, chosen: NDArray[np.bool_]) -> "Decoded":
-        videos = [video for video, is_chosen in zip(self.videos, chosen, strict=True) if is_chosen]
-        truth = {video: self.truth[video] for video in videos}
-        return Decoded(videos, self.candidates.of(chosen), self.durations[chosen], self.units[chosen], truth)
+        candidates = self.candidates.of(chosen)
+        return Decoded(candidates, {video: self.truth[video] for video in candidates.videos})
 
 
 def find(

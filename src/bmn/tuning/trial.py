@@ -24,8 +24,8 @@ from bmn.data.batches import ordered_batches
 from bmn.data.subset import Subset
 from bmn.model.network import BMN
 from bmn.model.weights import make_network
-from bmn.proposals import concatenate, decode
-from bmn.proposals.subset import network_maps, whole_videos
+from bmn.proposals import concatenate, decode, whole_videos
+from bmn.proposals.subset import network_maps
 from bmn.training.distributed import join
 from bmn.training.loop import Position
 from bmn.training.train import Training
@@ -101,9 +101,8 @@ def decode_all(network: BMN, subset: Subset) -> tuple[Decoded, float]:
         parts.append(decode(*arrays))
         windows += [subset.store.windows[row] for row in batch.rows]
         before = time.perf_counter()
-    videos, candidates, units = whole_videos(concatenate(parts), windows)
-    durations = np.array([subset.videos[name].duration for name in videos])
-    return Decoded(videos, candidates, durations, units, subset.truth()), float(np.median(seconds))
+    candidates = whole_videos(concatenate(parts), windows, subset.durations())
+    return Decoded(candidates, subset.truth()), float(np.median(seconds))
 
 
 if __name__ == "__main__":

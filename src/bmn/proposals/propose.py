@@ -1,0 +1,106 @@
+"""From maps of windows to proposals of whole videos: the one way that leads there, in two halves.
+
+:func:`whole_videos` gathers the candidates, :func:`select` scores and suppresses them. A search for better settings
+goes through the first half once and through the second many times; all others go through both with :func:`propose`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmn.base.params import ProposalSettings
+from bmn.data.windows import Window
+from bmn.proposals.candidates import Candidates, Float32s, Floats, decode, merge
+from bmn.proposals.suppression import Proposals, score, soft_nms
+
+Maps = tuple[Float32s, Float32s, Float32s]
+"""Confidence map ``[window, 2, D, T]``, start and end probabilities ``[window, T]``."""
+
+
+@dataclass(frozen=True)
+class VideoCandidates:
+    """The candidates of whole videos.
+
+    Attributes:
+        videos: their ids.
+        candidates: in the order of ``videos``.
+        units: ``[video]``, how many seconds one unit of ``candidates`` lasts.
+        durations: ``[video]``, seconds.
+    """
+
+    videos: Sequence[str]
+    candidates: Candidates
+    units: Floats
+    durations: Floats
+
+    def of(self, chosen: NDArray[np.bool_]) -> "VideoCandidates":
+        """Those of some of the videos; ``chosen`` has a truth value for each."""
+        videos = [video for video, is_chosen in zip(self.videos, chosen, strict=True) if is_chosen]
+        return VideoCandidates(videos, self.candidates.of(chosen), self.units[chosen], self.durations[chosen])
+
+
+def whole_videos(candidates: Candidates, windows: Sequence[Window], durations: Mapping[str, float]) -> VideoCandidates:
+    """The candidates of windows as those of videos.
+
+    Args:
+        candidates: of each window, in its own units.
+        windows: those of a video one after the other, all of the same length.
+        durations: of each video, seconds.
+    """
+    names = [window.video for window in windows]
+    starts = np.array([window.start for window in windows])
+    units = np.array([window.end for window in windows]) - starts
+    first = np.array([at for at, name in enumerate(names) if at == 0 or names[at - 1] != name])
+    if len(first) < len(names):
+        candidates = merge(candidates, starts / units, first)
+    videos = [names[at] for at in first]
+    return VideoCandidates(videos, candidates, units[first], np.array([durations[video] for video in videos]))
+
+
+def select(found: VideoCandidates, settings: ProposalSettings) -> dict[str, Floats]:
+    """Score the candidates and suppress those that overlap better ones.
+
+    Returns:
+        By video ``[proposal, 3]``: start and end in seconds, cut to the video, and score; best first.
+    """
+    kept = soft_nms(score(found.candidates, settings), settings)
+    return dict(zip(found.videos, in_seconds(kept, found.units, found.durations), strict=True))
+
+
+def in_seconds(proposals: Proposals, units: Floats, durations: Floats) -> list[Floats]:
+    """The proposals of each video as rows (start, end, score), seconds, best first, cut to the video.
+
+    Args:
+        units: ``[video]``, how many seconds one unit of ``proposals`` lasts.
+        durations: ``[video]``, seconds.
+    """
+    starts, ends = (
+        np.clip(boundaries * units[:, None], 0.0, durations[:, None])
+        for boundaries in (proposals.starts, proposals.ends)
+    )
+    rows = np.stack([starts, ends, proposals.scores], axis=2)
+    return [row[:count] for row, count in zip(rows, proposals.counts, strict=True)]
+
+
+def propose(
+    maps: Maps, windows: Sequence[Window], durations: Mapping[str, float], settings: ProposalSettings
+) -> dict[str, Floats]:
+    """The proposals of whole videos.
+
+    Overlapping windows find the same segments, so the candidates of all windows of a video are suppressed together.
+
+    Args:
+        maps: of each window.
+        windows: those of a video one after the other, all of the same length.
+        durations: of each video, seconds.
+        settings: how candidates are scored and suppressed.
+
+    Returns:
+        By video ``[proposal, 3]``: start and end in seconds, and score; best first.
+
+    Raises:
+        BmnError: the maps hold NaN, infinite or negative values.
+    """
+    return select(whole_videos(decode(*maps), windows, durations), settings)
