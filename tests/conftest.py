@@ -1,5 +1,6 @@
 """Settings and data shared by all tests."""
 
+import signal
 from importlib.util import find_spec
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import settings
 from random_weights import write_random_weights
 
+import bmn.base.paddle  # noqa: F401  # before a test imports Paddle itself
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
 from bmn.base.params import ExportParams, ModelParams, TrainParams
@@ -21,8 +23,13 @@ settings.load_profile("default")
 
 @pytest.fixture(autouse=True)
 def untuned(monkeypatch):
-    """A command that is called in the tests' own process does not change how it treats memory and denormals."""
+    """A command that is called in the tests' own process leaves it as it is: memory, denormals, signals, lifetime."""
     monkeypatch.setattr("bmn.base.command.tune_process", dict)
+    monkeypatch.setattr("bmn.base.command.end_with_ancestors", lambda: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmn.base.runtime import set_environment
-
 if TYPE_CHECKING:
     from bmn.predict.predictor import Predictor
 
 __version__ = "0.1.0"
-
-set_environment()  # before anything here imports Paddle
 
 
 def load(model: str | Path, device: str = "cpu", params: str | Path | None = None) -> "Predictor":

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-import paddle
-
 from bmn.base.command import command
+from bmn.base.paddle import paddle
 from bmn.base.params import ModelParams
 from bmn.model.weights import load_network
 

@@ -7,8 +7,7 @@ the docstrings say how.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import paddle
-from paddle import Tensor
+from bmn.base.paddle import Tensor, paddle
 
 LOG_EPSILON = 1e-6
 NO_CELL = 1e-30  # stands for a count of zero in a divisor: 0 / NO_CELL is 0, n / NO_CELL is as good as infinite
