@@ -1,5 +1,7 @@
 """Settings and data shared by all tests."""
 
+import bmn.base.paddle  # noqa: F401  # isort: skip  # Paddle with its settings, before a test imports it
+
 import signal
 from importlib.util import find_spec
 
@@ -8,7 +10,6 @@ import pytest
 from hypothesis import settings
 from random_weights import write_random_weights
 
-import bmn.base.paddle  # noqa: F401  # before a test imports Paddle itself
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
 from bmn.base.params import ExportParams, ModelParams, TrainParams
