@@ -46,7 +46,9 @@ def test_it_imports_neither_paddle_nor_numpy_nor_mlflow():
 def test_what_the_user_set_stays():
     chosen = {"OMP_NUM_THREADS": "7", "FLAGS_use_mkldnn": "0", "FLAGS_use_stride_kernel": "1"}
     in_force, environment = run(
-        "import bmn.base.paddle; print(json.dumps([tune_process(), dict(os.environ)]))", MKL_DEBUG_CPU_TYPE="4", **chosen
+        "import bmn.base.paddle; print(json.dumps([tune_process(), dict(os.environ)]))",
+        MKL_DEBUG_CPU_TYPE="4",
+        **chosen,
     )
     assert in_force.items() >= chosen.items()
     assert environment["MKL_DEBUG_CPU_TYPE"] == "4"

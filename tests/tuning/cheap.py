@@ -4,8 +4,8 @@
 """
 
 import json
-import os
 import math
+import os
 import subprocess
 import sys
 import time
@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from bmn.base.command import command
-from bmn.base.params import Params, validate_params
 from bmn.base.lifetime import die_with
+from bmn.base.params import Params, validate_params
 from bmn.recipes.presets import preset_params
 from bmn.tuning.plan import Plan, Shared, Slot
 from bmn.tuning.space import check_space, digest
