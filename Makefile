@@ -94,5 +94,5 @@ data-report: setup  ## is my data right? a page with counts, figures, what was m
 	python stages/data_report.py
 
 clean:  ## remove data, outputs and caches; .venv, mlruns and downloads stay
-	rm -rf data/raw data/processed outputs .dvc/cache .dvc/tmp
+	rm -rf data/raw data/processed data/.raw.* data/.processed.* outputs .dvc/cache .dvc/tmp
 	if [ -d .cache ]; then find .cache -mindepth 1 -maxdepth 1 ! -name download -exec rm -rf {} +; fi

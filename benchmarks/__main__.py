@@ -1,6 +1,6 @@
 """The command: compares, and prints a table of ratios and what the machine itself can do."""
 
-from bmn.base.runtime import tune_process  # isort: skip  # chooses the environment, so it goes before all that imports Paddle
+from bmn.base.paddle import paddle  # isort: skip  # with its settings, so it goes before all that imports Paddle
 
 import argparse
 import os
@@ -8,14 +8,13 @@ import platform
 import statistics
 import sys
 
-import paddle
-
 from benchmarks.forms import FORMS, training_step
 from benchmarks.machine import operations, profile, rates
 from benchmarks.recipe import BATCH, costs
 from benchmarks.rows import FULL, QUICK, ROWS, TINY, Bench
 from benchmarks.table import HEADER, cells, seconds, table
 from benchmarks.timing import compare
+from bmn.base.runtime import tune_process
 
 MACHINE, RECIPE = "machine", "recipe"
 ALONE = (RECIPE, MACHINE)  # not compared with the published form

@@ -72,8 +72,8 @@ class Child:
 def child(order: Order) -> Iterator[Child]:
     """Start a process, and end it after use.
 
-    A plain one gets an environment without any of the settings. That is half of it: ``import bmn`` would choose
-    them again, and so :func:`main` imports Paddle before it; from then on bmn lets everything be.
+    A plain one gets an environment without any of the settings. That is half of it: bmn would choose them
+    again, and so :func:`main` imports Paddle before it; from then on bmn lets everything be.
     """
     environment = dict(os.environ)
     if order.plain:
@@ -94,6 +94,7 @@ def main() -> None:
     if order.plain:
         importlib.import_module("paddle")
     else:
+        importlib.import_module("bmn.base.paddle")
         importlib.import_module("bmn.base.runtime").tune_process()
     import paddle
 

@@ -8,7 +8,6 @@ from bmn.base.command import command
 from bmn.base.files import read_json, whole_file, write_json
 from bmn.base.params import Params, load_params
 from bmn.data.subset import Subset, open_subset
-from bmn.launch.launcher import die_with_parent
 from bmn.launch.signals import StopRequest
 from bmn.model.weights import write_weights
 from bmn.report.figures import loss_curves
@@ -22,7 +21,6 @@ from bmn.training.train import Training
 @command
 def main() -> None:
     """Train with this process's share of every batch; the first process writes and logs."""
-    die_with_parent()
     params = load_params()
     with StopRequest() as stop:
         world = join(params.train.devices)

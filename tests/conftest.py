@@ -1,5 +1,8 @@
 """Settings and data shared by all tests."""
 
+import bmn.base.paddle  # noqa: F401  # isort: skip  # Paddle with its settings, before a test imports it
+
+import signal
 from importlib.util import find_spec
 
 import numpy as np
@@ -21,8 +24,13 @@ settings.load_profile("default")
 
 @pytest.fixture(autouse=True)
 def untuned(monkeypatch):
-    """A command that is called in the tests' own process does not change how it treats memory and denormals."""
+    """A command that is called in the tests' own process leaves it as it is: memory, denormals, signals, lifetime."""
     monkeypatch.setattr("bmn.base.command.tune_process", dict)
+    monkeypatch.setattr("bmn.base.command.end_with_ancestors", lambda: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmn.base.runtime import set_environment
-
 if TYPE_CHECKING:
     from bmn.predict.predictor import Predictor
     from bmn.training.loop import Trained
 
 __version__ = "0.1.0"
-
-set_environment()  # before anything here imports Paddle
 
 
 def load(model: str | Path, device: str = "cpu", params: str | Path | None = None) -> "Predictor":

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from bmn.base.errors import BmnError
@@ -66,3 +69,48 @@ def test_nan_is_not_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bmn.base.files import whole_file, whole_folder
+with {whole}(Path(sys.argv[1])) as temporary:
+    {write}
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+WRITES = {"whole_file": "temporary.write_text('half')", "whole_folder": "(temporary / 'half').touch()"}
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_what_a_killed_writer_left_the_next_one_removes(tmp_path, whole):
+    code = KILLED.format(whole=whole.__name__, write=WRITES[whole.__name__])
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.txt")], check=False)
+    left = list(tmp_path.iterdir())
+    assert any(path.name.startswith(".a.txt.part") for path in left)
+    with whole(tmp_path / "a.txt") as temporary:
+        if whole is whole_file:
+            temporary.write_text("whole")
+        else:
+            assert list(temporary.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_writers_of_one_path_wait_for_each_other(tmp_path):
+    """Four processes count together in one file: none of them sees what another has half done."""
+    path = tmp_path / "folder"
+    code = """
+import sys
+from pathlib import Path
+from bmn.base.files import whole_folder
+for _ in range(25):
+    with whole_folder(Path(sys.argv[1])) as temporary:
+        before = sorted(path.name for path in Path(sys.argv[1]).glob("*"))
+        for name in [*before, str(len(before))]:
+            (temporary / name).touch()
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(4)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
+    assert len(list(path.iterdir())) == 100
+    assert list(tmp_path.iterdir()) == [path]

@@ -19,9 +19,9 @@ def run(code, **environment):
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in SETTINGS | {"PADDLE_LOCAL_SIZE", "GLIBC_TUNABLES"} and not name.startswith("MALLOC_")
+        if name not in SETTINGS | {"GLIBC_TUNABLES"} and not name.startswith("MALLOC_")
     }
-    code = f"import json, os, sys\nimport bmn\nfrom bmn.base.runtime import tune_process, user_environment\n{code}"
+    code = f"import json, os, sys\nfrom bmn.base.runtime import child_environment, threads, tune_process\n{code}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=True
     )
@@ -29,7 +29,7 @@ def run(code, **environment):
 
 
 def test_it_sets_the_environment_and_says_so():
-    in_force, environment = run("print(json.dumps([tune_process(), dict(os.environ)]))")
+    in_force, environment = run("import bmn.base.paddle; print(json.dumps([tune_process(), dict(os.environ)]))")
     assert in_force["FLAGS_use_mkldnn"] == "1"
     assert 1 <= int(in_force["OMP_NUM_THREADS"]) <= len(os.sched_getaffinity(0))
     for name in SETTINGS & in_force.keys():
@@ -46,17 +46,36 @@ def test_it_imports_neither_paddle_nor_numpy_nor_mlflow():
 def test_what_the_user_set_stays():
     chosen = {"OMP_NUM_THREADS": "7", "FLAGS_use_mkldnn": "0", "FLAGS_use_stride_kernel": "1"}
     in_force, environment = run(
-        "print(json.dumps([tune_process(), dict(os.environ)]))", MKL_DEBUG_CPU_TYPE="4", **chosen
+        "import bmn.base.paddle; print(json.dumps([tune_process(), dict(os.environ)]))",
+        MKL_DEBUG_CPU_TYPE="4",
+        **chosen,
     )
     assert in_force.items() >= chosen.items()
     assert environment["MKL_DEBUG_CPU_TYPE"] == "4"
 
 
 def test_processes_of_one_host_share_its_cores():
-    alone = int(run("print(json.dumps(tune_process()))")["OMP_NUM_THREADS"])
-    for processes in (2, 1000):
-        shared = run("print(json.dumps(tune_process()))", PADDLE_LOCAL_SIZE=str(processes))
-        assert int(shared["OMP_NUM_THREADS"]) == max(1, alone // processes)
+    alone, two, many = run("print(json.dumps([child_environment(n)['OMP_NUM_THREADS'] for n in (1, 2, 1000)]))")
+    assert (int(two), int(many)) == (max(1, int(alone) // 2), 1)
+    assert run("print(json.dumps(child_environment(2)))", OMP_NUM_THREADS="7")["OMP_NUM_THREADS"] == "7"
+
+
+@pytest.mark.parametrize(("given", "expected"), [("3", 3), ("4,2", 4), (" 2 ,1", 2)])
+def test_a_list_of_threads_is_one_number_a_level(given, expected):
+    """OpenMP allows one; Paddle by itself would take 1 for it."""
+    code = "before = threads(); import bmn.base.paddle; print(json.dumps([before, threads()]))"
+    assert run(code, OMP_NUM_THREADS=given) == [expected, expected]
+
+
+@pytest.mark.parametrize("given", ["", "0", "many"])
+def test_no_number_of_threads_is_as_none_given(given):
+    assert run("print(json.dumps(threads()))", OMP_NUM_THREADS=given) == run("print(json.dumps(threads()))")
+
+
+@pytest.mark.parametrize("first", ["bmn.model.network", "bmn.loss.labels", "bmn.training.loop"])
+def test_whatever_imports_paddle_does_so_with_the_settings(first):
+    code = f"import {first}, paddle; print(json.dumps(paddle.get_flags('FLAGS_use_stride_kernel')))"
+    assert run(code) == {"FLAGS_use_stride_kernel": False}
 
 
 FAULTS = """
@@ -97,21 +116,21 @@ print(json.dumps(results))
 
 
 def test_an_import_of_paddle_before_bmn_leaves_the_environment_alone():
-    code = "import json, os, paddle, bmn; print(json.dumps('FLAGS_use_mkldnn' in os.environ))"
+    code = "import json, os, paddle, bmn.base.paddle; print(json.dumps('FLAGS_use_mkldnn' in os.environ))"
     kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     done = subprocess.run([sys.executable, "-c", code], env=kept, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) is False
 
 
 def test_a_child_process_can_choose_for_itself():
-    given = run("print(json.dumps(user_environment()))", FLAGS_use_mkldnn="0")
+    given = run("import bmn.base.paddle; print(json.dumps(child_environment()))", FLAGS_use_mkldnn="0")
     assert given["FLAGS_use_mkldnn"] == "0"
-    assert "OMP_NUM_THREADS" not in given
+    assert "FLAGS_use_stride_kernel" not in given
 
 
 GRADIENT = """
-import hashlib, paddle
-from bmn.model.network import BMN
+import hashlib
+from bmn.model.network import BMN, paddle
 paddle.seed(0)
 network = BMN(32, 64, 64, num_sample=8, num_sample_perbin=2, prop_boundary_ratio=0.5)
 sum(part.sum() for part in network(paddle.randn([2, 32, 64]))).backward()

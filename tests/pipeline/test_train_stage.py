@@ -1,5 +1,6 @@
 """Training as processes: stopped and killed in many ways, resumed, shared by several processes and hosts."""
 
+import contextlib
 import json
 import os
 import random
@@ -83,11 +84,11 @@ def statuses(project):
 class Training:
     """A training under way, with a checkpoint after every iteration."""
 
-    def __init__(self, project, **environment):
+    def __init__(self, project, *words, **environment):
         project.set(train__checkpoint_minutes=1e-6)
         self.project = project
         self.job = subprocess.Popen(
-            ["python", "stages/train.py"], cwd=project.folder, env=project.environment | environment,
+            words or ["python", "stages/train.py"], cwd=project.folder, env=project.environment | environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -199,8 +200,69 @@ def test_when_the_parent_is_killed_nothing_lives_on(project):
     training.wait_for_checkpoint()
     family = psutil.Process(training.job.pid).children(recursive=True)
     training.job.kill()
-    _, left = psutil.wait_procs(family, timeout=10)
+    _, left = psutil.wait_procs(family, timeout=15)
     assert left == []
+
+
+@pytest.mark.parametrize("devices", ["cpu", "cpu:2"])
+@pytest.mark.parametrize("victim", ["dvc", "make", "sh"])
+def test_killed_alone_make_or_dvc_takes_the_training_along(project, uninterrupted, devices, victim):
+    project.run("git", "init", "--quiet")
+    project.run("dvc", "repro", "--quiet", "convert")
+    project.set(train__devices=devices)
+    training = Training(project, "make", "repro", SHELL="/bin/sh")  # dash stays between, bash does not
+    training.wait_for_checkpoint()
+    family = [psutil.Process(training.job.pid), *psutil.Process(training.job.pid).children(recursive=True)]
+    named = {"make": "make repro", "dvc": "dvc repro", "sh": "-c python stages/train.py"}[victim]
+    next(process for process in family if " ".join(process.cmdline()).endswith(named)).kill()
+    training.job.communicate(timeout=60)
+    _, left = psutil.wait_procs(family, timeout=15)
+    assert left == []
+
+    project.run("dvc", "repro", "train")
+    same(project, uninterrupted)
+    assert statuses(project) == ["FINISHED"]
+
+
+def test_a_second_training_waits_for_one_that_ends_and_else_says_who_is_there(project, uninterrupted):
+    project.set(train__epochs=200)
+    first = Training(project)
+    first.wait_for_checkpoint()
+    [trains] = first.processes()
+    second = project.run("python", "stages/train.py", check=False)
+    assert second.returncode == 1
+    assert f"process {trains.pid} on {socket.gethostname()} is at this training" in second.stderr
+    assert "Traceback" not in second.stderr
+    third = Training(project)
+    first.job.terminate()
+    assert "the training was stopped after iteration" in first.end()[2]
+    third.wait_for_checkpoint(2)
+    third.job.terminate()
+    _, output, errors = third.end()
+    assert "resumes from iteration" in output
+    assert "the training was stopped after iteration" in errors
+    assert statuses(project) == ["KILLED"]
+
+
+@pytest.mark.parametrize("devices", ["cpu", "cpu:2"])
+@pytest.mark.parametrize("attempt", range(3))
+def test_signals_again_and_again_change_nothing(project, devices, attempt):
+    """Launchers and schedulers repeat a SIGTERM; it came to tracebacks where the interpreter was ending."""
+    project.set(train__devices=devices, train__epochs=200)
+    training = Training(project)
+    training.wait_for_checkpoint()
+    asked = [psutil.Process(training.job.pid), *training.processes()]
+    while training.job.poll() is None:
+        for process in asked:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        time.sleep(0.005)
+    code, output, errors = training.end()
+    assert code == 1
+    assert "the training was stopped after iteration" in errors
+    logs = [log.read_text() for log in (project.folder / ".cache/logs").glob("workerlog.*")]
+    assert not [text for text in [output, errors, *logs] if "Traceback" in text or "Exception ignored" in text]
+    assert statuses(project) == ["KILLED"]
 
 
 def test_two_processes_give_the_results_of_one(project, uninterrupted):

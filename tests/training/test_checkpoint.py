@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import paddle
@@ -133,3 +135,50 @@ def test_every_parameter_has_its_optimizer_state():
     for name, _ in network.named_parameters():
         assert f"network/{name}" in packed
         assert {f"optimizer/{name}/_{kind}_0" for kind in ("moment1", "moment2", "beta1_pow_acc")} <= packed.keys()
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from bmn.training.checkpoint import Checkpoints
+with Checkpoints(Path(sys.argv[1])):
+    print("holds", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    words = [sys.executable, "-c", HOLDER, str(tmp_path / "training")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "holds\n"
+        yield process
+        process.kill()
+
+
+def test_who_holds_the_folder_is_named(tmp_path, holder):
+    expected = rf"training: process {holder.pid} on .* is at this training; wait for its end or stop it"
+    with pytest.raises(BmnError, match=expected), Checkpoints(tmp_path / "training", patience=0.1):
+        pytest.fail("two hold one folder")
+
+
+@pytest.mark.parametrize("how", ["ends", "is killed"])
+def test_one_that_is_dying_is_waited_for(tmp_path, holder, how):
+    if how == "ends":
+        threading.Timer(0.3, lambda: holder.communicate("\n")).start()
+    else:
+        threading.Timer(0.3, holder.kill).start()
+    with Checkpoints(tmp_path / "training") as checkpoints:
+        save(checkpoints, 1)
+        checkpoints.clear()
+        with pytest.raises(BmnError, match=f"process {os.getpid()} on"):  # cleared, it is held all the same
+            subprocess_holds(tmp_path / "training")
+    assert list(tmp_path.iterdir()) == []
+
+
+def subprocess_holds(folder):
+    code = "import sys; from pathlib import Path; from bmn.training.checkpoint import Checkpoints\n"
+    code += "with Checkpoints(Path(sys.argv[1]), patience=0): pass"
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BmnError(done.stderr.splitlines()[-1])

@@ -5,6 +5,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -13,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from bmn.base.command import command
+from bmn.base.lifetime import die_with
 from bmn.base.params import Params, validate_params
-from bmn.launch.launcher import die_with_parent
 from bmn.recipes.presets import preset_params
 from bmn.tuning.plan import Plan, Shared, Slot
 from bmn.tuning.space import check_space, digest
@@ -106,7 +107,7 @@ def start_process(
     """A worker, or with several ``workers`` the sweep that starts them."""
     job = {"folder": str(folder), "params": params.model_dump(), "trials": trials, "workers": workers}
     words = [sys.executable, __file__, json.dumps(job | {"options": options})]
-    return subprocess.Popen(words, text=True, preexec_fn=die_with_parent)
+    return subprocess.Popen(words, text=True, preexec_fn=die_with(os.getpid()))
 
 
 @command

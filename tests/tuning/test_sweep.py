@@ -38,13 +38,13 @@ def test_each_worker_has_a_gpu_of_its_own(monkeypatch):
 
 
 def test_workers_on_processors_share_the_cores(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    monkeypatch.setattr("bmn.base.runtime._chosen", {"OMP_NUM_THREADS": "8"})
-    assert environment(0, 3, [])["OMP_NUM_THREADS"] == "2"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr("bmn.base.runtime._cores", lambda: 8)
+    assert environment(0, 3, [])["OMP_NUM_THREADS"] == environment(0, 3, ["0"])["OMP_NUM_THREADS"] == "2"
     assert environment(0, 20, [])["OMP_NUM_THREADS"] == "1"
     assert "CUDA_VISIBLE_DEVICES" not in environment(0, 3, [])
-    monkeypatch.setattr("bmn.base.runtime._chosen", {})
-    assert environment(0, 3, [])["OMP_NUM_THREADS"] == "8"  # the user's own choice stays
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert environment(0, 3, [])["OMP_NUM_THREADS"] == "7"  # the user's own choice stays
 
 
 def test_a_trial_is_told_in_a_line(tmp_path):

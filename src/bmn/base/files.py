@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,52 +15,67 @@ from bmn.base.errors import BmnError
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path`` to write to; rename it to ``path`` when the block succeeds.
 
-    A reader sees the old file or the new one, never a part; a failed block leaves nothing behind.
+    A reader sees the old file or the new one, never a part; a failed block leaves nothing behind. Writers of the same
+    path wait for each other; what a killed one left, the next one removes.
 
     Raises:
         BmnError: the folder cannot be made or written to.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise BmnError(
-            f"{path}: cannot be written ({error.strerror}); make the folder {path.parent} writable"
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _alone(path) as temporary:
         yield temporary
         os.chmod(temporary, 0o644)
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``path`` to fill; it takes the place of ``path`` when the block succeeds.
 
+    Writers wait for each other, and remove what a killed one left, as with :func:`whole_file`.
+
     Raises:
         BmnError: the folder cannot be made.
     """
     if path.exists() and not path.is_dir():
         raise BmnError(f"{path}: cannot be made (a file stands there); move the file away")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be made ({error.strerror}); make the folder {path.parent} writable") from error
-    try:
+    with _alone(path) as temporary:
+        temporary.mkdir()
         yield temporary
         temporary.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
+        _remove(path)
         os.replace(temporary, path)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` under which there is nothing, and nobody else writes."""
+    from filelock import FileLock  # here, because a served model reads files where filelock is not installed
+
+    temporary = path.with_name(f".{path.name}.part{path.suffix}")
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise BmnError(
+            f"{path}: cannot be written ({error.strerror}); make the folder {path.parent} writable"
+        ) from error
+    try:
+        _remove(temporary)
+        yield temporary
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
+        Path(lock.lock_file).unlink(missing_ok=True)  # still held: who waits for it takes a new one
+        lock.release()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:

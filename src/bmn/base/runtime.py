@@ -7,8 +7,12 @@ one thread to 480 on two, and an operation that allocates its result became up t
 import ctypes
 import os
 import platform
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _AVX512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
@@ -26,24 +30,26 @@ _FLUSH_TO_ZERO_AND_DENORMALS_ARE_ZERO = 0x8040
 _chosen: dict[str, str] = {}  # what this module put into the environment
 
 
-def set_environment() -> None:
-    """Choose threads and code paths by environment variables; ``import bmn`` does it, before Paddle is imported.
+@contextmanager
+def importing_paddle() -> Iterator[None]:
+    """Where :mod:`bmn.base.paddle` imports Paddle: with threads and code paths chosen by environment variables.
 
-    What the environment already says always stays; once Paddle is imported nothing is changed.
+    What the environment already says always stays; where Paddle is imported already nothing is changed.
 
-    - ``OMP_NUM_THREADS``: the cores that this process may use, divided by the number of processes that
-      ``paddle.distributed.launch`` started on this host. Paddle by itself uses one thread.
+    - ``OMP_NUM_THREADS``: :func:`threads`. Paddle by itself uses one thread.
     - ``MKL_DEBUG_CPU_TYPE``, on AMD processors: without it the bundled MKL takes its slowest code path.
     - ``MKL_CBWR``: a matrix product has the same bits with any number of threads, where the processor has AVX2.
     - ``FLAGS_use_mkldnn``: convolutions by oneDNN.
     - ``FLAGS_use_stride_kernel=0``: transposed tensors are made at once by a fast kernel, not later by a
       slow one.
+
+    Paddle's own change goes: the import leaves SIGTERM to whom it belonged.
     """
-    warnings.filterwarnings("ignore", message="No ccache found")
     if "paddle" in sys.modules:
+        yield
         return
     wanted = {
-        "OMP_NUM_THREADS": str(_threads()),
+        "OMP_NUM_THREADS": str(threads()),
         "MKL_CBWR": "AUTO,STRICT",
         "FLAGS_use_mkldnn": "1",
         "FLAGS_use_stride_kernel": "0",
@@ -52,11 +58,28 @@ def set_environment() -> None:
         wanted["MKL_DEBUG_CPU_TYPE"] = code_path
     _chosen.update({name: value for name, value in wanted.items() if name not in os.environ})
     os.environ.update(_chosen)
+    os.environ["OMP_NUM_THREADS"] = wanted["OMP_NUM_THREADS"]  # of a list Paddle would make 1
+    handler = signal.getsignal(signal.SIGTERM)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No ccache found")
+        yield
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
-def user_environment() -> dict[str, str]:
-    """The environment without what was chosen here, for a child process that should choose for itself."""
-    return {name: value for name, value in os.environ.items() if _chosen.get(name) != value}
+def threads() -> int:
+    """How many threads compute: ``OMP_NUM_THREADS`` (of a list, one number a level, the first).
+
+    Where it is not set: the cores that this process may use.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else _cores()
+
+
+def child_environment(processes: int = 1) -> dict[str, str]:
+    """The environment for one of so many child processes: without what was chosen here, with its share of the cores."""
+    given = {name: value for name, value in os.environ.items() if _chosen.get(name) != value}
+    return {"OMP_NUM_THREADS": str(max(1, _cores() // processes))} | given
 
 
 def tune_process() -> dict[str, str]:
@@ -76,7 +99,7 @@ def tune_process() -> dict[str, str]:
     return in_force | {"malloc": _keep_freed_memory(), "denormals": _flush_denormals()}
 
 
-def _threads() -> int:
+def _cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -84,7 +107,7 @@ def _threads() -> int:
         quota, period = "max", "1"
     if quota != "max":
         cores = min(cores, int(quota) // int(period))
-    return max(1, cores // int(os.environ.get("PADDLE_LOCAL_SIZE", "1")))
+    return max(1, cores)
 
 
 def _mkl_code_path() -> str | None:

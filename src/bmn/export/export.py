@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import paddle
 from numpy.typing import NDArray
 
 from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_folder, write_json
+from bmn.base.lifetime import die_with
+from bmn.base.paddle import paddle
 from bmn.base.params import ExportParams, ModelParams, load_params
 from bmn.export.manifest import OUTPUTS, manifest
 from bmn.export.onnx import write_onnx
@@ -114,7 +115,8 @@ def write_programs(model: ModelParams, weights: Path, folder: Path) -> list[Path
         written = folder / flag
         words = [sys.executable, "-m", "bmn.export.program", str(weights), str(written), model.model_dump_json()]
         environment = os.environ | {"FLAGS_enable_pir_api": flag}
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        bound = die_with(os.getpid())
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, preexec_fn=bound)
         if done.returncode != 0:
             print(done.stderr, file=sys.stderr)
             raise BmnError(f"{weights}: could not be exported as {NAME}{suffix}; Paddle's reason stands above")

@@ -5,12 +5,14 @@ converter talks a lot.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from bmn.base.errors import BmnError
+from bmn.base.lifetime import die_with
 
 OPSET = 17
 INSTALL = "pip install -r requirements-onnx.txt (it goes with Paddle 3), or set export.onnx to false"
@@ -34,7 +36,7 @@ def write_onnx(program: Path, file: Path, outputs: list[str]) -> None:
 
 def run_converter(words: list[str], file: Path, program: Path, mend: str) -> None:
     """Run a command that makes ``file`` of ``program``, and show what it says only where it fails."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, preexec_fn=die_with(os.getpid()))
     if done.returncode != 0:
         print(done.stdout, done.stderr, file=sys.stderr)
         raise BmnError(f"{file.name}: could not be converted from {program.name}, see above; {mend}")

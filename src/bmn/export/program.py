@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-import paddle
-
 from bmn.base.command import command
+from bmn.base.paddle import paddle
 from bmn.base.params import ModelParams
 from bmn.model.weights import load_network
 
@@ -31,9 +30,7 @@ def main() -> None:
 
 def without_origin(program: bytes) -> bytes:
     """A ``.pdmodel`` without the lines of source code, and their absolute paths, that each operator was made by."""
-    from paddle.base.core import ProgramDesc
-
-    description = ProgramDesc(program)
+    description = paddle.base.core.ProgramDesc(program)
     for number in range(description.num_blocks()):
         block = description.block(number)
         for place in range(block.op_size()):

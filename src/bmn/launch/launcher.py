@@ -1,6 +1,5 @@
 """The processes of a training, started and watched by one that does no work itself: nothing outlives it unnoticed."""
 
-import ctypes
 import os
 import re
 import shutil
@@ -12,10 +11,11 @@ from pathlib import Path
 from types import FrameType
 
 from bmn.base.errors import BmnError
+from bmn.base.lifetime import SUPERVISOR, die_with, ignore_signals
+from bmn.base.runtime import child_environment
 
 POLL = 0.2  # seconds between looks at the job
 LAST_LINES = 30  # of a failed process's log that are shown
-_PR_SET_PDEATHSIG = 1
 
 
 def processes(devices: str) -> int:
@@ -24,18 +24,12 @@ def processes(devices: str) -> int:
     return len(given.split(",")) if kind == "gpu" else int(given or 1)
 
 
-def die_with_parent() -> None:
-    """Make the system kill this process when its parent ends, however that ends (Linux; nothing elsewhere)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def supervise(script: Path, devices: str, logs: Path) -> None:
     """Run a training script in its processes and wait for them; what it prints is shown.
 
     One process is started directly. Several, or those of several hosts (the launcher's own variables
-    ``PADDLE_NNODES`` and ``PADDLE_MASTER`` name these), go through ``paddle.distributed.launch``. The first SIGINT
-    or SIGTERM asks the training to stop, a second one kills it.
+    ``PADDLE_NNODES`` and ``PADDLE_MASTER`` name these), go through ``paddle.distributed.launch``. SIGINT or SIGTERM
+    asks the training to stop; a SIGINT after that (Ctrl-C a second time) kills it.
 
     Args:
         devices: ``auto``, ``cpu``, ``cpu:2``, ``gpu:0,1``.
@@ -46,34 +40,39 @@ def supervise(script: Path, devices: str, logs: Path) -> None:
     """
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
+    environment = child_environment(processes(devices))
     if processes(devices) == 1 and "PADDLE_NNODES" not in os.environ:
-        code = _watch([sys.executable, str(script)], None, None)
+        code = _watch([sys.executable, str(script)], environment, None, None)
         if code < 0:
             raise BmnError(f"the training was ended by {_name(-code)}{_hint(-code)}; started again, it goes on")
         sys.exit(code)
     kind, _, given = devices.partition(":")
     spread = ["--devices", given] if kind == "gpu" else ["--nproc_per_node", given or "1"]
     words = [sys.executable, "-m", "paddle.distributed.launch", *spread, "--log_dir", str(logs), str(script)]
-    code = _watch(words, logs / "launcher.log", logs / "workerlog.0")
+    code = _watch(words, environment, logs / "launcher.log", logs / "workerlog.0")
     if code:
         _explain(logs)
         raise BmnError(f"training in {processes(devices)} processes failed; their logs are in {logs}")
 
 
-def _watch(words: list[str], output: Path | None, shown: Path | None) -> int:
+def _watch(words: list[str], environment: dict[str, str], output: Path | None, shown: Path | None) -> int:
     """Run a job in a session of its own to its end; its output goes to a file, and ``shown`` to the screen."""
     with open(output or os.devnull, "wb") as file:
         job = subprocess.Popen(
             words,
             stdout=file if output else None,
             stderr=file if output else None,
+            env=environment | {SUPERVISOR: str(os.getpid())},
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with(os.getpid()),
         )
     asked: list[int] = []
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        job.send_signal(signal.SIGKILL if asked else signal.SIGTERM)
+        if not asked:
+            job.terminate()
+        elif number == signal.SIGINT:
+            job.kill()
         asked.append(number)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -91,6 +90,8 @@ def _watch(words: list[str], output: Path | None, shown: Path | None) -> int:
         job.kill()
         for number, handler in before.items():
             signal.signal(number, handler)
+        if asked:
+            ignore_signals()
 
 
 def _show(log: Path, place: int) -> int:

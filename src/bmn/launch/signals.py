@@ -3,11 +3,16 @@
 import signal
 from types import FrameType
 
+from bmn.base.lifetime import ignore_signals
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Within its context SIGINT and SIGTERM are remembered instead of interrupting."""
+    """Within its context SIGINT and SIGTERM are remembered instead of interrupting.
+
+    One that came was heard: after the context others are ignored, for whoever asked may ask again.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -19,6 +24,8 @@ class StopRequest:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self.came():
+            ignore_signals()
 
     def came(self) -> bool:
         """Whether one has come."""

@@ -3,9 +3,7 @@
 Paper: section 3.3 (G_c, G_s, G_e). Reference behaviour: PaddleVideo's ``GetMatchMap`` and ``GetVideoLabel``.
 """
 
-import paddle
-from paddle import Tensor
-
+from bmn.base.paddle import Tensor, paddle
 from bmn.data.windows import FAR_AWAY
 
 

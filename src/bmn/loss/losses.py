@@ -6,9 +6,7 @@ the docstrings say how.
 
 from typing import NamedTuple
 
-import paddle
-from paddle import Tensor
-
+from bmn.base.paddle import Tensor, paddle
 from bmn.loss.normalizers import Labels, Normalizers, positive, sampling_weights, valid_cells
 
 LOG_EPSILON = 1e-6

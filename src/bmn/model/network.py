@@ -3,11 +3,9 @@
 import math
 from typing import Any
 
-import paddle
-import paddle.nn.functional as F
 from numpy.typing import NDArray
-from paddle import Tensor, nn
 
+from bmn.base.paddle import F, Tensor, nn, paddle
 from bmn.model.rows import convolve, match_boundaries
 from bmn.model.triangle import make_plan
 

@@ -8,10 +8,7 @@ bias gets its gradient by a matrix product, which every back end runs at its pea
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import paddle
-import paddle.nn.functional as F
-from paddle import Tensor
-from paddle.autograd import PyLayer
+from bmn.base.paddle import F, Tensor, paddle
 
 Pairs = Sequence[tuple[Tensor, Tensor]]
 
@@ -113,7 +110,7 @@ def _column_sums(rows: Tensor) -> Tensor:
     return paddle.matmul(paddle.ones([1, rows.shape[0]], rows.dtype), rows).flatten()
 
 
-class _MatchBoundaries(PyLayer):  # type: ignore[misc]
+class _MatchBoundaries(paddle.autograd.PyLayer):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, contracted: Tensor, bias: Tensor, weight: Tensor, out_bias: Tensor, tiles: Pairs) -> Tensor:
         results = [_match(videos, contracted, bias, weight, out_bias, tiles) for videos in _pieces(contracted)]
@@ -147,7 +144,7 @@ class _MatchBoundaries(PyLayer):  # type: ignore[misc]
         return contracted_grad.reshape(contracted.shape), bias_grad, weight_grad, _column_sums(out_grads)
 
 
-class _Convolve(PyLayer):  # type: ignore[misc]
+class _Convolve(paddle.autograd.PyLayer):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers: Tensor) -> Tensor:
         output = paddle.concat([_convolve(videos, table, weight, bias, read) for videos in _pieces(table)])

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import paddle
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_file
+from bmn.base.paddle import paddle
 from bmn.base.params import ModelParams
 from bmn.model.network import BMN
 

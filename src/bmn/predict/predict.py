@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bmn.acquire.features import read_features
-from bmn.base.command import command, unwind_on_sigterm
+from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.data.batches import prefetch
 from bmn.predict.inputs import Item, find_items
@@ -33,7 +33,6 @@ def main() -> None:
     items = find_items(given.inputs, given.duration)
     settings = settings_of(given.params)
     predictor = Predictor(given.model, settings, given.device, given.use_tensorrt)
-    unwind_on_sigterm()
     origin = {"model": checksum(predictor.program), "proposals": settings.model_dump()}
     part = PartFile(given.output / f"{RESULT}.part", origin)
 

@@ -4,7 +4,6 @@ Paddle and onnxruntime are imported when they are needed, so that either works w
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
+from bmn.base.runtime import threads
 
 Maps = tuple[NDArray[np.float32], ...]
 Run = Callable[[NDArray[np.float32]], Maps]
 
 MANIFEST = "manifest.json"  # beside the programs of an exported model
 PROGRAMS = (".pdmodel", ".json", ".onnx")  # the published form, that of Paddle 3, ONNX
-CPU_THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 GPU_MEMORY = 200  # MiB that Paddle takes at the start; it grows
 LARGEST_BATCH = 64  # on a GPU; TensorRT is prepared for it
 
@@ -70,9 +69,9 @@ def open_program(program: Path, device: str = "cpu", use_tensorrt: bool = False)
 
 
 def _paddle(program: Path, device: str, use_tensorrt: bool) -> Program:
-    import paddle
-    from paddle import inference
+    from bmn.base.paddle import paddle
 
+    inference = paddle.inference
     name, channels, tscale = _paddle_input(program)
     config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
     config.disable_glog_info()
@@ -86,7 +85,7 @@ def _paddle(program: Path, device: str, use_tensorrt: bool) -> Program:
         config.enable_use_gpu(GPU_MEMORY, 0)
     else:
         config.disable_gpu()
-        config.set_cpu_math_library_num_threads(CPU_THREADS)
+        config.set_cpu_math_library_num_threads(threads())
     if use_tensorrt:
         config.enable_tensorrt_engine(max_batch_size=LARGEST_BATCH, precision_mode=inference.PrecisionType.Float32)
         least, usual, most = ({name: [batch, channels, tscale]} for batch in (1, 16, LARGEST_BATCH))
@@ -111,9 +110,9 @@ def _paddle_input(program: Path) -> tuple[str, int, int]:
         attributes: dict[str, Any] = {attribute["N"]: attribute["AT"]["D"] for attribute in operation["A"]}
         _, channels, tscale = attributes["shape"]
         return attributes["name"], channels, tscale
-    from paddle.base.core import ProgramDesc
+    from bmn.base.paddle import paddle
 
-    description = ProgramDesc(program.read_bytes())  # named: its blocks die with it
+    description = paddle.base.core.ProgramDesc(program.read_bytes())  # named: its blocks die with it
     block = description.block(0)
     [feed] = [block.op(place) for place in range(block.op_size()) if block.op(place).type() == "feed"]
     [name] = feed.output("Out")
@@ -132,7 +131,7 @@ def _onnx(program: Path, device: str, use_tensorrt: bool) -> Program:
             f"{program}: this onnxruntime has no {provider}; install onnxruntime-gpu or choose the device cpu"
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = CPU_THREADS
+    options.intra_op_num_threads = threads()
     options.log_severity_level = 3  # errors; it warns of every constant that it folded
     session = onnxruntime.InferenceSession(program, options, providers=[provider or "CPUExecutionProvider"])
     [given] = session.get_inputs()

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import paddle
 from numpy.typing import NDArray
 
+from bmn.base.paddle import paddle
 from bmn.data.batches import Batch, load_batches, video_batches
 from bmn.data.subset import Subset
 from bmn.data.windows import Window

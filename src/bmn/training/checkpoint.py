@@ -1,27 +1,56 @@
 """Checkpoints: all that a training needs to go on as if it had not stopped, in one file that is whole or absent."""
 
 import json
+import os
+import platform
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import paddle
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_file
+from bmn.base.lifetime import GRACE
+from bmn.base.paddle import paddle
 
 Arrays = dict[str, NDArray[Any]]
 KEPT = 2  # the newest, and the one before in case the newest is damaged
+PATIENCE = GRACE + 5.0  # seconds: an earlier start of the same training that is told to end has ended by then
 
 
 class Checkpoints:
-    """The checkpoints of one training, in a folder that belongs to it alone."""
+    """The checkpoints of one training; no other process trains in their folder while their context is open."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
+        """``patience``: seconds to wait for another process to leave the folder; -1 is as long as it takes."""
         self.folder = folder
+        self._lock = FileLock(folder.with_name(f"{folder.name}.lock"), timeout=patience)
+
+    def __enter__(self) -> Self:
+        """Enter the folder.
+
+        Raises:
+            BmnError: another process trains there.
+        """
+        holder = Path(self._lock.lock_file)
+        holder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise BmnError(
+                f"{self.folder}: process {holder.read_text()} is at this training; wait for its end or stop it, then "
+                f"the same command goes on"
+            ) from error
+        holder.write_text(f"{os.getpid()} on {platform.node()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Path(self._lock.lock_file).unlink(missing_ok=True)  # still held: who waits for it takes a new one
+        self._lock.release()
 
     def save(self, iteration: int, arrays: Arrays, state: dict[str, Any]) -> None:
         """Write a checkpoint; drop those older than the last two.

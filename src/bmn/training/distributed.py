@@ -5,9 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import paddle
-import paddle.distributed as dist
-from paddle import Tensor
+from bmn.base.paddle import Tensor, paddle
 
 Value = TypeVar("Value")
 
@@ -24,7 +22,7 @@ class World:
         if self.size == 1:
             return tensor
         total = tensor.detach().clone()
-        dist.all_reduce(total)
+        paddle.distributed.all_reduce(total)
         return total
 
     def gather(self, value: Any) -> list[Any]:
@@ -32,14 +30,14 @@ class World:
         if self.size == 1:
             return [value]
         values: list[Any] = []
-        dist.all_gather_object(values, value)
+        paddle.distributed.all_gather_object(values, value)
         return values
 
     def from_first(self, make: Callable[[], Value]) -> Value:
         """A value that the first process makes, on every process: what lies on its disk alone."""
         values = [make()] if self.rank == 0 else [None]
         if self.size > 1:
-            dist.broadcast_object_list(values, src=0)
+            paddle.distributed.broadcast_object_list(values, src=0)
         return values[0]  # type: ignore[return-value]
 
 
@@ -55,5 +53,5 @@ def join(devices: str) -> World:
     elif devices.startswith("gpu") and not launched():
         paddle.set_device(devices)
     if launched():
-        dist.init_parallel_env()
-    return World(dist.get_rank(), dist.get_world_size())
+        paddle.distributed.init_parallel_env()
+    return World(paddle.distributed.get_rank(), paddle.distributed.get_world_size())

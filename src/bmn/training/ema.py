@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import paddle
-from paddle import Tensor
+from bmn.base.paddle import Tensor, paddle
 
 
 class WeightAverage:

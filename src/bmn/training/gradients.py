@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-import paddle
 from numpy.typing import NDArray
-from paddle import Tensor
 
+from bmn.base.paddle import Tensor, paddle
 from bmn.base.params import TrainParams
 from bmn.data.batches import Batch
 from bmn.loss.labels import label_maps

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import paddle
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError, Stopped
+from bmn.base.paddle import paddle
 from bmn.base.params import ModelParams, TrainParams
 from bmn.data.batches import Batch, load_batches, training_batches
 from bmn.data.subset import Subset

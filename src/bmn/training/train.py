@@ -1,6 +1,7 @@
 """The one way to train: the pipeline's stage, sweeps and benchmarks call it, and people as :func:`bmn.train`."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,7 +9,7 @@ from typing import Self
 from bmn.base.params import Params
 from bmn.data.subset import Subset
 from bmn.model.weights import read_weights
-from bmn.training.checkpoint import Checkpoints
+from bmn.training.checkpoint import PATIENCE, Checkpoints
 from bmn.training.distributed import World
 from bmn.training.loop import Position, Reporter, Trained, Trainer
 from bmn.training.naming import name_of_training
@@ -25,6 +26,7 @@ class Training:
         folder: of the checkpoints of all trainings.
         root: that ``train.init_from`` is relative to.
         world: the processes that share it.
+        patience: seconds to wait for another process at the same training; -1 is as long as it takes.
 
     Attributes:
         folder: of its own checkpoints.
@@ -35,7 +37,14 @@ class Training:
     """
 
     def __init__(
-        self, params: Params, training: Subset, validation: Subset, folder: Path, root: Path, world: World
+        self,
+        params: Params,
+        training: Subset,
+        validation: Subset,
+        folder: Path,
+        root: Path,
+        world: World,
+        patience: float = PATIENCE,
     ) -> None:
         self._training, self._validation, self._world = training, validation, world
         self.trainer = Trainer(params.model, params.train, world)
@@ -43,14 +52,19 @@ class Training:
             origin = root / params.train.init_from
             self.trainer.start_from(world.from_first(lambda: read_weights(origin)), origin)
         self.folder = folder / world.from_first(lambda: name_of_training(params, training, validation, root))
-        self._checkpoints = Checkpoints(self.folder)
+        self._checkpoints = Checkpoints(self.folder, patience)
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        self.trainer.resume(self._checkpoints)
+        with ExitStack() as held:
+            if self._world.rank == 0:
+                held.enter_context(self._checkpoints)
+            self.trainer.resume(self._checkpoints)
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        pass
+        self._held.close()
 
     @property
     def position(self) -> Position:

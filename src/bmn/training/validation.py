@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import paddle
 
+from bmn.base.paddle import paddle
 from bmn.base.params import LossWeights
 from bmn.data.batches import video_batches
 from bmn.data.subset import Subset

@@ -17,7 +17,6 @@ from bmn.base.errors import BmnError
 from bmn.base.params import TuneParams
 
 FOLDER = Path(".cache/tune")
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class FileLock:
@@ -43,6 +42,7 @@ def open_storage(url: str | None, folder: Path = FOLDER) -> BaseStorage:
     Raises:
         BmnError: the database cannot be reached, its driver is not installed, or the journal is damaged.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # people read the sweep's own lines
     if url is None:
         return _open_journal(folder / "journal.log")
     try:

@@ -13,8 +13,8 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from bmn.base.errors import BmnError
-from bmn.base.runtime import user_environment
-from bmn.launch.launcher import die_with_parent
+from bmn.base.lifetime import die_with
+from bmn.base.runtime import child_environment
 from bmn.tuning.plan import counted, fill, mark_lost, unfinished, waiting
 from bmn.tuning.worker import Sweep, first_errors
 
@@ -117,13 +117,9 @@ def gpus(devices: str) -> list[str]:
 
 
 def environment(seat: int, workers: int, available: list[str]) -> dict[str, str]:
-    """What a worker finds in its environment: a GPU of its own, or its share of the cores."""
-    found = user_environment()
-    if available:
-        found["CUDA_VISIBLE_DEVICES"] = available[seat % len(available)]
-    else:
-        found.setdefault("OMP_NUM_THREADS", str(max(1, int(os.environ["OMP_NUM_THREADS"]) // workers)))
-    return found
+    """What a worker finds in its environment: its share of the cores, and a GPU of its own."""
+    gpu = {"CUDA_VISIBLE_DEVICES": available[seat % len(available)]} if available else {}
+    return child_environment(workers) | gpu
 
 
 def worker_starter(sweep: Sweep, data_digest: str, run: str, data: Path, workers: int) -> StartWorker:
@@ -149,7 +145,7 @@ def worker_starter(sweep: Sweep, data_digest: str, run: str, data: Path, workers
             text=True,
             env=environment(seat, workers, available),
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with(os.getpid()),
         )
         assert process.stdin is not None
         process.stdin.write(json.dumps(job) + "\n")

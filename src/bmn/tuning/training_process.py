@@ -19,10 +19,10 @@ from typing import Any, Self
 
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
+from bmn.base.lifetime import die_with
 from bmn.base.params import Dimension, Params
-from bmn.base.runtime import user_environment
+from bmn.base.runtime import child_environment
 from bmn.data.subset import Subset, open_subset
-from bmn.launch.launcher import die_with_parent
 from bmn.provenance import identity
 from bmn.training.naming import name_of_training
 
@@ -195,9 +195,9 @@ class TrainingProcess:
                 stdout=log,
                 stderr=log,
                 text=True,
-                env=user_environment(),
+                env=child_environment(),
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with(os.getpid()),
             )
         assert process.stdin is not None
         process.stdin.write(json.dumps(asdict(self.job)) + "\n")

@@ -7,7 +7,6 @@ a later start goes on from: checkpoints, ``history.json`` (a line an epoch), the
 A process of its own keeps trainings apart: memory, devices and Paddle's state end with it, whatever happens in it.
 """
 
-import fcntl
 import json
 import sys
 import time
@@ -41,13 +40,13 @@ def main() -> None:
     job = Job(**json.loads(sys.stdin.readline()))
     params = validate_params(job.params, "the trial")
     folder = Path(job.folder)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another trial may have drawn the same parameters
-        training, validation = open_data(Path(job.data), job.data_digest)
-        with Training(params, training, validation, folder.parent, Path(), join(params.train.devices)) as session:
-            position = session.position
-            print(f"begins after epoch {position.epoch}, iteration {position.iteration}", flush=True)
-            trained = session.run(stop=permission(position, folder))
+    training, validation = open_data(Path(job.data), job.data_digest)
+    world = join(params.train.devices)
+    # Another trial may have drawn the same parameters: however long it takes, it is waited for.
+    with Training(params, training, validation, folder.parent, Path(), world, patience=-1) as session:
+        position = session.position
+        print(f"begins after epoch {position.epoch}, iteration {position.iteration}", flush=True)
+        trained = session.run(stop=permission(position, folder))
         write_json(folder / "history.json", trained.history)
         network = make_network(params.model, trained.best)
         write_json(folder / job.evaluation, evaluate(network, validation, params, job))
