@@ -1,6 +1,6 @@
 """The command: compares, and prints a table of ratios and what the machine itself can do."""
 
-from bmn.base.paddle import paddle  # isort: skip  # with its settings, so it goes before all that imports Paddle
+from bmn.model.paddle import paddle  # isort: skip  # with its settings, so it goes before all that imports Paddle
 
 import argparse
 import os

@@ -94,7 +94,7 @@ def main() -> None:
     if order.plain:
         importlib.import_module("paddle")
     else:
-        importlib.import_module("bmn.base.paddle")
+        importlib.import_module("bmn.model.paddle")
         importlib.import_module("bmn.base.runtime").tune_process()
     import paddle
 

@@ -5,12 +5,12 @@ from layout import CHECKSUMS, CONVERSION, DOWNLOADS, INPUTS, PROCESSED, PROJECT,
 from bmn.acquire.inputs import identify_inputs
 from bmn.acquire.raw import features_folder, open_raw
 from bmn.base.checksums import Checksums
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.conversion.annotations import table
 from bmn.conversion.convert import Choices, convert
+from bmn.launch.command import command
 
 
 @command

@@ -4,11 +4,11 @@ import numpy as np
 from layout import DATA_REPORT, PROCESSED
 
 from bmn import tracking
-from bmn.base.command import command
 from bmn.base.files import whole_folder
 from bmn.base.params import load_params
 from bmn.conversion.annotations import by_kind, read_findings
 from bmn.data.subset import open_subset
+from bmn.launch.command import command
 from bmn.report.facts import channel_facts, price_of_grid, subset_facts
 from bmn.report.page import channels_figure, classes_figure, lengths_figure, render, timelines_figure
 

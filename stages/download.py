@@ -6,9 +6,9 @@ from bmn.acquire.download import Patience
 from bmn.acquire.raw import record_raw
 from bmn.acquire.sources import bring
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.command import command
 from bmn.base.files import read_json, whole_folder
 from bmn.base.params import load_params
+from bmn.launch.command import command
 
 
 @command

@@ -7,12 +7,12 @@ from layout import EVALUATE, PROCESSED, TRAIN
 from matplotlib.figure import Figure
 
 from bmn import tracking
-from bmn.base.command import command
 from bmn.base.files import read_json, whole_file
 from bmn.base.params import load_params
 from bmn.cli.evaluate import REPORT, gallery, write_evaluation, write_proposals
 from bmn.data.classifier import read_classifier
 from bmn.data.subset import Subset, open_subset
+from bmn.launch.command import command
 from bmn.metrics import AVERAGE_NUMBERS
 from bmn.metrics.assessment import assess
 from bmn.metrics.chance import chance_auc

@@ -3,11 +3,11 @@
 from layout import EXPORT, PROCESSED, TRAIN
 
 from bmn import tracking
-from bmn.base.command import command
 from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.data.subset import open_subset
 from bmn.export.export import export, told
+from bmn.launch.command import command
 
 
 @command

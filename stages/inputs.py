@@ -4,9 +4,9 @@ from layout import CHECKSUMS, INPUTS, PROJECT
 
 from bmn.acquire.inputs import identify_inputs
 from bmn.base.checksums import Checksums
-from bmn.base.command import command
 from bmn.base.files import write_json
 from bmn.base.params import load_params
+from bmn.launch.command import command
 
 
 @command

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from layout import LOGS
 
-from bmn.base.command import command
 from bmn.base.params import load_params
+from bmn.launch.command import command
 from bmn.launch.launcher import supervise
 
 

@@ -4,10 +4,10 @@ import pandas as pd
 from layout import CHECKPOINTS, LOGS, PROCESSED, PROJECT, TRAIN
 
 from bmn import tracking
-from bmn.base.command import command
 from bmn.base.files import read_json, whole_file, write_json
 from bmn.base.params import Params, load_params
 from bmn.data.subset import Subset, open_subset
+from bmn.launch.command import command
 from bmn.launch.signals import StopRequest
 from bmn.model.weights import write_weights
 from bmn.report.figures import loss_curves

@@ -1,6 +1,6 @@
 """Settings and data shared by all tests."""
 
-import bmn.base.paddle  # noqa: F401  # isort: skip  # Paddle with its settings, before a test imports it
+import bmn.model.paddle  # noqa: F401  # isort: skip  # Paddle with its settings, before a test imports it
 
 import signal
 from importlib.util import find_spec
@@ -25,8 +25,8 @@ settings.load_profile("default")
 @pytest.fixture(autouse=True)
 def untuned(monkeypatch):
     """A command that is called in the tests' own process leaves it as it is: memory, denormals, signals, lifetime."""
-    monkeypatch.setattr("bmn.base.command.tune_process", dict)
-    monkeypatch.setattr("bmn.base.command.end_with_ancestors", lambda: None)
+    monkeypatch.setattr("bmn.launch.command.tune_process", dict)
+    monkeypatch.setattr("bmn.launch.command.end_with_ancestors", lambda: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():

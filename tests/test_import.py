@@ -45,7 +45,7 @@ def test_no_module_changes_the_process_that_imports_it():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = set(done.stdout.split())
-    assert {"bmn", "bmn.predict.predictor", "bmn.tuning.study", "bmn.base.command", "bmn.launch.launcher"} <= found
+    assert {"bmn", "bmn.predict.predictor", "bmn.tuning.study", "bmn.launch.command", "bmn.launch.launcher"} <= found
     assert not {"bmn.model.network", "bmn.training.loop"} & found
 
 

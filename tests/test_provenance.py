@@ -11,6 +11,7 @@ def package(tmp_path, monkeypatch):
     """A package ``bmn`` of a few modules, and a stage beside it."""
     files = {
         "bmn/__init__.py": "from bmn.room import worker",
+        "bmn/base/errors.py": "",
         "bmn/room/__init__.py": "",
         "bmn/room/worker.py": "from bmn.room import helper\nfrom bmn.tracking import tell\n",
         "bmn/room/helper.py": "def page():\n    import bmn.room.late\n    fill('page.html', 'bmn.room.process')\n",
@@ -33,6 +34,7 @@ def package(tmp_path, monkeypatch):
 
 def test_code_is_followed_through_imports_strings_and_templates_but_not_into_what_only_reports(package):
     assert list(code(package / "stages/work.py")) == [
+        "bmn/base/errors.py",
         "bmn/room/__init__.py",
         "bmn/room/base.html",
         "bmn/room/helper.py",
@@ -49,6 +51,7 @@ def test_code_is_followed_through_imports_strings_and_templates_but_not_into_wha
     ("changed", "renamed"),
     [
         ("bmn/room/late.py", True),
+        ("bmn/base/errors.py", True),
         ("bmn/room/base.html", True),
         ("bmn/room/unused.py", False),
         ("bmn/tracking/__init__.py", False),

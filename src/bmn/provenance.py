@@ -45,7 +45,7 @@ def code(entry: Path) -> dict[str, Path]:
     """The files that shape what a module computes: itself, the modules that it imports, and so on.
 
     Imports within functions count, and so do modules that are named in strings (``python -m bmn.export.program``) and
-    the templates of pages.
+    the templates of pages. ``bmn/base`` counts as a whole: everything rests on it.
 
     Args:
         entry: the module that does the work, not one that starts it.
@@ -54,7 +54,7 @@ def code(entry: Path) -> dict[str, Path]:
         By name, sorted: ``bmn/…`` for a file of the package, ``stages/…`` for one beside the entry.
     """
     found: dict[str, Path] = {}
-    todo = [entry.resolve()]
+    todo = [entry.resolve(), *(PACKAGE / "base").glob("*.py")]
     while todo:
         path = todo.pop()
         name = _name(path)

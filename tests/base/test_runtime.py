@@ -29,7 +29,7 @@ def run(code, **environment):
 
 
 def test_it_sets_the_environment_and_says_so():
-    in_force, environment = run("import bmn.base.paddle; print(json.dumps([tune_process(), dict(os.environ)]))")
+    in_force, environment = run("import bmn.model.paddle; print(json.dumps([tune_process(), dict(os.environ)]))")
     assert in_force["FLAGS_use_mkldnn"] == "1"
     assert 1 <= int(in_force["OMP_NUM_THREADS"]) <= len(os.sched_getaffinity(0))
     for name in SETTINGS & in_force.keys():
@@ -46,7 +46,7 @@ def test_it_imports_neither_paddle_nor_numpy_nor_mlflow():
 def test_what_the_user_set_stays():
     chosen = {"OMP_NUM_THREADS": "7", "FLAGS_use_mkldnn": "0", "FLAGS_use_stride_kernel": "1"}
     in_force, environment = run(
-        "import bmn.base.paddle; print(json.dumps([tune_process(), dict(os.environ)]))",
+        "import bmn.model.paddle; print(json.dumps([tune_process(), dict(os.environ)]))",
         MKL_DEBUG_CPU_TYPE="4",
         **chosen,
     )
@@ -63,7 +63,7 @@ def test_processes_of_one_host_share_its_cores():
 @pytest.mark.parametrize(("given", "expected"), [("3", 3), ("4,2", 4), (" 2 ,1", 2)])
 def test_a_list_of_threads_is_one_number_a_level(given, expected):
     """OpenMP allows one; Paddle by itself would take 1 for it."""
-    code = "before = threads(); import bmn.base.paddle; print(json.dumps([before, threads()]))"
+    code = "before = threads(); import bmn.model.paddle; print(json.dumps([before, threads()]))"
     assert run(code, OMP_NUM_THREADS=given) == [expected, expected]
 
 
@@ -116,14 +116,14 @@ print(json.dumps(results))
 
 
 def test_an_import_of_paddle_before_bmn_leaves_the_environment_alone():
-    code = "import json, os, paddle, bmn.base.paddle; print(json.dumps('FLAGS_use_mkldnn' in os.environ))"
+    code = "import json, os, paddle, bmn.model.paddle; print(json.dumps('FLAGS_use_mkldnn' in os.environ))"
     kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     done = subprocess.run([sys.executable, "-c", code], env=kept, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) is False
 
 
 def test_a_child_process_can_choose_for_itself():
-    given = run("import bmn.base.paddle; print(json.dumps(child_environment()))", FLAGS_use_mkldnn="0")
+    given = run("import bmn.model.paddle; print(json.dumps(child_environment()))", FLAGS_use_mkldnn="0")
     assert given["FLAGS_use_mkldnn"] == "0"
     assert "FLAGS_use_stride_kernel" not in given
 

@@ -12,7 +12,7 @@ LIMIT = 40_000
 PREPARE = f"""
 import resource, sys
 from pathlib import Path
-from bmn.base.command import command
+from bmn.launch.command import command
 folder = Path(sys.argv[1])
 
 def limit():

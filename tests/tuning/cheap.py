@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
-from bmn.base.command import command
-from bmn.base.lifetime import die_with
 from bmn.base.params import Params, validate_params
+from bmn.launch.command import command
+from bmn.launch.lifetime import die_with
 from bmn.recipes.presets import preset_params
 from bmn.tuning.plan import Plan, Shared, Slot
 from bmn.tuning.space import check_space, digest

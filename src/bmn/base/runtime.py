@@ -32,7 +32,7 @@ _chosen: dict[str, str] = {}  # what this module put into the environment
 
 @contextmanager
 def importing_paddle() -> Iterator[None]:
-    """Where :mod:`bmn.base.paddle` imports Paddle: with threads and code paths chosen by environment variables.
+    """Where :mod:`bmn.model.paddle` imports Paddle: with threads and code paths chosen by environment variables.
 
     What the environment already says always stays; where Paddle is imported already nothing is changed.
 

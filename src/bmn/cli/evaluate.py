@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, whole_file, write_json
 from bmn.base.params import load_params
@@ -17,6 +16,7 @@ from bmn.conversion.dialects import read_annotations
 from bmn.data.classifier import read_classifier
 from bmn.data.subset import open_subset
 from bmn.data.videos import Video, subset_videos
+from bmn.launch.command import command
 from bmn.metrics import AVERAGE_NUMBERS, TIOU_THRESHOLDS
 from bmn.metrics.assessment import Assessment, assess
 from bmn.proposals import Floats, results

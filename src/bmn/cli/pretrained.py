@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from bmn.acquire.download import fetch
-from bmn.base.command import command
 from bmn.base.files import whole_file
 from bmn.base.params import ModelParams
+from bmn.launch.command import command
 
 PUBLISHED = "https://videotag.bj.bcebos.com/PaddleVideo/BMN/BMN.pdparams"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
+from bmn.launch.command import command
 
 METRICS = "outputs/evaluate/metrics.json"
 

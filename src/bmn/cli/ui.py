@@ -4,8 +4,8 @@ import argparse
 
 import mlflow
 
-from bmn.base.command import command
 from bmn.base.params import load_params
+from bmn.launch.command import command
 from bmn.tracking.store import VIEW, connect
 
 

@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_folder, write_json
-from bmn.base.lifetime import die_with
-from bmn.base.paddle import paddle
 from bmn.base.params import ExportParams, ModelParams, load_params
 from bmn.export.manifest import OUTPUTS, manifest
 from bmn.export.onnx import write_onnx
 from bmn.export.program import NAME
 from bmn.export.quantize import write_lower
+from bmn.launch.command import command
+from bmn.launch.lifetime import die_with
+from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
 from bmn.predict.runtimes import MANIFEST, Maps, Program, open_program
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bmn.base.errors import BmnError
-from bmn.base.lifetime import die_with
+from bmn.launch.lifetime import die_with
 
 OPSET = 17
 INSTALL = "pip install -r requirements-onnx.txt (it goes with Paddle 3), or set export.onnx to false"

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from bmn.base.command import command
-from bmn.base.paddle import paddle
 from bmn.base.params import ModelParams
+from bmn.launch.command import command
+from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
 
 NAME = "BMN"

@@ -1,1 +1,1 @@
-"""The processes of a training: started, supervised, stopped by signals."""
+"""How processes begin, live and end: commands, the processes of a training, and the signals that stop them."""

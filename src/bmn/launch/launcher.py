@@ -11,8 +11,8 @@ from pathlib import Path
 from types import FrameType
 
 from bmn.base.errors import BmnError
-from bmn.base.lifetime import SUPERVISOR, die_with, ignore_signals
 from bmn.base.runtime import child_environment
+from bmn.launch.lifetime import SUPERVISOR, die_with, ignore_signals
 
 POLL = 0.2  # seconds between looks at the job
 LAST_LINES = 30  # of a failed process's log that are shown

@@ -3,7 +3,7 @@
 import signal
 from types import FrameType
 
-from bmn.base.lifetime import ignore_signals
+from bmn.launch.lifetime import ignore_signals
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -3,8 +3,8 @@
 Paper: section 3.3 (G_c, G_s, G_e). Reference behaviour: PaddleVideo's ``GetMatchMap`` and ``GetVideoLabel``.
 """
 
-from bmn.base.paddle import Tensor, paddle
 from bmn.data.windows import FAR_AWAY
+from bmn.model.paddle import Tensor, paddle
 
 
 def label_maps(segments: Tensor, tscale: int, dscale: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,8 +6,8 @@ the docstrings say how.
 
 from typing import NamedTuple
 
-from bmn.base.paddle import Tensor, paddle
 from bmn.loss.normalizers import Labels, Normalizers, positive, sampling_weights, valid_cells
+from bmn.model.paddle import Tensor, paddle
 
 LOG_EPSILON = 1e-6
 

@@ -6,8 +6,7 @@ They come before the network runs, so that a batch can be worked off in any part
 from collections.abc import Callable
 from typing import NamedTuple
 
-import paddle
-from paddle import Tensor
+from bmn.model.paddle import Tensor, paddle
 
 Labels = tuple[Tensor, Tensor, Tensor]
 """tIoU map ``[batch, duration, start]``, start and end labels ``[batch, snippet]``, all in [0, 1]."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from bmn.base.paddle import F, Tensor, nn, paddle
+from bmn.model.paddle import F, Tensor, nn, paddle
 from bmn.model.rows import convolve, match_boundaries
 from bmn.model.triangle import make_plan
 

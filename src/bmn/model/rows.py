@@ -8,7 +8,7 @@ bias gets its gradient by a matrix product, which every back end runs at its pea
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bmn.base.paddle import F, Tensor, paddle
+from bmn.model.paddle import F, Tensor, paddle
 
 Pairs = Sequence[tuple[Tensor, Tensor]]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_file
-from bmn.base.paddle import paddle
 from bmn.base.params import ModelParams
 from bmn.model.network import BMN
+from bmn.model.paddle import paddle
 
 PREFIX = "backbone."  # PaddleVideo's files hold the network under this name
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bmn.acquire.features import read_features
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.data.batches import prefetch
+from bmn.launch.command import command
 from bmn.predict.inputs import Item, find_items
 from bmn.predict.outputs import FORMATS
 from bmn.predict.partial import PartFile

@@ -69,7 +69,7 @@ def open_program(program: Path, device: str = "cpu", use_tensorrt: bool = False)
 
 
 def _paddle(program: Path, device: str, use_tensorrt: bool) -> Program:
-    from bmn.base.paddle import paddle
+    from bmn.model.paddle import paddle
 
     inference = paddle.inference
     name, channels, tscale = _paddle_input(program)
@@ -110,7 +110,7 @@ def _paddle_input(program: Path) -> tuple[str, int, int]:
         attributes: dict[str, Any] = {attribute["N"]: attribute["AT"]["D"] for attribute in operation["A"]}
         _, channels, tscale = attributes["shape"]
         return attributes["name"], channels, tscale
-    from bmn.base.paddle import paddle
+    from bmn.model.paddle import paddle
 
     description = paddle.base.core.ProgramDesc(program.read_bytes())  # named: its blocks die with it
     block = description.block(0)

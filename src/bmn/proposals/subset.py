@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.paddle import paddle
 from bmn.data.batches import Batch, load_batches, video_batches
 from bmn.data.subset import Subset
 from bmn.data.windows import Window
 from bmn.model.network import BMN
+from bmn.model.paddle import paddle
 from bmn.proposals import Candidates, Floats, ProposalSettings, concatenate, decode, select, whole_videos
 
 Maps = tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]

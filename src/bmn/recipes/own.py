@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from bmn.acquire.features import common_channels, find_features
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.params import Params, flatten, load_params
 from bmn.conversion.annotations import clean, split
 from bmn.conversion.dialects import read_annotations
+from bmn.launch.command import command
 from bmn.recipes.edits import edit
 from bmn.recipes.presets import KEPT
 

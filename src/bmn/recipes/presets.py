@@ -9,9 +9,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.params import Params, flatten, load_params
+from bmn.launch.command import command
 from bmn.recipes.edits import edit
 
 # What a preset sets besides the defaults of bmn.base.params, which are the published values.

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_file
 from bmn.base.params import load_params
+from bmn.launch.command import command
 from bmn.report.figures import fill
 from bmn.tracking.models import CHAMPION, champion_run
 from bmn.tracking.store import connect, store_uri

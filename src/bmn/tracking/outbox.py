@@ -16,9 +16,9 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
+from bmn.launch.command import command
 from bmn.tracking.store import project_root, store_uri
 
 EVERY = 2.0  # seconds between sendings

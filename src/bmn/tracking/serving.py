@@ -17,8 +17,8 @@ from fastapi.responses import JSONResponse
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
+from bmn.launch.command import command
 from bmn.tracking.models import CHAMPION, REGISTERED, evaluated_settings
 from bmn.tracking.store import store_uri
 

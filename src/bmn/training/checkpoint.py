@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_file
-from bmn.base.lifetime import GRACE
-from bmn.base.paddle import paddle
+from bmn.launch.lifetime import GRACE
+from bmn.model.paddle import paddle
 
 Arrays = dict[str, NDArray[Any]]
 KEPT = 2  # the newest, and the one before in case the newest is damaged

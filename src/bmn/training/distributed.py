@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bmn.base.paddle import Tensor, paddle
+from bmn.model.paddle import Tensor, paddle
 
 Value = TypeVar("Value")
 

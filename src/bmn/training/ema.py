@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bmn.base.paddle import Tensor, paddle
+from bmn.model.paddle import Tensor, paddle
 
 
 class WeightAverage:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.paddle import Tensor, paddle
 from bmn.base.params import TrainParams
 from bmn.data.batches import Batch
 from bmn.loss.labels import label_maps
 from bmn.loss.losses import Losses, bmn_loss
 from bmn.loss.normalizers import normalizers
 from bmn.model.network import BMN
+from bmn.model.paddle import Tensor, paddle
 from bmn.training.precision import precision_of
 
 Sum = Callable[[Tensor], Tensor]

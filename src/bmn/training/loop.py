@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError, Stopped
-from bmn.base.paddle import paddle
 from bmn.base.params import ModelParams, TrainParams
 from bmn.data.batches import Batch, load_batches, training_batches
 from bmn.data.subset import Subset
 from bmn.loss.losses import Losses
 from bmn.model.network import BMN
+from bmn.model.paddle import paddle
 from bmn.model.weights import load_weights
 from bmn.training.checkpoint import Checkpoints, pack, unpack
 from bmn.training.distributed import World

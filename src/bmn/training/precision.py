@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from bmn.base.paddle import paddle
+from bmn.model.paddle import paddle
 
 Precision = Literal["off", "bf16", "fp16"]
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16"}

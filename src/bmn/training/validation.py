@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bmn.base.paddle import paddle
 from bmn.base.params import LossWeights
 from bmn.data.batches import video_batches
 from bmn.data.subset import Subset
@@ -13,6 +12,7 @@ from bmn.loss.losses import Losses, bmn_loss
 from bmn.loss.normalizers import normalizers
 from bmn.metrics import Recall, proposal_recall
 from bmn.model.network import BMN
+from bmn.model.paddle import paddle
 from bmn.proposals import ProposalSettings
 from bmn.proposals.subset import Proposer, network_maps
 from bmn.training.distributed import World

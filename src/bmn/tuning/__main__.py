@@ -7,9 +7,9 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.params import Params, load_params
+from bmn.launch.command import command
 from bmn.recipes.edits import edit
 from bmn.tuning.confirmation import better, from_json, values_of, verdict
 from bmn.tuning.space import check_space, with_values

@@ -13,8 +13,8 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from bmn.base.errors import BmnError
-from bmn.base.lifetime import die_with
 from bmn.base.runtime import child_environment
+from bmn.launch.lifetime import die_with
 from bmn.tuning.plan import counted, fill, mark_lost, unfinished, waiting
 from bmn.tuning.worker import Sweep, first_errors
 

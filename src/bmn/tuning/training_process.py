@@ -19,10 +19,10 @@ from typing import Any, Self
 
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
-from bmn.base.lifetime import die_with
 from bmn.base.params import Dimension, Params
 from bmn.base.runtime import child_environment
 from bmn.data.subset import Subset, open_subset
+from bmn.launch.lifetime import die_with
 from bmn.provenance import identity
 from bmn.training.naming import name_of_training
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from bmn.base.command import command
 from bmn.base.files import write_json
 from bmn.base.params import Dimension, Params, validate_params
 from bmn.data.batches import ordered_batches
 from bmn.data.subset import Subset
+from bmn.launch.command import command
 from bmn.model.network import BMN
 from bmn.model.weights import make_network
 from bmn.proposals import concatenate, decode, whole_videos

@@ -18,9 +18,9 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.params import Params, validate_params
+from bmn.launch.command import command
 from bmn.tuning.plan import BEAT, Plan, Shared, Slot, claim, counted, put_back
 from bmn.tuning.space import Space, check_space, digest, suggest, with_values
 from bmn.tuning.study import FOLDER, open_storage, open_study, rungs, sampler

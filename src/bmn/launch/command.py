@@ -8,8 +8,8 @@ from types import FrameType
 from typing import ParamSpec
 
 from bmn.base.errors import BmnError
-from bmn.base.lifetime import end_with_ancestors, ignore_signals
 from bmn.base.runtime import tune_process
+from bmn.launch.lifetime import end_with_ancestors, ignore_signals
 
 Arguments = ParamSpec("Arguments")
 

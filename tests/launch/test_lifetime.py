@@ -16,7 +16,7 @@ COMMAND = """
 import os, signal, sys, time
 from pathlib import Path
 from bmn.base import lifetime
-from bmn.base.command import command
+from bmn.launch.command import command
 
 @command
 def main():
@@ -122,7 +122,7 @@ def test_what_a_script_left_in_the_background_goes_on(tmp_path, environment):
 def test_a_child_dies_with_its_parent():
     code = """
 import os, subprocess, time
-from bmn.base.lifetime import die_with
+from bmn.launch.lifetime import die_with
 child = subprocess.Popen(["sleep", "60"], preexec_fn=die_with({parent}))
 print(child.pid, flush=True)
 time.sleep(60)
@@ -139,7 +139,7 @@ time.sleep(60)
 def test_a_child_whose_parent_died_before_it_could_be_bound_dies_at_once():
     code = """
 import os, subprocess
-from bmn.base.lifetime import die_with
+from bmn.launch.lifetime import die_with
 try:
     subprocess.Popen(["sleep", "60.125"], preexec_fn=die_with(os.getppid()))
 except subprocess.SubprocessError:
@@ -152,7 +152,7 @@ except subprocess.SubprocessError:
 
 ENDING = """
 import atexit, os, sys, time
-from bmn.base.command import command
+from bmn.launch.command import command
 from bmn.base.errors import BmnError
 
 atexit.register(lambda: time.sleep(0.3))

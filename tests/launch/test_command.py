@@ -7,7 +7,7 @@ import pytest
 
 SCRIPT = """
 import time
-from bmn.base.command import command
+from bmn.launch.command import command
 from bmn.base.errors import BmnError
 
 @command
