@@ -31,8 +31,8 @@ def find_groups(group: Group, prefix: str) -> None:
 
 
 def counts(frame: FrameType | None) -> bool:
-    """Whether what reads a parameter computes something: not within neutral code."""
-    while frame is not None:
+    """Whether what reads a parameter computes something: not where the stage has called neutral code."""
+    while frame is not None and frame.f_code.co_filename != stage:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(PACKAGE):
             name = f"bmn/{path.relative_to(PACKAGE)}"
