@@ -142,7 +142,8 @@ def page(runs: list[Run], rows: pd.DataFrame, figure: Figure) -> str:
 def _values(run: Run) -> dict[str, str]:
     settings = {key: value for key, value in run.data.tags.items() if key.startswith(SETTINGS)}
     data = validation_data(run)
-    return run.data.params | settings | ({DATA: data.digest} if data else {})
+    found: dict[str, str] = run.data.params | settings | ({DATA: data.digest} if data else {})
+    return found
 
 
 def _short(value: str) -> str:
