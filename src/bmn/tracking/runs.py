@@ -65,7 +65,11 @@ def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> I
         raise no_answer(error) from error
     status, monitor = "FAILED", None
     try:
-        machine = params.model_dump(include={"train":         outbox.about(shaping(params), settings(params, "data") | dict(flatten(machine)) | origin())
+        # MLflow's parameters can never change; what may, when the training resumes, are tags.
+        own = settings(params, "model", "train")
+        shaping = {key: value for key, value in own.items() if key not in NEUTRAL_PARAMETERS}
+        machine = {key: value for key, value in own.items() if key in NEUTRAL_PARAMETERS}
+        outbox.about(shaping, settings(params, "data") | machine | origin())
         for subset in subsets:
             outbox.dataset(subset, params.data.source)
         monitor = SystemMetricsMonitor(outbox.run_id, resume_logging=True)
