@@ -60,7 +60,7 @@ class Journal:
             before = file.tell()
             try:
                 if file.write(text) != len(text):
-                    raise OSError(None, "No space left on device")
+                    raise OSError(None, "only in part")
             except OSError as error:
                 file.truncate(before)
                 raise BmnError(

@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,7 +62,6 @@ def log_inference_model(
     Returns:
         The id of the logged model.
     """
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict`")  # the signature says more
     packages = ("mlflow", "numpy", _paddle_package(), "setuptools")  # Paddle imports the last
     proposal = Object([Property("score", DataType.double), Property("segment", Array(DataType.double))])
     signature = ModelSignature(

@@ -15,6 +15,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.tracking.context.registry import resolve_tags
 from ruamel.yaml import YAML
 
 from bmn.base.errors import Stopped
@@ -122,8 +123,8 @@ def _run_of(run_file: Path, experiment: str, name: str) -> str:
 
 
 def origin() -> dict[str, str]:
-    """What the run was computed from: git commit and whether the tree differs from it, DVC's names and hashes."""
-    tags = {}
+    """Where the run comes from: who ran it, git commit and whether the tree differs from it, DVC's names and hashes."""
+    tags = {key: value for key, value in resolve_tags().items() if key == "mlflow.user"}
     commit = _git("rev-parse", "HEAD")
     if commit:
         tags["git.commit"] = commit

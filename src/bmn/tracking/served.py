@@ -3,6 +3,7 @@
 MLflow runs this file when it loads the model; nothing is unpickled.
 """
 
+import warnings
 from pathlib import Path
 from threading import Lock
 
@@ -15,6 +16,8 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from bmn.data.windows import resize
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings, results
+
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict`")  # the signature says more
 
 COMPUTED_TOGETHER = 16  # videos, to bound the memory
 
