@@ -172,7 +172,7 @@ def _version(client: MlflowClient, run_id: str, model_id: str, tags: dict[str, s
 def _verdict(champion: ModelVersion | None, own: ModelVersion, auc: float) -> str:
     if champion is None:
         return f"the first, so the {CHAMPION} of these data"
-    if champion.version == own.version:
+    if int(champion.version) == int(own.version):
         return f"the {CHAMPION} of these data"
     before = f"version {champion.version} ({float(champion.tags[VALIDATED]):.2f})"
     if auc > float(champion.tags[VALIDATED]):
