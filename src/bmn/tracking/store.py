@@ -87,7 +87,8 @@ def alone() -> Iterator[None]:
 
 
 def _own_uri() -> str:
-    return f"sqlite:///{_folder() / 'mlflow.db'}"
+    path = str(_folder() / "mlflow.db").replace("%", "%25").replace("?", "%3F")  # what a URI means by them
+    return f"sqlite:///{path}"
 
 
 def _folder() -> Path:
