@@ -60,13 +60,12 @@ def main() -> None:
             (folder / f"{name}.png").write_bytes(picture)
     highest = grid[tscales.index(tscale)][dscales.index(dscale)]
     assert highest is not None, "dscale is not above tscale"
-    with tracking.data_run(params):
-        for name, subset in subsets.items():
-            tracking.log_dataset(subset.store.path, subset.store.sha256, params.data.source)
-            counts = {"videos": facts[name].videos, "segments": facts[name].segments, "hours": facts[name].hours}
-            tracking.log_metrics({f"{name}/{what}": value for what, value in counts.items()}, 0)
-        tracking.log_metrics({"highest_AR": highest}, 0)
-        tracking.log_file(DATA_REPORT, "data_report")
+    counts = {
+        f"{name}/{what}": value
+        for name, fact in facts.items()
+        for what, value in (("videos", fact.videos), ("segments", fact.segments), ("hours", fact.hours))
+    }
+    tracking.log_data_report(params, subsets.values(), {**counts, "highest_AR": highest}, DATA_REPORT)
     print(f"{DATA_REPORT / 'report.html'}: the grid of {tscale} x {dscale} allows an AR of {highest:.1f} % at most")
 
 

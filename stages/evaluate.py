@@ -41,23 +41,27 @@ def main() -> None:
     metrics = assessment.metrics() | {"chance_AUC": chance_auc(list(training), list(videos), subset.truth())}
     print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     run_id = read_json(TRAIN / "run.json")["run_id"]
-    with tracking.reopened_run(params, run_id):
-        shown = gallery(
-            assessment, subset.ground_truth, proposals,
-            lambda name: maps_figure(network, subset, names[name.removeprefix("v_")]),
-        )  # fmt: skip
-        earlier = tracking.earlier_metrics(params.tracking.experiment, run_id)
-        write_proposals(EVALUATE / "proposals.json", proposals)
-        write_evaluation(EVALUATE, f"Evaluation of {tracking.run_name(params)}", assessment, metrics, earlier, shown)
-        tracking.log_metrics({f"evaluate/{name}": value for name, value in metrics.items()}, 0)
-        tracking.log_curve("evaluate/AR", AVERAGE_NUMBERS.tolist(), (100 * assessment.recall.average_recall).tolist())
-        tracking.log_file(EVALUATE / "proposals.json", "proposals")
-        tracking.log_file(EVALUATE / REPORT, "report")
-        figures = {"ar_an.png": recall_curves(assessment.recall), **draw(network, subset, proposals)}
-        for name, figure in figures.items():
-            with whole_file(EVALUATE / "figures" / name) as temporary:
-                figure.savefig(temporary, dpi=110)
-            tracking.log_file(EVALUATE / "figures" / name, "figures")
+    shown = gallery(
+        assessment, subset.ground_truth, proposals,
+        lambda name: maps_figure(network, subset, names[name.removeprefix("v_")]),
+    )  # fmt: skip
+    write_proposals(EVALUATE / "proposals.json", proposals)
+    write_evaluation(EVALUATE, f"Evaluation of the {params.evaluate.subset} subset", assessment, metrics, shown)
+    figures = {"ar_an.png": recall_curves(assessment.recall), **draw(network, subset, proposals)}
+    for name, figure in figures.items():
+        with whole_file(EVALUATE / "figures" / name) as temporary:
+            figure.savefig(temporary, dpi=110)
+    tracking.log_evaluation(
+        params,
+        run_id,
+        metrics={f"evaluate/{name}": value for name, value in metrics.items()},
+        curves={"evaluate/AR": (AVERAGE_NUMBERS.tolist(), (100 * assessment.recall.average_recall).tolist())},
+        files={
+            EVALUATE / "proposals.json": "proposals",
+            EVALUATE / REPORT: "report",
+            **{EVALUATE / "figures" / name: "figures" for name in figures},
+        },
+    )
 
 
 def draw(network: BMN, subset: Subset, proposals: dict[str, Floats]) -> dict[str, Figure]:

@@ -24,12 +24,9 @@ def main() -> None:
     }
     measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about)
     print(told(EXPORT, measured))
-    with tracking.reopened_run(params, run_id):
-        tracking.log_metrics(
-            {f"export/latency_ms/{name}": values["latency_ms"] for name, values in measured.items()}, 0
-        )
-        duration = store.windows[0].end - store.windows[0].start
-        tracking.log_inference_model(EXPORT, features[0].T, duration, params.proposals.model_dump())
+    duration = store.windows[0].end - store.windows[0].start
+    latency_ms = {name: values["latency_ms"] for name, values in measured.items()}
+    tracking.log_export(params, run_id, EXPORT, features[0].T, duration, latency_ms)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ import pandas as pd
 from layout import CHECKPOINTS, LOGS, PROCESSED, PROJECT, TRAIN
 
 from bmn import tracking
-from bmn.base.files import read_json, whole_file, write_json
+from bmn.base.files import whole_file, write_json
 from bmn.base.params import Params, load_params
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.command import command
 from bmn.launch.signals import StopRequest
 from bmn.model.weights import write_weights
-from bmn.report.figures import loss_curves
 from bmn.report.progress import Progress
 from bmn.tracking.outbox import Outbox
 from bmn.training.distributed import join
@@ -31,20 +30,14 @@ def main() -> None:
                 return
             if session.position.iteration:
                 print(f"resumes from iteration {session.position.iteration}")
-            run_file = session.folder / "run.json"
-            earlier = read_json(run_file)["run_id"] if run_file.exists() else None
-            with tracking.training_run(params, earlier) as run:
-                write_json(run_file, {"run_id": run.run_id})
+            with tracking.training_run(params, session.folder / "run.json", (training, validation)) as run:
                 write_json(LOGS / "run.json", {"run_id": run.run_id})  # for the process that watches
-                for subset in (training, validation):
-                    tracking.log_dataset(subset.store.path, subset.store.sha256, params.data.source)
                 with Report(params, session.position, training, run) as report:
                     trained = session.run(report, stop.came)
                 best = write_outputs(trained, run.run_id)
-                run.figure(loss_curves(trained.history), "losses.png")
+                run.losses(trained.history)
                 for name, row in (("best", best), ("last", trained.history[-1])):
-                    figures = {name: value for name, value in row.items() if name.startswith("val/")}
-                    run.checkpoint(TRAIN / f"{name}.pdparams", figures, int(row["iteration"]))
+                    run.checkpoint(TRAIN / f"{name}.pdparams", int(row["iteration"]))
             session.clear()
 
 

@@ -20,7 +20,7 @@ from bmn.launch.command import command
 from bmn.metrics import AVERAGE_NUMBERS, TIOU_THRESHOLDS
 from bmn.metrics.assessment import Assessment, assess
 from bmn.proposals import Floats, results
-from bmn.report.evaluation import PUBLISHED, Shown, render
+from bmn.report.evaluation import Shown, render
 from bmn.report.figures import timelines
 
 GALLERY = 2  # videos of each kind: best, middling, worst
@@ -62,7 +62,7 @@ def main() -> None:
     assessment = assess(videos, proposals, classifier)
     metrics = assessment.metrics()
     shown = gallery(assessment, videos, proposals)
-    write_evaluation(given.output, f"{given.proposals or given.weights}", assessment, metrics, {}, shown)
+    write_evaluation(given.output, f"{given.proposals or given.weights}", assessment, metrics, shown)
     print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     print(f"report: {given.output / REPORT}")
 
@@ -103,7 +103,6 @@ def write_evaluation(
     title: str,
     assessment: Assessment,
     metrics: Mapping[str, float],
-    others: Mapping[str, Mapping[str, float]],
     shown: Sequence[Shown],
 ) -> None:
     """Write ``metrics.json``, the AR-AN curve ``ar_an.csv`` and the report.
@@ -111,16 +110,14 @@ def write_evaluation(
     Args:
         title: of the report: what was evaluated.
         metrics: in percent.
-        others: what to compare with, besides the published figures: name → metrics.
         shown: the videos of the report.
     """
     write_json(folder / "metrics.json", dict(metrics))
     with whole_file(folder / "ar_an.csv") as temporary:
         curve = {"AN": AVERAGE_NUMBERS, "AR": 100 * assessment.recall.average_recall}
         pd.DataFrame(curve).to_csv(temporary, index=False)
-    published = {"PaddleVideo's BMN on ActivityNet 1.3": PUBLISHED}
     with whole_file(folder / REPORT) as temporary:
-        temporary.write_text(render(title, assessment, metrics, {**others, **published}, shown), encoding="utf-8")
+        temporary.write_text(render(title, assessment, metrics, shown), encoding="utf-8")
 
 
 def gallery(

@@ -33,14 +33,12 @@ def render(
     title: str,
     assessment: Assessment,
     metrics: Mapping[str, float],
-    others: Mapping[str, Mapping[str, float]],
     gallery: Sequence[Shown],
 ) -> str:
     """The report as HTML.
 
     Args:
         metrics: the headline, and whatever stands beside it.
-        others: what to compare with: name → metrics.
     """
     return fill(
         "evaluation.html",
@@ -48,7 +46,7 @@ def render(
         title=title,
         metrics=metrics,
         intervals=assessment.intervals,
-        others=others,
+        published=PUBLISHED,
         recall=recall_curves(assessment.recall),
         by_tiou=list(zip(TIOU_THRESHOLDS, 100 * assessment.recall.recall[:, -1], strict=True)),
         detection=assessment.detection,

@@ -1,6 +1,6 @@
 """Runs side by side: what differs between them, what came of it, their curves; in the terminal and as a page.
 
-``python -m bmn.tracking.compare [RUN ...]`` takes ids or names of runs, by default the last ten and the champion's.
+``python -m bmn.tracking.compare [RUN ...]`` takes ids or names of runs, by default the last ten and those of champions.
 The trials of a sweep, which have a table of their own, are compared where they are named.
 """
 
@@ -19,7 +19,8 @@ from bmn.base.files import whole_file
 from bmn.base.params import load_params
 from bmn.launch.command import command
 from bmn.report.figures import fill
-from bmn.tracking.models import CHAMPION, champion_run
+from bmn.tracking.logged_models import validation_data
+from bmn.tracking.models import CHAMPION, DATA, champion_runs
 from bmn.tracking.store import connect, store_uri
 
 LAST = 10
@@ -34,11 +35,12 @@ CURVES = {
 PLACE = Path("outputs/compare")
 COLOURS = [*(f"C{number}" for number in range(LAST)), "black"]
 LABEL = 70  # characters
+SETTINGS = ("data.", "train.", "proposals.", "evaluate.", "export.")  # tags of a run
 
 
 def choose(names: list[str], experiment: str) -> list[Run]:
     """The runs of an experiment that are named by id or name; without names the last ten that are no trials of a
-    sweep, and the champion's.
+    sweep, and those of champions.
 
     Raises:
         BmnError: there is no such run, or none at all.
@@ -55,13 +57,13 @@ def choose(names: list[str], experiment: str) -> list[Run]:
     runs = [run for run in runs if "optuna.study" not in run.data.tags]
     if not runs:
         raise BmnError(f"the experiment {experiment} has no runs yet; make repro starts one")
-    champion = champion_run()
-    return runs[:LAST] + [run for run in runs[LAST:] if run.info.run_id == champion]
+    champions = champion_runs()
+    return runs[:LAST] + [run for run in runs[LAST:] if run.info.run_id in champions]
 
 
 def differing(runs: list[Run]) -> list[dict[str, str]]:
-    """The parameters and settings of each run in which the runs differ."""
-    values = [run.data.params | {k: v for k, v in run.data.tags.items() if k.startswith("proposals.")} for run in runs]
+    """The parameters, settings and validation data of each run in which the runs differ."""
+    values = [_values(run) for run in runs]
     names = sorted({name for found in values for name in found})
     different = [name for name in names if len({found.get(name) for found in values}) > 1]
     return [{name: _short(found.get(name, "")) for name in different} for found in values]
@@ -69,7 +71,7 @@ def differing(runs: list[Run]) -> list[dict[str, str]]:
 
 def table(runs: list[Run]) -> pd.DataFrame:
     """A row a run: its id and state, the parameters and settings in which the runs differ, its figures, its name."""
-    champion = champion_run()
+    champions = champion_runs()
     return pd.DataFrame(
         [
             {
@@ -77,7 +79,7 @@ def table(runs: list[Run]) -> pd.DataFrame:
                 "status": run.info.status,
                 **different,
                 **{name: run.data.metrics[key] for key, name in METRICS.items() if key in run.data.metrics},
-                "run": f"{run.info.run_name}{f' ({CHAMPION})' if run.info.run_id == champion else ''}",
+                "run": f"{run.info.run_name}{f' ({CHAMPION})' if run.info.run_id in champions else ''}",
             }
             for run, different in zip(runs, differing(runs), strict=True)
         ]
@@ -137,6 +139,13 @@ def page(runs: list[Run], rows: pd.DataFrame, figure: Figure) -> str:
     )
 
 
+def _values(run: Run) -> dict[str, str]:
+    settings = {key: value for key, value in run.data.tags.items() if key.startswith(SETTINGS)}
+    data = validation_data(run)
+    found: dict[str, str] = run.data.params | settings | ({DATA: data.digest} if data else {})
+    return found
+
+
 def _short(value: str) -> str:
     """A number as people read it, anything else as it is."""
     try:
@@ -149,7 +158,7 @@ def _short(value: str) -> str:
 def main() -> None:
     """Compare runs."""
     parser = argparse.ArgumentParser(prog="bmn.tracking.compare", description=main.__doc__)
-    parser.add_argument("runs", nargs="*", help="ids or names; by default the last ten and the champion's")
+    parser.add_argument("runs", nargs="*", help="ids or names; by default the last ten and those of champions")
     experiment = load_params().tracking.experiment
     connect(experiment)
     runs = choose(parser.parse_args().runs, experiment)

@@ -1,7 +1,7 @@
-"""Models in MLflow: the exported one as people load it, its versions, and which of them is the champion."""
+"""Models that people use: the exported one as MLflow serves it, its versions, and which of them are champions."""
 
 import json
-import warnings
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
@@ -16,30 +17,55 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import Array, Object, Property
 from numpy.typing import NDArray
 
+from bmn.base.checksums import sha256
+from bmn.provenance import PACKAGE, identity
+from bmn.tracking.logged_models import file_model, validation_data
+
 REGISTERED, CHAMPION = "bmn", "champion"
 VALIDATED = "val/AUC"  # its highest value is that of the weights that the training kept as best
 SETTINGS = "proposals."  # tags of a run
-DATA = "validation data"  # tag of a version: checksum of what it was validated on
+DATA = "validation data"  # tag of a version: digest of what it was validated on
+SERVED = Path(__file__).with_name("served.py")
 
 
-def log_inference_model(
-    folder: Path, example: NDArray[np.float32], duration: float, proposals: Mapping[str, float]
-) -> None:
-    """File an exported model as one that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take.
-
-    It is kept as code and program; nothing in it is pickled. It becomes a version of the registered model as well,
-    and the champion where it is the best so far (:func:`promote`).
+def exported_content(folder: Path, proposals: Mapping[str, float]) -> str:
+    """A checksum of all that a served model is made from: programs, the code that runs them, settings of proposals.
 
     Args:
         folder: what :func:`bmn.export.export.export` wrote.
+    """
+    files = [SERVED, *sorted(path for path in folder.rglob("*") if path.is_file())]
+    return identity(PACKAGE / "predict" / "predictor.py", dict(proposals), map(sha256, files))
+
+
+def log_inference_model(
+    client: MlflowClient,
+    run: Run,
+    folder: Path,
+    content: str,
+    example: NDArray[np.float32],
+    duration: float,
+    proposals: Mapping[str, float],
+) -> str:
+    """File an exported model as one that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take.
+
+    It is kept as code and program; nothing in it is pickled.
+
+    Args:
+        run: of its training.
+        folder: what :func:`bmn.export.export.export` wrote.
+        content: :func:`exported_content` of it.
         example: features ``[snippet, channel]`` of a video.
         duration: of that video, in seconds.
         proposals: the settings that it makes proposals with, of ``proposals.*`` in params.yaml.
+
+    Returns:
+        The id of the logged model.
     """
     packages = ("mlflow", "numpy", _paddle_package(), "setuptools")  # Paddle imports the last
     proposal = Object([Property("score", DataType.double), Property("segment", Array(DataType.double))])
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, -1, example.shape[1]))]),
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, -1, -1))]),  # the channels: see served.py
         outputs=Schema([ColSpec(Array(proposal), "proposals")]),
         params=ParamSchema(
             [
@@ -48,19 +74,23 @@ def log_inference_model(
             ]
         ),
     )
-    package = Path(__file__).parents[1]
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict`")  # the signature says more
-    model = mlflow.pyfunc.log_model(
-        name="bmn",
-        python_model=str(package / "tracking" / "served.py"),
-        artifacts={"program": str(folder)},
-        model_config={"proposals": dict(proposals)},
-        code_paths=[str(package)],
-        signature=signature,
-        input_example=(example[None], {"durations": [duration]}),
-        pip_requirements=[f"{name}=={version(name)}" for name in packages],
-    )
-    promote(model.model_uri, mlflow.active_run().info.run_id)
+
+    def fill(model: LoggedModel) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            mlflow.pyfunc.save_model(
+                f"{place}/model",
+                mlflow_model=Model(run_id=run.info.run_id, model_id=model.model_id),
+                python_model=str(SERVED),
+                artifacts={"program": str(folder)},
+                model_config={"proposals": dict(proposals)},
+                code_paths=[str(PACKAGE)],
+                signature=signature,
+                input_example=(example[None], {"durations": [duration]}),
+                pip_requirements=[f"{name}=={version(name)}" for name in packages],
+            )
+            client.log_model_artifacts(model.model_id, f"{place}/model")
+
+    return file_model(client, run, REGISTERED, "", content, 0, fill)
 
 
 def evaluated_settings(folder: Path) -> dict[str, float]:
@@ -76,53 +106,78 @@ def evaluated_settings(folder: Path) -> dict[str, float]:
     return {key.removeprefix(SETTINGS): json.loads(value) for key, value in tags.items() if key.startswith(SETTINGS)}
 
 
-def promote(model_uri: str, run_id: str) -> None:
-    """Register a model, and let the alias ``champion`` point at it if it is better than the one that has it.
+def promote(client: MlflowClient, run_id: str, model_id: str) -> None:
+    """Register a model, and let its data's champion be this version if it is better than the one that is.
 
-    Better is a higher validation AUC while training, on the very same validation data. Between models that were
-    validated on different data nothing follows from the AUC, so the alias stays.
+    Better is a higher validation AUC while training, on the very same validation data: features, windows and ground
+    truth. Each such data has a champion of its own, the alias ``champion-<digest>``.
 
     Args:
         run_id: the run of its training.
     """
-    client = MlflowClient()
     points = client.get_metric_history(run_id, VALIDATED)
-    inputs = client.get_run(run_id).inputs.dataset_inputs
-    data = [entry.dataset.digest for entry in inputs if entry.dataset.name.endswith(" validation")]
-    if not points or not data:
+    data = validation_data(client.get_run(run_id))
+    if not points or data is None:
         print(f"not registered: run {run_id} holds no validation (it was trained with another MLflow store)")
         return
     auc = max(point.value for point in points)
-    number = mlflow.register_model(model_uri, REGISTERED, tags={VALIDATED: repr(auc), DATA: data[0]}).version
-    champion = _champion(client)
-    better = champion is None or (champion.tags[DATA] == data[0] and auc > float(champion.tags[VALIDATED]))
-    if better:
-        client.set_registered_model_alias(REGISTERED, CHAMPION, number)
-    print(f"model {REGISTERED} version {number}, validation AUC {auc:.2f}: {_verdict(champion, better, data[0])}")
+    own = _version(client, run_id, model_id, {VALIDATED: repr(auc), DATA: data.digest})
+    champion = champion_of(data.digest)
+    if champion is None or auc > float(champion.tags[VALIDATED]):
+        client.set_registered_model_alias(REGISTERED, _alias(data.digest), own.version)
+    print(
+        f"model {REGISTERED} version {own.version}, AUC {auc:.2f} on {data.name} ({data.digest}): "
+        f"{_verdict(champion, own, auc)}"
+    )
 
 
-def champion_run() -> str | None:
-    """The id of the run that the champion was trained in; None while there is no champion."""
-    champion = _champion(MlflowClient())
-    return champion.run_id if champion else None
+def champion_of(data: str) -> ModelVersion | None:
+    """The best version of those that were validated on some data; None where there is none.
 
-
-def _champion(client: MlflowClient) -> ModelVersion | None:
+    Args:
+        data: :attr:`bmn.data.subset.Subset.digest` of the validation subset.
+    """
     try:
-        return client.get_model_version_by_alias(REGISTERED, CHAMPION)
+        return MlflowClient().get_model_version_by_alias(REGISTERED, _alias(data))
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         return None
 
 
-def _verdict(champion: ModelVersion | None, better: bool, data: str) -> str:
+def champion_runs() -> set[str]:
+    """The ids of the runs that champions were trained in."""
+    client = MlflowClient()
+    found = client.search_registered_models(f"name = '{REGISTERED}'")
+    aliases = {alias: number for model in found for alias, number in model.aliases.items()}
+    champions = {number for alias, number in aliases.items() if alias.startswith(_alias(""))}
+    return {str(client.get_model_version(REGISTERED, number).run_id) for number in champions}
+
+
+def _alias(data: str) -> str:
+    return f"{CHAMPION}-{data}"
+
+
+def _version(client: MlflowClient, run_id: str, model_id: str, tags: dict[str, str]) -> ModelVersion:
+    """The version that is a model; made where there is none."""
+    if not client.search_registered_models(f"name = '{REGISTERED}'"):
+        client.create_registered_model(REGISTERED)
+    known = client.search_model_versions(f"name = '{REGISTERED}' and run_id = '{run_id}'")
+    for found in known:
+        if found.source == f"models:/{model_id}":
+            return found
+    return client.create_model_version(REGISTERED, f"models:/{model_id}", run_id, tags, model_id=model_id)
+
+
+def _verdict(champion: ModelVersion | None, own: ModelVersion, auc: float) -> str:
     if champion is None:
-        return f"the first, so the {CHAMPION}"
-    if better:
-        return f"the {CHAMPION} now, before version {champion.version} ({float(champion.tags[VALIDATED]):.2f})"
-    why = f"({float(champion.tags[VALIDATED]):.2f})" if champion.tags[DATA] == data else "(validated on other data)"
-    return f"version {champion.version} {why} stays the {CHAMPION}"
+        return f"the first, so the {CHAMPION} of these data"
+    if int(champion.version) == int(own.version):
+        return f"the {CHAMPION} of these data"
+    before = f"version {champion.version} ({float(champion.tags[VALIDATED]):.2f})"
+    if auc > float(champion.tags[VALIDATED]):
+        return f"the {CHAMPION} of these data now, before {before}"
+    return f"{before} stays the {CHAMPION} of these data"
 
 
 def _paddle_package() -> str:

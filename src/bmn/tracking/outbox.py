@@ -1,121 +1,113 @@
-"""What a training tells MLflow, kept on disk until MLflow has it.
+"""What a training tells MLflow: into a journal on disk at once, from there to MLflow by a thread.
 
-A message is a file in a folder that is named after the run; a thread sends them in order, so the training never waits
-and a server that goes away costs nothing. ``python -m bmn.tracking.outbox`` sends what ended trainings left.
+The training never waits, a server that goes away costs nothing, and a kill neither loses nor doubles a point.
+``python -m bmn.tracking.outbox`` sends what ended trainings left.
 """
 
-import shutil
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Metric
 
+from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.base.files import read_json, write_json
+from bmn.data.subset import Subset
 from bmn.launch.command import command
-from bmn.tracking.store import project_root, store_uri
+from bmn.report.figures import loss_curves
+from bmn.tracking.delivery import deliver, delivering, outboxes
+from bmn.tracking.journal import Journal, milliseconds, points
+from bmn.tracking.store import first_line, open_store, project_root, store_uri
 
 EVERY = 2.0  # seconds between sendings
-AT_ONCE = 1000  # metrics that MLflow takes in one request
-
-Point = tuple[str, str, int, int]  # name, value (as text: JSON has no infinity), milliseconds since 1970, step
-
-
-def outboxes() -> Path:
-    """The folder of all outboxes of the project."""
-    return project_root() / "mlruns" / "outbox"
-
-
-def metric_name(name: str) -> str:
-    """A name that MLflow allows: ``AR@100`` becomes ``AR_100``."""
-    return name.replace("@", "_")
 
 
 class Outbox:
-    """The messages of one run, sent by a thread until it is closed.
+    """The journal of one run, sent by a thread until it is closed.
 
     Args:
-        folder: its place; the name is the id of the run.
+        run_id: of the run, which is RUNNING from now on.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.run_id = folder.name
-        self._folder = folder
-        self._points: SimpleQueue[Point] = SimpleQueue()
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self._folder = outboxes() / run_id
+        self._journal = Journal(self._folder)
+        with delivering():
+            self._journal.cut()
+            self._known = self._journal.known() if self._journal.exists() else _known_to_mlflow(run_id)
+            self._status("RUNNING")
         self._away = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
         self._thread.start()
 
+    def about(self, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
+        """Tell what the run is of."""
+        self._journal.append([{"kind": "about", "params": dict(params), "tags": dict(tags)}])
+
+    def dataset(self, subset: Subset, source: str) -> None:
+        """Tell what the run reads.
+
+        Args:
+            subset: of the converted data.
+            source: ``data.source``.
+        """
+        self._journal.append([dataset_message(subset, source)])
+
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Tell metrics."""
-        for point in _points(values, step):
-            self._points.put(point)
+        """Tell metrics; those that were told of this step by an earlier start of the training are not told again."""
+        new = [point for point in points(values, step) if (point[0], step) not in self._known]
+        if new:
+            self._journal.append(new)
+            self._known |= {(name, step) for name, *_ in new}
 
-    def file(self, path: Path, folder: str) -> None:
-        """Tell a file, to be filed under a folder of the run."""
-        self._write({"kind": "files", "folder": folder}, lambda place: shutil.copy(path, place))
+    def losses(self, history: Sequence[dict[str, float]]) -> None:
+        """Tell the curves of the losses as a figure.
 
-    def figure(self, figure: Any, name: str) -> None:
-        """Tell a figure, to be filed under ``figures/``."""
-        self._write({"kind": "files", "folder": "figures"}, lambda place: figure.savefig(place / name))
+        Args:
+            history: a line an epoch, as a training gives it.
+        """
+        self._journal.attach("losses.png", loss_curves(history).savefig)
+        self._journal.append([{"kind": "file", "file": "losses.png", "folder": "figures"}])
 
-    def checkpoint(self, path: Path, metrics: Mapping[str, float], step: int) -> None:
-        """Tell weights that are kept: they become a logged model with its metrics.
+    def checkpoint(self, path: Path, step: int) -> None:
+        """Tell weights that are kept: they become a logged model, with the run's validation metrics of that step.
 
         Args:
             path: the file; its stem is the name of the model.
-            metrics: of these weights.
             step: iterations done when they were taken.
         """
-        message = {"kind": "checkpoint", "name": path.stem, "points": _points(metrics, step), "step": step}
-        self._write(message, lambda place: shutil.copy(path, place))
+        self._journal.attach(path.name, lambda place: place.write_bytes(path.read_bytes()))
+        content = sha256(self._journal.attached(path.name))
+        self._journal.append([{"kind": "checkpoint", "file": path.name, "sha256": content, "step": step}])
 
     def close(self, status: str) -> None:
         """End the run with a status and send what is left; what cannot be sent stays, and how to send it is told."""
         self._closing.set()
         self._thread.join()
-        self._write_points()
-        self._write({"kind": "status", "status": status, "time": _milliseconds()})
+        self._status(status)
         if not self._send():
             _say(
                 f"{store_uri()}: MLflow does not answer; what it is to know of run {self.run_id} is kept. "
                 f"Send it later with: make send"
             )
 
+    def _status(self, status: str) -> None:
+        self._journal.append([{"kind": "status", "status": status, "time": milliseconds()}])
+
     def _work(self) -> None:
         while not self._closing.wait(EVERY):
-            self._write_points()
             self._send()
-
-    def _write_points(self) -> None:
-        points = []
-        try:
-            while True:
-                points.append(self._points.get_nowait())
-        except Empty:
-            if points:
-                self._write({"kind": "metrics", "points": points})
-
-    def _write(self, message: Mapping[str, Any], attach: Callable[[Path], object] | None = None) -> None:
-        path = self._folder / f"{time.time_ns():020d}.json"
-        if attach:
-            path.with_suffix("").mkdir(parents=True)
-            attach(path.with_suffix(""))
-        write_json(path, message, indent=None)
 
     def _send(self) -> bool:
         try:
             deliver(self._folder)
-        except Exception as error:  # whatever a store may raise, the training goes on and the messages stay
+        except Exception as error:  # whatever a store may raise, the training goes on and the journal stays
             if not self._away:
-                _say(f"{store_uri()}: MLflow does not answer ({_first_line(error)}); the training goes on")
+                _say(f"{store_uri()}: MLflow does not answer ({first_line(error)}); the training goes on")
             self._away = True
         else:
             if self._away:
@@ -124,86 +116,49 @@ class Outbox:
         return not self._away
 
 
-def deliver(folder: Path) -> None:
-    """Send the messages of an outbox; remove each as soon as MLflow has it.
+def dataset_message(subset: Subset, source: str) -> dict[str, Any]:
+    """A subset as an input of a run."""
+    name = subset.store.path.stem
+    path = str(subset.store.path)
+    return {"kind": "dataset", "subset": name, "name": f"{source} {name}", "digest": subset.digest, "path": path}
 
-    A message that was sent and not removed, because the process was killed in between, is sent again: MLflow keeps
-    equal metrics and files once.
-    """
+
+def end_as_failed(run_id: str) -> None:
+    """Say of a training whose processes are gone, and which did not say how it ended, that it is FAILED."""
+    journal = Journal(outboxes() / run_id)
+    journal.cut()
+    if journal.exists() and journal.ended() is None:
+        journal.append([{"kind": "status", "status": "FAILED", "time": milliseconds()}])
+    try:
+        deliver(journal.folder)
+    except Exception as error:
+        _say(f"{store_uri()}: MLflow does not answer ({first_line(error)}); run {run_id} may be called RUNNING there")
+
+
+def _known_to_mlflow(run_id: str) -> set[tuple[str, int]]:
+    """Metric and step of every point that MLflow has of a run."""
     client = MlflowClient(store_uri())
-    for path in sorted(folder.glob("*.json")):
-        message = read_json(path)
-        _SEND[message["kind"]](client, folder.name, message, path.with_suffix(""))
-        path.unlink()
-        shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-    if folder.exists() and not list(folder.iterdir()):
-        folder.rmdir()
-
-
-def _send_metrics(client: MlflowClient, run_id: str, message: dict[str, Any], _: Path) -> None:
-    points = [Metric(name, float(value), *when) for name, value, *when in message["points"]]
-    for first in range(0, len(points), AT_ONCE):
-        client.log_batch(run_id, metrics=points[first : first + AT_ONCE])
-
-
-def _send_files(client: MlflowClient, run_id: str, message: dict[str, Any], attached: Path) -> None:
-    client.log_artifacts(run_id, str(attached), message["folder"])
-
-
-def _send_checkpoint(client: MlflowClient, run_id: str, message: dict[str, Any], attached: Path) -> None:
-    run = client.get_run(run_id)
-    model = client.create_logged_model(
-        run.info.experiment_id, message["name"], source_run_id=run_id, params=run.data.params, model_type="checkpoint"
-    )
-    client.log_model_artifacts(model.model_id, str(attached))
-    client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, message["step"])])
-    validation = [entry.dataset for entry in run.inputs.dataset_inputs if entry.dataset.name.endswith(" validation")]
-    data = {"dataset_name": validation[0].name, "dataset_digest": validation[0].digest} if validation else {}
-    points = [
-        Metric(name, float(value), *when, model_id=model.model_id, run_id=run_id, **data)
-        for name, value, *when in message["points"]
-    ]
-    client.log_batch(run_id, metrics=points)
-
-
-def _send_status(client: MlflowClient, run_id: str, message: dict[str, Any], _: Path) -> None:
-    client.set_terminated(run_id, message["status"], message["time"])
-
-
-_SEND = {
-    "metrics": _send_metrics,
-    "files": _send_files,
-    "checkpoint": _send_checkpoint,
-    "status": _send_status,
-}
-
-
-def _points(values: Mapping[str, float], step: int) -> list[Point]:
-    return [(metric_name(name), repr(float(value)), _milliseconds(), step) for name, value in values.items()]
-
-
-def _milliseconds() -> int:
-    return time.time_ns() // 1_000_000
+    names = client.get_run(run_id).data.metrics
+    return {(name, point.step) for name in names for point in client.get_metric_history(run_id, name)}
 
 
 def _say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 @command
 def main() -> None:
     """Send what ended trainings could not tell MLflow."""
-    for folder in sorted(outboxes().glob("*")):
+    open_store()
+    left = []
+    for folder in sorted(path for path in outboxes().glob("*") if path.is_dir()):
         try:
-            deliver(folder)
+            if deliver(folder):
+                print(f"run {folder.name}: sent")
         except Exception as error:
-            raise BmnError(f"{store_uri()}: MLflow does not answer ({_first_line(error)}); try again later") from error
-        print(f"run {folder.name}: sent")
+            left.append(f"{folder.relative_to(project_root())}: MLflow does not take it ({first_line(error)})")
+    if left:
+        raise BmnError("\n".join([*left, f"{store_uri()}: try again later; a folder of a deleted run can be removed"]))
     print("nothing is left to send")
 
 

@@ -3,6 +3,7 @@
 MLflow runs this file when it loads the model; nothing is unpickled.
 """
 
+import warnings
 from pathlib import Path
 from threading import Lock
 
@@ -15,6 +16,8 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from bmn.data.windows import resize
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings, results
+
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict`")  # the signature says more
 
 COMPUTED_TOGETHER = 16  # videos, to bound the memory
 
@@ -41,15 +44,19 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
             For each video ``{"proposals": [{"score": …, "segment": [start, end]}, …]}``.
 
         Raises:
-            MlflowException: the features are not finite, or the durations are not one a video and above 0.
+            MlflowException: the features have another shape or are not finite, or the durations are not one a video
+                and above 0.
         """
         params = params or {}
         features = np.asarray(model_input, np.float32)
         durations = np.asarray(params.get("durations", []), np.float64)
         if not durations.size:
             durations = np.ones(len(features))
-        if 0 in features.shape:
-            raise _refused(f"the features have the shape {list(features.shape)}; at least one snippet is needed")
+        if features.ndim != 3 or 0 in features.shape or features.shape[2] != self.predictor.channels:
+            raise _refused(
+                f"the features have the shape {list(features.shape)}; this model takes [video, snippet, channel] with "
+                f"{self.predictor.channels} channels"
+            )
         if not np.isfinite(features).all():
             raise _refused("the features hold NaN or infinities; extract them again")
         if durations.shape != (len(features),) or not (np.isfinite(durations) & (durations > 0)).all():

@@ -18,13 +18,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 from bmn.base.errors import BmnError
+from bmn.data.subset import open_subset
 from bmn.launch.command import command
-from bmn.tracking.models import CHAMPION, REGISTERED, evaluated_settings
-from bmn.tracking.store import store_uri
+from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings
+from bmn.tracking.store import first_line, open_store
 
 LARGEST_BODY = 32 * 2**20  # bytes; about forty videos of the published size
 AT_ONCE = 2  # requests in memory: one is computed while the next one is parsed
 EXAMPLE = "serving_input_example.json"
+DATA = Path("data/processed")
 
 
 class Bounded:
@@ -63,25 +65,26 @@ class Bounded:
 def main() -> None:
     """Serve a model until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="bmn.tracking.serving", description=main.__doc__)
-    parser.add_argument("--model", default=f"models:/{REGISTERED}@{CHAMPION}", help="MLflow's address of a model")
+    parser.add_argument("--model", help="MLflow's address of a model; by default the champion of the data in use")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5001)
     given = parser.parse_args()
 
-    mlflow.set_tracking_uri(store_uri())
+    open_store()
+    address, about = (given.model, given.model) if given.model else champion()
     try:
-        folder = Path(mlflow.artifacts.download_artifacts(given.model))
-    except MlflowException as error:
-        reason = str(error).splitlines()[0]
+        folder = Path(mlflow.artifacts.download_artifacts(address))
+    except (MlflowException, OSError) as error:
         raise BmnError(
-            f"{given.model}: no such model ({reason}); make repro makes one, --model names another"
+            f"{address}: no such model ({first_line(error)}); make repro makes one, --model names another"
         ) from error
     settings = evaluated_settings(folder)
     model = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
     application = scoring_server.init(model)
     application.add_exception_handler(RecursionError, _too_deep)
+    application.add_exception_handler(MlflowException, _refused)
     server = f"http://{given.host}:{given.port}"
-    print(f"{given.model} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
+    print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
     config = uvicorn.Config(Bounded(application), host=given.host, port=given.port, log_level="warning")
     asyncio.run(_serve(uvicorn.Server(config)))
@@ -91,6 +94,29 @@ async def _serve(server: uvicorn.Server) -> None:
     # MLflow computes in the loop's threads; few of them hold little memory.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE))
     await server.serve()
+
+
+def champion() -> tuple[str, str]:
+    """The address of the champion of the validation data in use, and what is known of it.
+
+    Raises:
+        BmnError: there are no data, or no champion of them.
+    """
+    data = open_subset(DATA, "validation").digest if (DATA / "validation.json").exists() else None
+    if data is None:
+        raise BmnError(f"{DATA}: holds no validation data, so no champion of them; run make repro, or name a --model")
+    found = champion_of(data)
+    if found is None:
+        raise BmnError(f"no model was validated on the data in {DATA} ({data}); run make repro, or name a --model")
+    auc = float(found.tags[VALIDATED])
+    about = f"{REGISTERED} version {found.version} (AUC {auc:.2f} on the validation data in {DATA}, {data})"
+    return f"models:/{REGISTERED}/{found.version}", about
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    """MLflow's reason without the dump of the arrays before it."""
+    assert isinstance(error, MlflowException)
+    return _refusal(error.get_http_status_code(), error.message.rpartition(" Error: ")[2])
 
 
 def _too_deep(request: Request, error: Exception) -> JSONResponse:

@@ -1,21 +1,18 @@
 """Where runs are kept: MLFLOW_TRACKING_URI, or a database and its files under the project's ``mlruns/``."""
 
-import fcntl
 import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
+from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
 from bmn.base.errors import BmnError
-
-logging.getLogger("mlflow").setLevel(logging.WARNING)  # people read the stages' output
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # within 20 s it is clear that a server is away
+from bmn.tracking.moved import follow_project
 
 VIEW = "bmn"  # name of the shared view that the UI opens with
 
@@ -27,31 +24,75 @@ def project_root() -> Path:
 
 def store_uri() -> str:
     """Where runs are kept: MLFLOW_TRACKING_URI, or a database under the project's ``mlruns/``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlruns' / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_uri()
 
 
-def connect(experiment: str) -> None:
-    """Point MLflow at the store and the experiment, made at the first use.
+def open_store() -> None:
+    """Point MLflow at the store, and keep it quiet; a project's own database follows it where it was moved to."""
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # people read the stages' output
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # within 20 s it is clear that a server is away
+    mlflow.set_tracking_uri(store_uri())
+    with alone():
+        database = _folder() / "mlflow.db"
+        if is_local() and os.access(database, os.W_OK):
+            follow_project(database, project_root())
+
+
+def connect(experiment: str) -> str:
+    """Point MLflow at the store and the experiment, made at the first use; gives the experiment's id.
 
     Raises:
         BmnError: the store does not answer.
     """
-    folder = project_root() / "mlruns"
-    local = "MLFLOW_TRACKING_URI" not in os.environ
-    if local:
-        folder.mkdir(exist_ok=True)
-    mlflow.set_tracking_uri(store_uri())
+    open_store()
     try:
-        with _alone_in(folder) if local else nullcontext():
+        with alone():
             if mlflow.get_experiment_by_name(experiment) is None:
-                place = (folder / experiment).as_uri() if local else None
+                place = (_folder() / experiment).as_uri() if is_local() else None
                 mlflow.create_experiment(experiment, artifact_location=place, tags=_view())
-            mlflow.set_experiment(experiment)
+            return str(mlflow.set_experiment(experiment).experiment_id)
     except MlflowException as error:
-        raise BmnError(
-            f"{store_uri()}: MLflow does not answer there ({str(error).splitlines()[0]}); start the server, or correct "
-            f"or unset MLFLOW_TRACKING_URI"
-        ) from error
+        raise no_answer(error) from error
+
+
+def no_answer(error: Exception) -> BmnError:
+    """What to say of a store that does not do what it is asked."""
+    return BmnError(
+        f"{store_uri()}: MLflow does not answer there ({first_line(error)}); start the server, or correct or unset "
+        f"MLFLOW_TRACKING_URI"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message; its kind where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def is_local() -> bool:
+    """Whether runs are kept in the project's own database."""
+    return store_uri() == _own_uri()  # MLflow itself sets the variable to the store in use
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other processes out of a local store: two that create MLflow's database at the same time break it."""
+    if is_local():
+        _folder().mkdir(exist_ok=True)
+    if is_local() and os.access(_folder(), os.W_OK):
+        with FileLock(_folder() / ".lock"):
+            yield
+    else:
+        yield
+
+
+def _own_uri() -> str:
+    path = str(_folder() / "mlflow.db").replace("%", "%25").replace("?", "%3F")  # what a URI means by them
+    return f"sqlite:///{path}"
+
+
+def _folder() -> Path:
+    return project_root() / "mlruns"
 
 
 def _view() -> dict[str, str]:
@@ -72,11 +113,3 @@ def _view() -> dict[str, str]:
         "mlflow.experimentKind": "custom_model_development",
         f"mlflow.sharedViewState.{VIEW}": json.dumps(state),
     }
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes out: two that create MLflow's database at the same time break it."""
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

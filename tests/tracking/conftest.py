@@ -1,0 +1,30 @@
+"""An empty project with its own store, and what trainings tell it."""
+
+import mlflow
+import pytest
+
+from bmn.base.params import validate_params
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project folder, the store as the environment leaves it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    # MLflow itself sets the variable when it is pointed at a store; this way it is as before after the test.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    yield tmp_path
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def params():
+    return validate_params({"data": {"source": "synthetic"}}, "params.yaml")
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "best.pdparams"
+    path.write_bytes(b"weights")
+    return path

@@ -1,0 +1,136 @@
+"""Evaluations, exports and data reports: filed once, whatever is killed, and again where they are others."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from tracking.subsets import validation
+
+from bmn import tracking
+from bmn.base.params import validate_params
+from bmn.tracking.delivery import outboxes
+
+pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("project")]
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def trained(params):
+    """The run of a training that is done."""
+    with tracking.training_run(params, Path("run.json"), [validation()]) as run:
+        run.metrics({"val/AUC": 60.0}, 5)
+    return run.run_id
+
+
+def file_all(*words):
+    done = subprocess.run(
+        [sys.executable, HERE / "filing.py", *map(str, words)],
+        env=os.environ | {"PYTHONPATH": str(HERE.parents[1] / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, -9), done.stderr
+    return done
+
+
+def points(run_id, name):
+    history = MlflowClient(tracking.store_uri()).get_metric_history(run_id, name)
+    return sorted((point.step, point.value, point.timestamp) for point in history)
+
+
+def told(run_id):
+    """All that the store has of a run, apart from times, ids and what was measured."""
+    client = MlflowClient(tracking.store_uri())
+    run = client.get_run(run_id)
+    metrics = {name: [point[:2] for point in points(run_id, name)] for name in run.data.metrics}
+    latency = metrics.pop("export/latency_ms/BMN.json")
+    models = client.search_logged_models([run.info.experiment_id])
+    assert {output.model_id for output in run.outputs.model_outputs} == {model.model_id for model in models}
+    versions = client.search_model_versions("name = 'bmn'")
+    tags = {
+        key: value for key, value in run.data.tags.items() if key.startswith(("proposals.", "evaluate.", "export."))
+    }
+    files = [item.path for item in client.list_artifacts(run_id)]
+    return (
+        metrics, len(latency), tags, files, run.info.status, [(model.name, str(model.status)) for model in models],
+        client.get_registered_model("bmn").aliases, [(version.version, version.tags) for version in versions],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("BMN_TEST_KILLS", "1"))))
+def test_killed_and_filed_again_it_is_there_once(trained, exported, tmp_path, monkeypatch, params, seed):
+    whole = file_all(trained, exported, 0.4)
+    expected = told(trained)
+    assert expected[1] == 1
+    assert len(expected[0]["evaluate/AR"]) == 100
+    assert expected[-2] == {f"champion-{validation().digest}": 1}
+    commits = int(whole.stdout.split()[-1])
+    assert commits > 10
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    with tracking.training_run(params, Path("run.json"), [validation()]) as run:
+        run.metrics({"val/AUC": 60.0}, 5)
+    for moment in random.Random(seed).sample(range(4, commits - 4), 3):
+        assert file_all(run.run_id, exported, 0.4, moment).returncode == -9
+    for _ in range(2):
+        file_all(run.run_id, exported, 0.4)
+        assert told(run.run_id) == expected
+
+
+def test_another_evaluation_adds_newer_points_and_its_settings_when_it_is_done(params, trained, tmp_path):
+    tracking.log_evaluation(params, trained, {"evaluate/AUC": 60.0}, {"evaluate/AR": ([1], [5.0])}, {})
+    other = validate_params({"data": {"source": "synthetic"}, "proposals": {"alpha": 0.7}}, "params.yaml")
+    with pytest.raises(FileNotFoundError):
+        tracking.log_evaluation(other, trained, {"evaluate/AUC": 50.0}, {}, {tmp_path / "missing": "proposals"})
+    client = MlflowClient()
+    assert client.get_run(trained).data.tags["proposals.alpha"] == "0.4"
+    assert client.get_run(trained).info.status == "FINISHED"
+    for _ in range(2):
+        tracking.log_evaluation(other, trained, {"evaluate/AUC": 50.0}, {}, {})
+    run = client.get_run(trained)
+    assert run.data.tags["proposals.alpha"] == "0.7"
+    assert run.data.metrics["evaluate/AUC"] == 50.0  # the newest, though it is lower
+    [(_, first, before), (_, second, after)] = sorted(points(trained, "evaluate/AUC"), key=lambda point: point[2])
+    assert (first, second) == (60.0, 50.0)
+    assert before < after
+
+
+def test_a_run_of_another_store_is_stood_for_by_one_run(params):
+    for _ in range(2):
+        tracking.log_evaluation(params, "0" * 32, {"evaluate/AUC": 60.0}, {}, {})
+    client = MlflowClient()
+    [run] = client.search_runs([client.get_experiment_by_name("bmn").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["bmn.trained_in_run"] == "0" * 32
+    assert len(points(run.info.run_id, "evaluate/AUC")) == 1
+
+
+def test_what_the_training_could_not_tell_is_told_before(params, trained):
+    """A journal that is left, as of a training whose server was away at its end."""
+    folder = outboxes() / trained
+    folder.mkdir(parents=True)
+    status = {"kind": "status", "status": "FINISHED", "time": 1}
+    (folder / "journal.jsonl").write_text(f'["train/loss", "0.5", 1, 1]\n{json.dumps(status)}\n')
+    tracking.log_evaluation(params, trained, {"evaluate/AUC": 60.0}, {}, {})
+    assert MlflowClient().get_run(trained).data.metrics["train/loss"] == 0.5
+    assert not folder.exists()
+
+
+def test_a_data_report_is_a_run_of_its_own(params, tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/report.html").write_text("page")
+    tracking.log_data_report(params, [validation()], {"validation/videos": 3.0}, tmp_path / "report")
+    with pytest.raises(AttributeError):
+        tracking.log_data_report(params, [None], {}, tmp_path / "report")
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("bmn data").experiment_id
+    failed, run = client.search_runs([experiment], order_by=["start_time DESC"])
+    assert (run.info.status, failed.info.status) == ("FINISHED", "FAILED")
+    assert run.data.metrics == {"validation/videos": 3.0}
+    assert run.data.tags["data.source"] == "synthetic"
+    assert [entry.dataset.digest for entry in run.inputs.dataset_inputs] == [validation().digest]
+    assert [item.path for item in client.list_artifacts(run.info.run_id, "data_report")] == ["data_report/report.html"]

@@ -1,0 +1,124 @@
+"""How runs begin and end, and what names them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+from tracking.subsets import validation
+
+from bmn import tracking
+from bmn.base.errors import Stopped
+from bmn.base.params import flatten, validate_params
+from bmn.tracking import runs
+from bmn.tracking.delivery import outboxes
+from bmn.tracking.journal import Journal
+
+pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("project")]
+ROOT = Path(__file__).parents[2]
+
+
+def given(strict=False, **train):
+    values = {"data": {"source": "synthetic", "strict": strict}, "train": {"loss_weights": {"tem": 2.0}, **train}}
+    return validate_params(values, "params.yaml")
+
+
+def run_of(run_id):
+    return MlflowClient(tracking.store_uri()).get_run(run_id)
+
+
+@pytest.mark.parametrize(("error", "status"), [(Stopped("by a signal"), "KILLED"), (ZeroDivisionError(), "FAILED")])
+def test_how_it_ended_is_how_the_run_ends_and_it_goes_on_under_its_id(params, error, status):
+    with pytest.raises(type(error)), tracking.training_run(params, Path("run.json"), []) as run:
+        raise error
+    assert run_of(run.run_id).info.status == status
+    with tracking.training_run(params, Path("run.json"), []) as again:
+        pass
+    assert again.run_id == run.run_id
+    assert run_of(run.run_id).info.status == "FINISHED"
+
+
+def training(subsets, block):
+    """A training as a process of its own."""
+    code = (
+        "import os; from pathlib import Path; from bmn import tracking; from bmn.base.params import validate_params\n"
+        "params = validate_params({'data': {'source': 'synthetic'}}, 'params.yaml')\n"
+        f"with tracking.training_run(params, Path('run.json'), {subsets}) as run: {block}"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_an_error_on_the_way_to_the_training_does_not_finish_the_run():
+    """MLflow ends as FINISHED what it holds open when Python exits."""
+    assert "AttributeError" in training("[None]", "pass").stderr  # None is no subset
+    assert run_of(json.loads(Path("run.json").read_text())["run_id"]).info.status == "FAILED"
+
+
+def test_parameters_are_what_shapes_the_weights_and_all_else_may_change_when_it_resumes():
+    with pytest.raises(Stopped), tracking.training_run(given(), Path("run.json"), []) as run:
+        raise Stopped("by a signal")
+    with tracking.training_run(given(strict=True, checkpoint_minutes=1.0, devices="cpu"), Path("run.json"), []):
+        pass
+    found = run_of(run.run_id).data
+    named = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["train"]["params"]
+    keys = [key for key in named if isinstance(key, str)]
+    of_training = [key for key, _ in flatten(given().model_dump(include={"model", "train"}))]
+    assert set(found.params) == {key for key in of_training if key in keys or key.rpartition(".")[0] in keys}
+    assert found.params["train.loss_weights.tem"] == "2.0"
+    tags = {key: found.tags[key] for key in ("data.strict", "train.devices", "train.checkpoint_minutes")}
+    assert tags == {"data.strict": "True", "train.devices": "cpu", "train.checkpoint_minutes": "1.0"}
+    assert not any(key.startswith("proposals.") for key in found.tags)  # those are of an evaluation
+
+
+def test_killed_before_it_could_note_its_run_it_finds_it_again(params, monkeypatch):
+    """The file names the run's tag, and not yet its id."""
+    with pytest.raises(Stopped), tracking.training_run(params, Path("run.json"), []) as run:
+        raise Stopped("by a signal")
+    Path("run.json").write_text(json.dumps({"start": json.loads(Path("run.json").read_text())["start"]}))
+    with tracking.training_run(params, Path("run.json"), []) as again:
+        pass
+    assert again.run_id == run.run_id
+
+
+def test_a_run_that_was_deleted_is_not_gone_on_with(params):
+    with tracking.training_run(params, Path("run.json"), []) as run:
+        pass
+    MlflowClient().delete_run(run.run_id)
+    with tracking.training_run(params, Path("run.json"), [validation()]) as again:
+        pass
+    assert again.run_id != run.run_id
+
+
+def test_the_watching_process_marks_a_run_that_was_left_running(tmp_path):
+    """It was killed in its training; what it told so far is told, and the run is FAILED."""
+    assert training("[]", "run.metrics({'train/loss': 1.0}, 1), os.kill(os.getpid(), 9)").returncode == -9
+    run_id = json.loads((tmp_path / "run.json").read_text())["run_id"]
+    for _ in range(2):
+        tracking.mark_failed(tmp_path / "run.json")
+        assert run_of(run_id).info.status == "FAILED"
+        assert run_of(run_id).data.metrics["train/loss"] == 1.0
+    tracking.mark_failed(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("status", ["KILLED", "FINISHED"])
+def test_the_watching_process_leaves_a_run_that_said_how_it_ended(params, status):
+    try:
+        with tracking.training_run(params, Path("run.json"), []) as run:
+            if status == "KILLED":
+                raise Stopped("by a signal")
+    except Stopped:
+        pass
+    tracking.mark_failed(Path("run.json"))
+    assert run_of(run.run_id).info.status == status
+    assert Journal(outboxes() / run.run_id).exists() == (status == "KILLED")
+
+
+def test_the_name_says_what_differs_from_the_preset():
+    assert runs.run_name(given(epochs=7)).startswith("embedded strict=False epochs=7")

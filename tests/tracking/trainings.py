@@ -1,0 +1,31 @@
+"""Trainings that are done, with a model each."""
+
+from mlflow import MlflowClient
+from tracking.subsets import validation
+
+from bmn import tracking
+from bmn.base.params import validate_params
+from bmn.tracking.logged_models import file_model
+from bmn.tracking.models import promote
+
+
+def trained(path, auc, on="data", **values):
+    """A run with a validation AUC that was evaluated, and a model of it; gives its id.
+
+    Args:
+        path: where the run is noted.
+        on: other words are other validation data.
+        values: parameters, by group.
+    """
+    given = {"data": {"source": "synthetic"}, "train": {"seed": int(auc)}} | values
+    params = validate_params(given, "params.yaml")
+    with tracking.training_run(params, path, [validation(on)]) as run:
+        for step, value in enumerate((auc - 5, auc, auc - 1)):
+            run.metrics({"val/AUC": value, "train/loss": 1.0 / (step + 1)}, step)
+    tracking.log_evaluation(
+        params, run.run_id, {"evaluate/AUC": auc}, {"evaluate/AR": ([1, 2, 3], [10.0, 20.0, 30.0])}, {}
+    )
+    client = MlflowClient()
+    model = file_model(client, client.get_run(run.run_id), "bmn", "", str(auc), 0, lambda model: None)
+    promote(client, run.run_id, model)
+    return run.run_id
