@@ -18,6 +18,7 @@ import mlflow
 import psutil
 import pytest
 from mlflow import MlflowClient
+from shell import bmn
 
 from bmn import tracking
 from bmn.base.errors import BmnError, Stopped
@@ -232,11 +233,11 @@ def test_a_server_on_sqlite_that_goes_away_and_comes_back(params, weights, tmp_p
         kept = list((outbox.outboxes() / run_id).glob("*.json"))
         assert len(kept) >= 4
 
-        with pytest.raises(SystemExit, match="MLflow does not answer"):
-            outbox.main()
+        with pytest.raises(BmnError, match="MLflow does not answer"):
+            list(outbox.send_all())
         assert list((outbox.outboxes() / run_id).glob("*.json")) == kept
         server.start()
-        outbox.main()
+        assert list(outbox.send_all()) == [run_id]
         check(run_id)
 
 
@@ -284,7 +285,7 @@ def test_without_a_validation_nothing_is_registered(capsys):
     assert MlflowClient().search_registered_models() == []
 
 
-def test_runs_side_by_side(monkeypatch, capsys, tmp_path):
+def test_runs_side_by_side(tmp_path):
     (tmp_path / "params.yaml").write_text("data:\n  source: synthetic\n")
     for number in range(12):
         uri, run_id = trained(70 - number, name=f"<run> {number}")
@@ -293,9 +294,7 @@ def test_runs_side_by_side(monkeypatch, capsys, tmp_path):
             models.promote(uri, run_id)
     with mlflow.start_run(run_name="a trial", tags={"optuna.study": "bmn"}):
         pass
-    monkeypatch.setattr(sys, "argv", ["compare"])
-    compare.main()
-    table = capsys.readouterr().out
+    table = bmn(tmp_path, "compare").stdout
     assert table.count("FINISHED") == 11  # the last ten and the champion, which is the first
     assert "<run> 0 (champion)" in table
     assert "<run> 1 " not in table
@@ -309,12 +308,10 @@ def test_runs_side_by_side(monkeypatch, capsys, tmp_path):
     assert page.count('class="marked">70.00<') == 1  # the best AUC
     assert (tmp_path / "outputs/compare/curves.png").read_bytes().startswith(b"\x89PNG")
 
-    monkeypatch.setattr(sys, "argv", ["compare", champion, "<run> 5", "a trial"])
-    compare.main()
-    assert capsys.readouterr().out.count("FINISHED") == 3
-    monkeypatch.setattr(sys, "argv", ["compare", "nobody"])
-    with pytest.raises(SystemExit, match="RUNS names 'nobody'"):
-        compare.main()
+    rows = json.loads(bmn(tmp_path, "compare", champion, "<run> 5", "a trial", "--json").stdout)
+    assert [row["AUC"] for row in rows] == [70, 65, None]
+    with pytest.raises(BmnError, match="RUNS names 'nobody'"):
+        compare.choose(["nobody"], "bmn")
 
 
 def test_curves_are_those_of_the_runs():

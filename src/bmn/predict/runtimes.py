@@ -70,9 +70,11 @@ def open_program(program: Path, device: str = "cpu", use_tensorrt: bool = False)
 
 
 def _paddle(program: Path, device: str, use_tensorrt: bool) -> Program:
-    import paddle
-    from paddle import inference
-
+    try:
+        import paddle
+        from paddle import inference
+    except ImportError as error:
+        raise BmnError(f"{program}: Paddle is not installed; pip install paddlepaddle, or take a .onnx") from error
     name, channels, tscale = _paddle_input(program)
     config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
     config.disable_glog_info()
@@ -125,7 +127,7 @@ def _onnx(program: Path, device: str, use_tensorrt: bool) -> Program:
     try:
         import onnxruntime
     except ImportError as error:
-        raise BmnError(f"{program}: onnxruntime is not installed; pip install -r requirements-onnx.txt") from error
+        raise BmnError(f"{program}: onnxruntime is not installed; pip install onnxruntime") from error
     provider = "TensorrtExecutionProvider" if use_tensorrt else {"gpu": "CUDAExecutionProvider"}.get(device)
     if provider and provider not in onnxruntime.get_available_providers():
         raise BmnError(

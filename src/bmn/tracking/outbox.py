@@ -1,14 +1,14 @@
 """What a training tells MLflow, kept on disk until MLflow has it.
 
 A message is a file in a folder that is named after the run; a thread sends them in order, so the training never waits
-and a server that goes away costs nothing. ``python -m bmn.tracking.outbox`` sends what ended trainings left.
+and a server that goes away costs nothing. ``bmn send`` sends what ended trainings left.
 """
 
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
 from bmn.tracking.store import project_root, store_uri
@@ -195,17 +194,18 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-@command
-def main() -> None:
-    """Send what ended trainings could not tell MLflow."""
+def send_all() -> Iterator[str]:
+    """Send what ended trainings could not tell MLflow.
+
+    Yields:
+        The id of each run, when MLflow has all of it.
+
+    Raises:
+        BmnError: MLflow does not answer.
+    """
     for folder in sorted(outboxes().glob("*")):
         try:
             deliver(folder)
         except Exception as error:
             raise BmnError(f"{store_uri()}: MLflow does not answer ({_first_line(error)}); try again later") from error
-        print(f"run {folder.name}: sent")
-    print("nothing is left to send")
-
-
-if __name__ == "__main__":
-    main()
+        yield folder.name

@@ -1,10 +1,9 @@
-"""``python -m bmn.tracking.serving``: MLflow's scoring server on an inference model, kept within bounds.
+"""``bmn serve``: MLflow's scoring server on an inference model, kept within bounds.
 
 It answers as ``mlflow models serve`` does, at ``/invocations``; besides it refuses bodies that are too large and holds
 few of them in memory at a time, however many clients there are.
 """
 
-import argparse
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +16,8 @@ from fastapi.responses import JSONResponse
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
-from bmn.base.command import command
 from bmn.base.errors import BmnError
-from bmn.tracking.models import CHAMPION, REGISTERED, evaluated_settings
+from bmn.tracking.models import evaluated_settings
 from bmn.tracking.store import store_uri
 
 LARGEST_BODY = 32 * 2**20  # bytes; about forty videos of the published size
@@ -59,31 +57,30 @@ class Bounded:
                 await self._application(scope, receive, send)
 
 
-@command
-def main() -> None:
-    """Serve a model until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="bmn.tracking.serving", description=main.__doc__)
-    parser.add_argument("--model", default=f"models:/{REGISTERED}@{CHAMPION}", help="MLflow's address of a model")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=5001)
-    given = parser.parse_args()
+def serve(model: str, host: str, port: int) -> None:
+    """Serve a model until Ctrl-C.
 
+    Args:
+        model: MLflow's address of it, such as ``models:/bmn@champion``.
+        host, port: where to listen.
+
+    Raises:
+        BmnError: there is no such model.
+    """
     mlflow.set_tracking_uri(store_uri())
     try:
-        folder = Path(mlflow.artifacts.download_artifacts(given.model))
+        folder = Path(mlflow.artifacts.download_artifacts(model))
     except MlflowException as error:
         reason = str(error).splitlines()[0]
-        raise BmnError(
-            f"{given.model}: no such model ({reason}); make repro makes one, --model names another"
-        ) from error
+        raise BmnError(f"{model}: no such model ({reason}); make repro makes one, --model names another") from error
     settings = evaluated_settings(folder)
-    model = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
-    application = scoring_server.init(model)
+    served = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
+    application = scoring_server.init(served)
     application.add_exception_handler(RecursionError, _too_deep)
-    server = f"http://{given.host}:{given.port}"
-    print(f"{given.model} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
+    server = f"http://{host}:{port}"
+    print(f"{model} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
-    config = uvicorn.Config(Bounded(application), host=given.host, port=given.port, log_level="warning")
+    config = uvicorn.Config(Bounded(application), host=host, port=port, log_level="warning")
     asyncio.run(_serve(uvicorn.Server(config)))
 
 
@@ -100,7 +97,3 @@ def _too_deep(request: Request, error: Exception) -> JSONResponse:
 def _refusal(status: int, sentence: str) -> JSONResponse:
     """In the form of MLflow's own."""
     return JSONResponse({"error_code": "BAD_REQUEST", "message": sentence}, status)
-
-
-if __name__ == "__main__":
-    main()
