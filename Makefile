@@ -6,6 +6,7 @@ REQUIREMENTS ?= $(if $(PADDLE_INDEX),requirements-gpu3.txt,$(if $(DRIVER),requir
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 5000
 INPUT ?= data/example_feat.list
+option = $(if $($2),--$1 "$($2)")
 # Stages, DVC's workers and MLflow's servers find each other by name.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
@@ -30,68 +31,65 @@ repro: setup  ## run the stages that a change touches: download, convert, train,
 test: setup  ## run the tests
 	pytest -n 2 --dist loadgroup
 
-lint: setup  ## check style and types
+lint: setup  ## check style, types and that dependencies point down
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 
 bench: setup  ## compare with the published form, in ten minutes (ARGS=--quick: in one or two)
 	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start can take a minute
-	@python -m bmn.cli.ui $(PORT)
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT) \
-		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlruns/mlflow.db}
+	@bmn ui --port $(PORT)
 
 compare: setup  ## compare runs: a table, a figure, a page (RUNS="id id", default: the last ten and the champion)
-	python -m bmn.tracking.compare $(RUNS)
+	bmn compare $(RUNS)
 
 send: setup  ## send MLflow what trainings could not tell it while it was away
-	python -m bmn.tracking.outbox
+	bmn send
 
-seeds: setup  ## train with several seeds and print mean and spread: SEEDS=1,2,3
-	python -m bmn.cli.seeds $(SEEDS)
+seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
+	bmn seeds $(SEEDS)
 
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
-	python -m bmn.predict.predict $(INPUT) --params params.yaml $(if $(MODEL),--model $(MODEL)) $(ARGS)
+	bmn predict $(INPUT) --params params.yaml $(call option,model,MODEL) $(ARGS)
 
 evaluate: setup  ## how good proposals or weights are: PROPOSALS=file GROUND_TRUTH=file, or WEIGHTS=file (ARGS=--help)
-	python -m bmn.cli.evaluate $(if $(PROPOSALS),--proposals $(PROPOSALS)) $(if $(GROUND_TRUTH),--ground-truth $(GROUND_TRUTH)) \
-		$(if $(WEIGHTS),--weights $(WEIGHTS)) $(ARGS)
+	bmn evaluate $(call option,proposals,PROPOSALS) $(call option,ground-truth,GROUND_TRUTH) $(call option,weights,WEIGHTS) $(ARGS)
 
 pretrained: setup  ## fetch PaddleVideo's weights to outputs/pretrained (FROM=file or URL)
-	python -m bmn.cli.pretrained $(FROM)
+	bmn pretrained $(FROM)
 
 export: setup  ## weights as an inference model in outputs/exported: WEIGHTS=outputs/pretrained/BMN.pdparams
-	python -m bmn.export.export $(WEIGHTS) $(ARGS)
+	bmn export $(WEIGHTS) $(ARGS)
 
 serve: setup  ## answer requests with MLflow's champion (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
-	python -m bmn.tracking.serving $(if $(MODEL),--model $(MODEL)) $(ARGS)
+	bmn serve $(call option,model,MODEL) $(ARGS)
 
 train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
-	python -m bmn.recipes.presets train.devices=gpu:$(GPUS)
+	bmn set train.devices=gpu:$(GPUS)
 	dvc repro train
 
 tune: setup  ## search for better parameters, or go on (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
 	dvc repro --quiet convert
-	python -m bmn.tuning $(if $(STUDY),--study "$(STUDY)") run $(if $(TRIALS),--trials $(TRIALS)) \
-		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(WORKERS),--workers $(WORKERS))
+	bmn tune run $(call option,study,STUDY) $(call option,trials,TRIALS) $(call option,timeout,TIMEOUT) $(call option,workers,WORKERS)
 
 tune-status: setup  ## the trials of a sweep, while it runs or later (STUDY=)
-	@python -m bmn.tuning $(if $(STUDY),--study "$(STUDY)") status
+	@bmn tune status $(call option,study,STUDY)
 
 tune-apply: setup  ## write the confirmed best of a sweep into params.yaml (STUDY=, TRIAL= for another trial)
-	@python -m bmn.tuning $(if $(STUDY),--study "$(STUDY)") apply $(if $(TRIAL),--trial $(TRIAL))
+	@bmn tune apply $(call option,study,STUDY) $(call option,trial,TRIAL)
 
 tune-ui: setup  ## the trials of all sweeps in a browser (PORT=5000)
-	@python -m bmn.tuning ui --port $(PORT)
+	@bmn tune ui --port $(PORT)
 
-use: setup  ## switch params.yaml: PRESET=embedded, activitynet, bmn_lite, or local FEATURES=folder ANNOTATIONS=file
-	python -m $(if $(filter local,$(PRESET)),bmn.recipes.own "$(FEATURES)" "$(ANNOTATIONS)" $(SUBSETS),bmn.recipes.presets $(PRESET))
+use: setup  ## fit params.yaml to data: PRESET=embedded, activitynet, bmn_lite, or local FEATURES= ANNOTATIONS= (RESET=1)
+	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
 
 data-report: setup  ## is my data right? a page with counts, figures, what was mended (outputs/data_report/report.html)
 	dvc repro --quiet convert
-	python stages/data_report.py
+	bmn data-report
 
 clean:  ## remove data, outputs and caches; .venv, mlruns and downloads stay
 	rm -rf data/raw data/processed data/.raw.* data/.processed.* outputs .dvc/cache .dvc/tmp

@@ -9,8 +9,6 @@ from matplotlib.figure import Figure
 from bmn import tracking
 from bmn.base.files import read_json, whole_file
 from bmn.base.params import load_params
-from bmn.cli.evaluate import REPORT, gallery, write_evaluation, write_proposals
-from bmn.data.classifier import read_classifier
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.command import command
 from bmn.metrics import AVERAGE_NUMBERS
@@ -20,7 +18,9 @@ from bmn.model.network import BMN
 from bmn.model.weights import load_network
 from bmn.proposals import Floats
 from bmn.proposals.subset import network_maps, subset_proposals
+from bmn.report.evaluation import REPORT, gallery, write_evaluation
 from bmn.report.figures import confidence_figure, recall_curves, timelines
+from bmn.report.results import read_classifier, write_proposals
 
 SHOWN = 6  # videos in the figure of timelines, spread evenly over the subset
 

@@ -11,7 +11,6 @@ PROCESSED = Path("data/processed")
 TRAIN = Path("outputs/train")
 EVALUATE = Path("outputs/evaluate")
 EXPORT = Path("outputs/export")
-DATA_REPORT = Path("outputs/data_report")
 CHECKSUMS = Path(".cache/checksums.db")
 CONVERSION = Path(".cache/convert")  # an unfinished one, to go on with
 CHECKPOINTS = Path(".cache/train")  # outside DVC's outputs, which it deletes before a stage runs

@@ -6,8 +6,8 @@ from pathlib import Path
 README = Path(__file__).parents[1] / "README.md"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIABLES = r"(?:[A-Z_]+=\S+ )*"
-_LINE = re.compile(rf"{_VARIABLES}(?:make|dvc|python|mlflow|mkdir)\b")
-_SPAN = re.compile(rf"make|{_VARIABLES}(?:make|dvc|python|mlflow|\.venv/bin/\w+|\.) .+")
+_LINE = re.compile(rf"{_VARIABLES}(?:make|bmn|dvc|pip|python|mlflow|mkdir)\b")
+_SPAN = re.compile(rf"make|{_VARIABLES}(?:make|bmn|dvc|pip|python|mlflow|\.venv/bin/\w+|\.) .+")
 
 
 def section(title: str) -> str:

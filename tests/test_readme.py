@@ -55,6 +55,7 @@ NOT_RUN = {
     "make setup PADDLE_INDEX": "installs a GPU build from Paddle's own index; needs an NVIDIA driver",
     "make setup REQUIREMENTS": "installs another Paddle over this one, and runs the tests: without end from here",
     ". .venv/bin/activate": "the environment of the tests is active",
+    "pip install": "test_package.py does, in an environment of its own",
     ".venv/bin/pip install": "installs into the environment that the tests run in",
     "make test": "runs this file: without end from here",
     "make use": "a name; the commands with its PRESET= are run",
@@ -144,7 +145,7 @@ def small(project: Project) -> None:
     sizes = {key: value for key, value in SMALL.items() if not key.endswith(kept)}
     onnx = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
     project.set(export__onnx=str(onnx).lower(), export__check_videos=2)
-    project.run("python", "-m", "bmn.recipes.presets", *(f"{key}={value}" for key, value in sizes.items()))
+    project.run("bmn", "set", *(f"{key}={value}" for key, value in sizes.items()))
 
 
 def with_example(project: Project) -> Project:
@@ -304,6 +305,11 @@ def predictions(project: Project) -> dict[str, list[dict[str, object]]]:
     return json.loads((project.folder / "outputs/predict/bmn_results_inference.json").read_text())
 
 
+@runs("bmn predict --help")
+def test_a_subcommand_explains_itself(project, given):
+    assert "--format" in type_in(project, given[0])
+
+
 @runs("make predict INPUT=data")
 def test_predict_prints_what_is_shown(project, given):
     printed = type_in(project, given[0])
@@ -328,7 +334,7 @@ def features(project) -> list[str]:
 def test_predict_takes_folders_and_globs_and_writes_the_forms(project, features, given):
     type_in(project, given[0])
     assert list(predictions(project)) == features
-    forms = re.search(r"--format ([a-z ]+)", given[0])[1].split()
+    forms = re.findall(r"--format (\w+)", given[0])
     assert {path.suffix[1:] for path in (project.folder / "outputs/predict").iterdir()} >= set(forms)
     seconds = float(re.search(r"--duration (\d+)", given[0])[1])
     ends = [proposal["segment"][1] for found in predictions(project).values() for proposal in found]
@@ -387,7 +393,7 @@ def test_mlflow_serves_the_same_model(project, given):
 def published(tmp_path) -> Project:
     """A project of the published sizes with next to no videos, and weights in PaddleVideo's form."""
     project = with_example(make_project(tmp_path / "project"))
-    project.run("make", "use", "PRESET=embedded")
+    project.run("make", "use", "PRESET=embedded", "RESET=1")
     project.set(data__synthetic__training_videos=1, data__synthetic__validation_videos=2, export__check_videos=1)
     project.run("dvc", "repro", "convert")
     state = BMN(**ModelParams().model_dump()).state_dict()
@@ -450,9 +456,9 @@ def test_a_sweep_is_searched_shown_and_applied(project, given):
 
 @long
 @runs("make seeds")
-def test_seeds_print_mean_and_spread(project, given):
-    rows = re.findall(r"^(seed 1|seed 2|mean|spread) +([\d.]+) ", type_in(project, given[0]), re.MULTILINE)
-    assert [name for name, _ in rows] == ["seed 1", "seed 2", "mean", "spread"]
+def test_seeds_print_mean_and_standard_deviation(project, given):
+    rows = re.findall(r"^(seed 1|seed 2|mean|standard deviation) +([\d.]+) ", type_in(project, given[0]), re.MULTILINE)
+    assert [name for name, _ in rows] == ["seed 1", "seed 2", "mean", "standard deviation"]
 
 
 # Several processes and hosts

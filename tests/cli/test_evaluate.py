@@ -1,28 +1,20 @@
 """Evaluation apart from the pipeline: of any file of proposals, of any weights."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from reference import reference
+from shell import bmn
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
 from bmn.conversion.convert import Choices, convert
 
-SRC = Path(__file__).parents[2] / "src"
-
 
 def evaluate(folder, *words):
-    return subprocess.run(
-        [sys.executable, "-m", "bmn.cli.evaluate", *map(str, words)],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(SRC)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return bmn(folder, "evaluate", *words)
 
 
 @pytest.fixture
@@ -82,6 +74,18 @@ def test_published_weights_are_evaluated_without_a_training(tmp_path):
     written = json.loads((tmp_path / "outputs/evaluation/proposals.json").read_text())["results"]
     assert len(written) == 3
     assert all(np.diff([each["score"] for each in found]).max() <= 0 for found in written.values())
+
+
+def test_a_program_reads_the_figures_as_json(files):
+    done = evaluate(files, "--proposals", "proposals.json", "--ground-truth", "truth.json", "--json")
+    assert json.loads(done.stdout) == json.loads((files / "outputs/evaluation/metrics.json").read_text())
+
+
+@pytest.mark.parametrize("words", [[], ["--proposals", "p"], ["--weights", "w", "--proposals", "p"]])
+def test_a_choice_between_proposals_and_weights_has_to_be_made(files, words):
+    done = evaluate(files, *words)
+    assert done.returncode == 2
+    assert "either --proposals with --ground-truth, or --weights is expected" in done.stderr
 
 
 @pytest.mark.parametrize(

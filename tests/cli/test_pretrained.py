@@ -3,24 +3,12 @@
 import functools
 import http.server
 import json
-import os
 import pickle
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 from reference import reference
-
-SRC = Path(__file__).parents[2] / "src"
-
-
-def python(folder, *words):
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, words)],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(SRC)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+from shell import ROOT, bmn
 
 
 @pytest.fixture
@@ -37,11 +25,11 @@ def address():
 def test_fetched_exported_and_predicted_with(tmp_path, address):
     (tmp_path / "params.yaml").write_text("data: {source: synthetic}")
     for words in (
-        ["bmn.cli.pretrained", address],
-        ["bmn.export.export", "outputs/pretrained/BMN.pdparams"],
-        ["bmn.predict.predict", SRC.parent / "data/example_feat.npy", "--model", "outputs/exported"],
+        ["pretrained", address],
+        ["export", "outputs/pretrained/BMN.pdparams"],
+        ["predict", ROOT / "data/example_feat.npy", "--model", "outputs/exported"],
     ):
-        done = python(tmp_path, *words)
+        done = bmn(tmp_path, *words)
         assert done.returncode == 0, done.stderr
     [found] = json.loads((tmp_path / "outputs/predict/bmn_results_inference.json").read_text()).values()
     assert all(0 <= start < end <= 1 for start, end in (each["segment"] for each in found))
@@ -50,7 +38,7 @@ def test_fetched_exported_and_predicted_with(tmp_path, address):
 def test_what_is_no_bmn_is_refused_and_nothing_is_kept(tmp_path):
     (tmp_path / "other.pdparams").write_bytes(pickle.dumps({}))
     for source, sentence in (("other.pdparams", "other.pdparams: has no"), ("nowhere", "nowhere: no such file")):
-        done = python(tmp_path, "bmn.cli.pretrained", source)
+        done = bmn(tmp_path, "pretrained", source)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith(f"error: {sentence}")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["other.pdparams"]

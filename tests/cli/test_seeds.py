@@ -2,12 +2,12 @@
 
 import os
 import re
-import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 from pipeline.project import make_project
+from shell import bmn
 
 from bmn.cli.seeds import summary
 
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.xdist_group("seeds")
 
 def test_mean_and_spread_of_a_sample():
     rows = summary(pd.DataFrame({"AUC": [60.0, 62.0, 67.0]}, index=["seed 1", "seed 2", "seed 3"]))
-    assert list(rows.index) == ["seed 1", "seed 2", "seed 3", "mean", "spread"]
+    assert list(rows.index) == ["seed 1", "seed 2", "seed 3", "mean", "standard deviation"]
     assert rows.loc["mean", "AUC"] == 63.0
-    assert rows.loc["spread", "AUC"] == pytest.approx(np.sqrt(13.0))
+    assert rows.loc["standard deviation", "AUC"] == pytest.approx(np.sqrt(13.0))
 
 
 @pytest.mark.skipif("BMN_TEST_LONG" not in os.environ, reason="runs the pipeline twice; BMN_TEST_LONG=1 asks for it")
@@ -26,8 +26,8 @@ def test_two_seeds_train_outside_the_workspace_and_are_summed_up(tmp_path):
     project = make_project(tmp_path / "project")
     project.set(train__epochs=1)
     project.run("git", "commit", "--quiet", "--all", "--message", "one epoch")
-    printed = project.run("python", "-m", "bmn.cli.seeds", "1,2").stdout
-    rows = re.findall(r"^(seed 1|seed 2|mean|spread) +([\d.]+) ", printed, re.M)
+    printed = project.run("bmn", "seeds", "1,2").stdout
+    rows = re.findall(r"^(seed 1|seed 2|mean|standard deviation) +([\d.]+) ", printed, re.M)
     figures = {name: float(value) for name, value in rows}
     assert figures["mean"] == pytest.approx((figures["seed 1"] + figures["seed 2"]) / 2, abs=0.011)
     assert figures["seed 1"] != figures["seed 2"]
@@ -36,8 +36,8 @@ def test_two_seeds_train_outside_the_workspace_and_are_summed_up(tmp_path):
 
 
 @pytest.mark.parametrize(("given", "words"), [("1", "needs two seeds"), ("1,x", "whole numbers separated by commas")])
-def test_seeds_that_are_none_are_refused(given, words):
-    done = subprocess.run(["python", "-m", "bmn.cli.seeds", given], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: SEEDS is ")
+def test_seeds_that_are_none_are_refused(tmp_path, given, words):
+    done = bmn(tmp_path, "seeds", given)
+    assert done.returncode == 2
+    assert f"Invalid value for 'SEEDS': '{given}'" in done.stderr
     assert words in done.stderr

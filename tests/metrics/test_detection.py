@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from oracles import evaluation as oracle
 
 from bmn.base.errors import BmnError
-from bmn.data.classifier import Classifier
-from bmn.metrics.detection import detections, mean_average_precision
+from bmn.metrics.detection import Classifier, detections, mean_average_precision
 
 
 @st.composite

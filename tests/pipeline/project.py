@@ -42,12 +42,7 @@ class Project:
 
     def set(self, **values: object) -> None:
         """Change parameters: ``set(proposals__alpha=0.5)``."""
-        self.run(
-            "python",
-            "-m",
-            "bmn.recipes.presets",
-            *(f"{key.replace('__', '.')}={value}" for key, value in values.items()),
-        )
+        self.run("bmn", "set", *(f"{key.replace('__', '.')}={value}" for key, value in values.items()))
 
 
 def make_project(folder: Path) -> Project:
@@ -69,7 +64,7 @@ def make_project(folder: Path) -> Project:
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     project = Project(folder, kept | {"PATH": path, "PYTHONPATH": str(folder / "src"), "DO_NOT_TRACK": "true"})
-    project.run("python", "-m", "bmn.recipes.presets", *(f"{key}={value}" for key, value in SMALL.items()))
+    project.run("bmn", "set", *(f"{key}={value}" for key, value in SMALL.items()))
     project.run("git", "init", "--quiet")
     project.run("git", "config", "user.name", "Tester")
     project.run("git", "config", "user.email", "tester@example.com")

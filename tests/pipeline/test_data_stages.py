@@ -43,7 +43,7 @@ def project(tmp_path) -> Project:
 
 def small(project: Project) -> None:
     sizes = {key: value for key, value in SMALL.items() if not key.endswith(("feat_dim", "batch_size"))}
-    project.run("python", "-m", "bmn.recipes.presets", *(f"{key}={value}" for key, value in sizes.items()))
+    project.run("bmn", "set", *(f"{key}={value}" for key, value in sizes.items()))
 
 
 def stages(project: Project, *names: str) -> None:

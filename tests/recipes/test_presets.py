@@ -1,6 +1,4 @@
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -57,41 +55,6 @@ def test_the_activitynet_preset_is_the_published_recipe():
     assert (params.model.tscale, params.model.dscale, params.model.num_sample) == (100, 100, 32)
 
 
-def test_an_edit_keeps_comments_and_says_what_it_changed(params):
-    done = subprocess.run(
-        [sys.executable, "-m", "bmn.recipes.presets", "train.devices=gpu:0,1", "proposals.alpha=0.5"],
-        cwd=params.parent, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    changed = [line for line in done.stdout.splitlines() if line.startswith("+  ")]
-    assert len(changed) == 2
-    assert all("#" in line for line in changed)
-    assert load_params(params).train.devices == "gpu:0,1"
-    assert load_params(params).proposals.alpha == 0.5
-
-
-@pytest.mark.parametrize("wrong", ["model.dscale=120", "model.depth=3", "train.epochs"])
-def test_an_edit_that_would_not_be_valid_changes_nothing(params, wrong):
-    before = params.read_text()
-    done = subprocess.run(
-        [sys.executable, "-m", "bmn.recipes.presets", wrong, "train.seed=2"],
-        cwd=params.parent, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert wrong.partition("=")[0] in done.stderr
-    assert params.read_text() == before
-
-
 def test_differences_name_what_was_changed(params):
     params.write_text(params.read_text().replace("num_sample: 32", "num_sample: 16"))
     assert differences(load_params(params)) == {"model.num_sample": 16}
-
-
-def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
-    before = params.read_text()
-    done = subprocess.run(
-        [sys.executable, "-m", "bmn.recipes.presets", "thumos"], cwd=params.parent, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr == "error: PRESET is 'thumos'; one of embedded, activitynet, bmn_lite is allowed\n"
-    assert params.read_text() == before

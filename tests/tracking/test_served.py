@@ -16,6 +16,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from shell import BMN
 
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings
@@ -51,7 +52,7 @@ def server(filed):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bmn.tracking.serving", "--model", uri, "--port", str(port)],
+        [BMN, "serve", "--model", uri, "--port", str(port)],
         env=os.environ | {"PYTHONPATH": str(SRC), "MLFLOW_TRACKING_URI": store},
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
@@ -184,7 +185,7 @@ def test_a_load_of_clients_is_answered_rightly(server, features, tmp_path):
 def test_a_model_that_is_not_there_ends_with_a_sentence(filed):
     store, _ = filed
     done = subprocess.run(
-        [sys.executable, "-m", "bmn.tracking.serving", "--model", "models:/nothing@champion"],
+        [BMN, "serve", "--model", "models:/nothing@champion"],
         env=os.environ | {"PYTHONPATH": str(SRC), "MLFLOW_TRACKING_URI": store},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -5,7 +5,8 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 from tuning.cheap import make_params, make_sweep, search_plan, starter
 
-from bmn.tuning.ledger import MlflowLedger, end_parent, file_figures, parent_run
+from bmn.tracking import trials
+from bmn.tuning.ledger import MlflowLedger, file_figures, parent_run
 from bmn.tuning.plan import Slot, fill
 from bmn.tuning.worker import work
 
@@ -52,7 +53,7 @@ def test_a_child_a_trial_with_its_true_end(tmp_path):
     assert first.data.tags["proposals.alpha"] == "0.3"
     curve = MlflowClient().get_metric_history(first.info.run_id, "val/AUC")
     assert [point.step for point in curve] == [1, 2, 3, 4]  # each epoch once, though told rung by rung
-    end_parent(parent, "FINISHED")
+    trials.end(parent, "FINISHED")
     assert MlflowClient().get_run(parent).info.status == "FINISHED"
 
 
@@ -66,7 +67,7 @@ def test_the_same_study_goes_on_in_the_same_run(tmp_path):
     params = make_params()
     sweep = make_sweep(tmp_path, params, {})
     parent = parent_run(sweep.shared.study, params)
-    end_parent(parent, "KILLED")
+    trials.end(parent, "KILLED")
     again = make_sweep(tmp_path, params, {})
     assert parent_run(again.shared.study, params) == parent
     run = MlflowClient().get_run(parent)

@@ -1,9 +1,8 @@
-"""``make tune`` as a person has it: real trainings, real MLflow, killed on the way."""
+"""``bmn tune`` as a person has it: real trainings, real MLflow, killed on the way."""
 
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
+from shell import BMN
 
 from bmn.tuning.plan import counted
 from bmn.tuning.study import open_storage
@@ -26,7 +26,7 @@ class Folder:
     def start(self, *words: str) -> "subprocess.Popen[str]":
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_"))}
         return subprocess.Popen(
-            [sys.executable, "-m", "bmn.tuning", *words], cwd=self.path, env=kept, text=True,
+            [BMN, "tune", *words], cwd=self.path, env=kept, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

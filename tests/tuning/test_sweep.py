@@ -1,12 +1,12 @@
 import os
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+from shell import start
 from tuning.cheap import Silent, make_params, make_sweep, search_plan, starter
 from tuning.test_postgresql import free_port
 
@@ -64,8 +64,7 @@ def test_the_trials_can_be_looked_at_in_a_browser(tmp_path):
     make_sweep(tmp_path / ".cache/tune", make_params(), {})
     shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
     port = free_port()
-    words = [sys.executable, "-m", "bmn.tuning", "ui", "--port", str(port)]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    with start(tmp_path, "tune", "ui", "--port", port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             assert b'"study_name": "bmn"' in ask(f"http://127.0.0.1:{port}/api/studies", server)
         finally:

@@ -1,4 +1,4 @@
-"""What ``make tune-status`` and ``make tune-apply`` say, and how the best is confirmed before it is called so."""
+"""What ``bmn tune status`` and ``bmn tune apply`` say, and how the best is confirmed before it is called so."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,6 @@ from tuning.cheap import Silent, make_params, make_sweep, search_plan, starter
 
 from bmn.base.errors import BmnError
 from bmn.base.params import load_params
-from bmn.tuning.__main__ import apply, find_study, status
 from bmn.tuning.confirmation import (
     PRESENT,
     Confirmed,
@@ -22,6 +21,7 @@ from bmn.tuning.confirmation import (
     verdict,
 )
 from bmn.tuning.plan import Slot, fill
+from bmn.tuning.status import apply, find_study, rows, status
 from bmn.tuning.worker import work
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -97,6 +97,7 @@ def test_the_table_tells_each_trial(searched):
     assert text.splitlines()[0] == "bmn: 5 complete"
     assert "    1  complete  74.00     all" in text
     assert "learning_rate=0.01 weight_decay=0" in text
+    assert [row["AUC"] for row in rows(searched.shared.study)][1] == 74.0
     fill(searched.shared, search_plan(6))
     assert status(searched.shared.study).splitlines()[0] == "bmn: 5 complete, 1 waiting"
 

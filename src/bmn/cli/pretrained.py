@@ -1,38 +1,36 @@
-"""``python -m bmn.cli.pretrained``: PaddleVideo's weights, to evaluate, export and predict with, without a training."""
+"""``bmn pretrained``: PaddleVideo's weights, to evaluate, export and predict with, without a training."""
 
-import argparse
 import shutil
 from pathlib import Path
 
-from bmn.acquire.download import fetch
-from bmn.base.files import whole_file
-from bmn.base.params import ModelParams
-from bmn.launch.command import command
+import click
 
 PUBLISHED = "https://videotag.bj.bcebos.com/PaddleVideo/BMN/BMN.pdparams"
 
 
-@command
-def main() -> None:
-    """Fetch weights, or take a local file, and check that they are a BMN's of the published sizes."""
-    parser = argparse.ArgumentParser(prog="bmn.cli.pretrained", description=main.__doc__)
-    parser.add_argument("source", nargs="?", default=PUBLISHED, help="URL or file")
-    parser.add_argument("--output", type=Path, default=Path("outputs/pretrained/BMN.pdparams"))
-    given = parser.parse_args()
-    source = Path(given.source)
-    if given.source.startswith(("http://", "https://")):
-        source = given.output.with_suffix(".fetched")
-        fetch(given.source, source)
+@click.command()
+@click.argument("source", default=PUBLISHED, metavar="[SOURCE]")
+@click.option("--output", type=Path, default="outputs/pretrained/BMN.pdparams", help="File to write.")
+def main(source: str, output: Path) -> None:
+    """Fetch PaddleVideo's weights, which need no training.
+
+    SOURCE is a URL or a file to take instead. The weights are checked to be those of a BMN of the published sizes, and
+    can be evaluated, exported and predicted with.
+    """
+    from bmn.acquire.download import fetch
+    from bmn.base.files import whole_file
+    from bmn.base.params import ModelParams
+
+    remote = source.startswith(("http://", "https://"))
+    given = output.with_suffix(".fetched") if remote else Path(source)
+    if remote:
+        fetch(source, given)
 
     from bmn.model.weights import load_network  # Paddle, when there is something to check
 
-    load_network(ModelParams(), source)
-    with whole_file(given.output) as temporary:
-        shutil.copyfile(source, temporary)
-    if given.source.startswith(("http://", "https://")):
-        source.unlink()
-    print(f"{given.output}: weights of a BMN of the published sizes; WEIGHTS={given.output} names them to make")
-
-
-if __name__ == "__main__":
-    main()
+    load_network(ModelParams(), given)
+    with whole_file(output) as temporary:
+        shutil.copyfile(given, temporary)
+    if remote:
+        given.unlink()
+    print(f"{output}: weights of a BMN of the published sizes; WEIGHTS={output} names them to make")

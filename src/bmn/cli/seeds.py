@@ -1,20 +1,46 @@
-"""The same training from several seeds: how much of a difference between two figures is chance.
+"""``bmn seeds``: the same training from several seeds, and how much of a difference between two figures is chance."""
 
-``python -m bmn.cli.seeds 1,2,3`` runs each as an experiment of DVC, outside the workspace, and prints mean and spread.
-"""
-
-import argparse
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import click
 
 from bmn.base.errors import BmnError
-from bmn.launch.command import command
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS = "outputs/evaluate/metrics.json"
+
+
+def whole_numbers(context: click.Context, parameter: click.Parameter, given: str) -> list[int]:
+    """Seeds, as a person writes them."""
+    try:
+        seeds = [int(seed) for seed in given.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{given!r}; whole numbers separated by commas are expected") from error
+    if len(seeds) < 2:
+        raise click.BadParameter(f"{given!r}; a standard deviation needs two seeds at least")
+    return seeds
+
+
+@click.command()
+@click.argument("seeds", callback=whole_numbers)
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, an object a line of the table.")
+def main(seeds: list[int], as_json: bool) -> None:
+    """Train with several seeds, and tell what is chance.
+
+    SEEDS are whole numbers, as in 1,2,3. Prints the figures of each, their mean and their standard deviation. Each
+    is an experiment of DVC, outside the workspace.
+    """
+    import pandas as pd
+
+    if not Path("dvc.yaml").exists():
+        raise BmnError("dvc.yaml: no such file; run from the project's folder")
+    figures = summary(pd.DataFrame({f"seed {seed}": run_seed(seed) for seed in seeds}).T)
+    print(figures.to_json(orient="index") if as_json else figures.to_string(float_format="{:.2f}".format))
 
 
 def run_seed(seed: int) -> dict[str, Any]:
@@ -33,28 +59,8 @@ def run_seed(seed: int) -> dict[str, Any]:
     return dict(newest["data"]["metrics"][METRICS]["data"])
 
 
-def summary(figures: pd.DataFrame) -> pd.DataFrame:
+def summary(figures: "pd.DataFrame") -> "pd.DataFrame":
     """Below the figures of the seeds their mean and their standard deviation (of a sample: divided by n − 1)."""
-    return pd.concat([figures, pd.DataFrame({"mean": figures.mean(), "spread": figures.std(ddof=1)}).T])
+    import pandas as pd
 
-
-@command
-def main() -> None:
-    """Train with several seeds and print mean and spread of the evaluation."""
-    parser = argparse.ArgumentParser(prog="bmn.cli.seeds", description=main.__doc__)
-    parser.add_argument("seeds", help="two or more, separated by commas")
-    given = parser.parse_args().seeds
-    try:
-        seeds = [int(seed) for seed in given.split(",")]
-    except ValueError as error:
-        raise BmnError(f"SEEDS is {given!r}; whole numbers separated by commas are expected") from error
-    if len(seeds) < 2:
-        raise BmnError(f"SEEDS is {given!r}; a spread needs two seeds at least")
-    if not Path("dvc.yaml").exists():
-        raise BmnError("dvc.yaml: no such file; run from the project's folder")
-    figures = pd.DataFrame({f"seed {seed}": run_seed(seed) for seed in seeds}).T
-    print(summary(figures).to_string(float_format="{:.2f}".format))
-
-
-if __name__ == "__main__":
-    main()
+    return pd.concat([figures, pd.DataFrame({"mean": figures.mean(), "standard deviation": figures.std(ddof=1)}).T])

@@ -1,28 +1,17 @@
-"""Where MLflow's UI compares the runs."""
+"""``bmn ui``: MLflow's UI."""
 
-import argparse
-
-import mlflow
-
-from bmn.base.params import load_params
-from bmn.launch.command import command
-from bmn.tracking.store import VIEW, connect
+import click
 
 
-def view_url(server: str, experiment: str) -> str:
-    """The address of the comparison of an experiment's runs in the UI of a server."""
-    connect(experiment)
-    number = mlflow.get_experiment_by_name(experiment).experiment_id
-    return f"{server}/#/experiments/{number}/runs?viewStateShareKey={VIEW}&workflowType=machine_learning"
+@click.command()
+@click.option("--port", type=int, default=5000, help="Port to listen at.")
+def main(port: int) -> None:
+    """Show the runs in MLflow's UI, until Ctrl-C.
 
+    Prints where it compares them; the first start can take a minute.
+    """
+    from bmn.base.params import load_params
+    from bmn.tracking.ui import start_ui, view_url
 
-@command
-def main() -> None:
-    """Print where MLflow's UI on this machine compares the runs."""
-    parser = argparse.ArgumentParser(prog="bmn.cli.ui", description=main.__doc__)
-    parser.add_argument("port", type=int)
-    print(view_url(f"http://localhost:{parser.parse_args().port}", load_params().tracking.experiment))
-
-
-if __name__ == "__main__":
-    main()
+    print(view_url(f"http://localhost:{port}", load_params().tracking.experiment), flush=True)
+    start_ui(port)

@@ -1,10 +1,7 @@
 """The network as programs: ``BMN.pdmodel`` (the published form) and ``BMN.json`` (Paddle 3's), with their common
 weights ``BMN.pdiparams``; and ``BMN.onnx``, in lower precision too.
-
-``python -m bmn.export.export WEIGHTS`` exports any weights; the pipeline's last stage those of its training.
 """
 
-import argparse
 import filecmp
 import os
 import subprocess
@@ -19,12 +16,11 @@ from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.base.files import whole_folder, write_json
-from bmn.base.params import ExportParams, ModelParams, load_params
+from bmn.base.params import ExportParams, ModelParams
 from bmn.export.manifest import OUTPUTS, manifest
 from bmn.export.onnx import write_onnx
 from bmn.export.program import NAME
 from bmn.export.quantize import write_lower
-from bmn.launch.command import command
 from bmn.launch.lifetime import die_with
 from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
@@ -131,20 +127,10 @@ def write_programs(model: ModelParams, weights: Path, folder: Path) -> list[Path
     return programs
 
 
-@command
-def main() -> None:
-    """Export any weights, ours or PaddleVideo's, for the model of params.yaml; compared on random features."""
-    parser = argparse.ArgumentParser(prog="bmn.export.export", description=main.__doc__)
-    parser.add_argument("weights", type=Path, help="a .pdparams file")
-    parser.add_argument("--output", type=Path, default=Path("outputs/exported"), help="folder of the programs")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    given = parser.parse_args()
-    params = load_params(given.params)
-    paddle.set_device("cpu")
-    shape = params.export.check_videos, params.model.feat_dim, params.model.tscale
-    features = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    measured = export(params.model, given.weights, given.output, features, params.export, {})
-    print(told(given.output, measured))
+def random_features(model: ModelParams, videos: int) -> NDArray[np.float32]:
+    """Features ``[video, channel, snippet]`` to compare programs on where there are no data."""
+    shape = videos, model.feat_dim, model.tscale
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
 def told(folder: Path, measured: Mapping[str, Mapping[str, float]]) -> str:
@@ -154,7 +140,3 @@ def told(folder: Path, measured: Mapping[str, Mapping[str, float]]) -> str:
         f"takes {values['latency_ms']:.1f} ms a video"
         for name, values in measured.items()
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,9 @@
 """The exported program as ONNX, for onnxruntime and what else reads it.
 
-``python -m bmn.export.onnx PROGRAM FILE`` converts; :func:`write_onnx` runs it in a process of its own, because the
-converter talks a lot.
+``python -m bmn.export.onnx PROGRAM FILE OUTPUT …`` converts; :func:`write_onnx` runs it in a process of its own,
+because the converter talks a lot.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -44,18 +43,14 @@ def run_converter(words: list[str], file: Path, program: Path, mend: str) -> Non
 
 def main() -> None:
     """Convert one program."""
-    parser = argparse.ArgumentParser(prog="bmn.export.onnx", description=main.__doc__)
-    parser.add_argument("program", type=Path)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("outputs", nargs="+")
-    given = parser.parse_args()
+    program, file, *outputs = sys.argv[1:]
 
     import paddle2onnx
 
     # Any other optimize_tool installs packages into the environment.
-    weights = str(given.program.with_suffix(".pdiparams"))
-    paddle2onnx.export(str(given.program), weights, str(given.file), opset_version=OPSET, optimize_tool="None")
-    _tidy(given.file, given.outputs)
+    weights = str(Path(program).with_suffix(".pdiparams"))
+    paddle2onnx.export(program, weights, file, opset_version=OPSET, optimize_tool="None")
+    _tidy(Path(file), outputs)
 
 
 def _tidy(file: Path, outputs: list[str]) -> None:

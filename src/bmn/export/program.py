@@ -1,6 +1,9 @@
-"""``python -m bmn.export.program WEIGHTS FOLDER MODEL``: one program; FLAGS_enable_pir_api says which form."""
+"""``python -m bmn.export.program WEIGHTS FOLDER MODEL``: one program; FLAGS_enable_pir_api says which form.
 
-import argparse
+MODEL holds the sizes of the network, as JSON.
+"""
+
+import sys
 from pathlib import Path
 
 from bmn.base.params import ModelParams
@@ -15,15 +18,11 @@ INPUT = "feat_input"  # as PaddleVideo names it
 @command
 def main() -> None:
     """Write the program and its weights."""
-    parser = argparse.ArgumentParser(prog="bmn.export.program", description=main.__doc__)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("model", help="the sizes of the network, as JSON")
-    given = parser.parse_args()
-    network = load_network(ModelParams.model_validate_json(given.model), given.weights)
+    weights, folder, model = sys.argv[1:]
+    network = load_network(ModelParams.model_validate_json(model), Path(weights))
     features = paddle.static.InputSpec([None, network.feat_dim, network.tscale], "float32", INPUT)
-    paddle.jit.save(network, str(given.folder / NAME), input_spec=[features])
-    published = given.folder / f"{NAME}.pdmodel"
+    paddle.jit.save(network, str(Path(folder) / NAME), input_spec=[features])
+    published = Path(folder) / f"{NAME}.pdmodel"
     if published.exists():
         published.write_bytes(without_origin(published.read_bytes()))
 

@@ -7,7 +7,6 @@
 ``python -m bmn.export.quantize PROGRAM FILE PRECISION`` converts; :func:`write_lower` runs it in a process of its own.
 """
 
-import argparse
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,15 +39,11 @@ def write_lower(program: Path, file: Path, precision: LowerPrecision) -> None:
 
 def main() -> None:
     """Convert one program."""
-    parser = argparse.ArgumentParser(prog="bmn.export.quantize", description=main.__doc__)
-    parser.add_argument("program", type=Path)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("precision", choices=NEEDED)
-    given = parser.parse_args()
+    program, file, precision = sys.argv[1:]
     with TemporaryDirectory() as folder:
-        folded = Path(folder) / given.program.name
-        _fold(given.program, folded)
-        (_float16 if given.precision == "float16" else _int8)(folded, given.file)
+        folded = Path(folder) / Path(program).name
+        _fold(Path(program), folded)
+        (_float16 if precision == "float16" else _int8)(folded, Path(file))
 
 
 def _fold(program: Path, file: Path) -> None:

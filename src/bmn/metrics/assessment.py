@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.data.classifier import Classifier
 from bmn.data.videos import Video
 from bmn.metrics.breakdown import Part, by_length, by_number, what_proposals_are
-from bmn.metrics.detection import detections, mean_average_precision
+from bmn.metrics.detection import Classifier, detections, mean_average_precision
 from bmn.metrics.intervals import intervals
 from bmn.metrics.recall import Recall, proposal_recall
 

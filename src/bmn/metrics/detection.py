@@ -1,18 +1,31 @@
 """Detection: proposals that name a class, and their mAP as ActivityNet's official evaluator computes it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bmn.base.errors import BmnError
-from bmn.data.classifier import Classifier
 from bmn.data.tiou import tiou
 from bmn.metrics.recall import TIOU_THRESHOLDS
 
 Floats = NDArray[np.float64]
 
 CLASSES_A_VIDEO = 2  # the likeliest, as the field does with the CUHK scores
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Scores of whole videos.
+
+    Attributes:
+        classes: ``[class]``.
+        scores: video (without ``v_``) → ``[class]``.
+    """
+
+    classes: Sequence[str]
+    scores: Mapping[str, NDArray[np.float64]]
 
 
 def detections(proposals: Mapping[str, ArrayLike], classifier: Classifier) -> dict[str, dict[str, Floats]]:

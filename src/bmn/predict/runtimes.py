@@ -69,8 +69,10 @@ def open_program(program: Path, device: str = "cpu", use_tensorrt: bool = False)
 
 
 def _paddle(program: Path, device: str, use_tensorrt: bool) -> Program:
-    from bmn.model.paddle import paddle
-
+    try:
+        from bmn.model.paddle import paddle
+    except ImportError as error:
+        raise BmnError(f"{program}: Paddle is not installed; pip install paddlepaddle, or take a .onnx") from error
     inference = paddle.inference
     name, channels, tscale = _paddle_input(program)
     config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
@@ -124,7 +126,7 @@ def _onnx(program: Path, device: str, use_tensorrt: bool) -> Program:
     try:
         import onnxruntime
     except ImportError as error:
-        raise BmnError(f"{program}: onnxruntime is not installed; pip install -r requirements-onnx.txt") from error
+        raise BmnError(f"{program}: onnxruntime is not installed; pip install onnxruntime") from error
     provider = "TensorrtExecutionProvider" if use_tensorrt else {"gpu": "CUDAExecutionProvider"}.get(device)
     if provider and provider not in onnxruntime.get_available_providers():
         raise BmnError(

@@ -1,16 +1,13 @@
-"""``python -m bmn.recipes.own FEATURES ANNOTATIONS``: make params.yaml fit a person's own data."""
+"""The parameters that fit a person's own data."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from bmn.acquire.features import common_channels, find_features
 from bmn.base.errors import BmnError
-from bmn.base.params import Params, flatten, load_params
+from bmn.base.params import Params, flatten
 from bmn.conversion.annotations import clean, split
 from bmn.conversion.dialects import read_annotations
-from bmn.launch.command import command
-from bmn.recipes.edits import edit
 from bmn.recipes.presets import KEPT
 
 
@@ -49,20 +46,3 @@ def fitting(
     values |= {f"data.{key}": value for key, value in data.items()}
     values |= {"data.features_sha256": None, "data.annotations_sha256": None, "model.feat_dim": channels}
     return values | {"train.batch_size": max(1, min(recipe.train.batch_size, training))}
-
-
-@command
-def main() -> None:
-    """Write the parameters that own data need into params.yaml, comments kept, and print the difference."""
-    parser = argparse.ArgumentParser(prog="bmn.recipes.own", description=main.__doc__)
-    parser.add_argument("features", help="folder of .npy, .npz or .csv files, one a video")
-    parser.add_argument("annotations", help="file, or folder with a file a subset")
-    parser.add_argument("subsets", nargs="?", help="CSV with the columns video and subset")
-    given = parser.parse_args()
-    path = Path("params.yaml")
-    values = fitting(load_params(path), given.features, given.annotations, given.subsets)
-    print(edit(path, values) or "params.yaml stands so already")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,17 +1,10 @@
-"""The presets of params.yaml: the embedded data set, the published recipe.
+"""The presets of params.yaml: the embedded data set, the published recipe."""
 
-``python -m bmn.recipes.presets PRESET`` or ``KEY=VALUE`` writes and prints the difference.
-"""
-
-import argparse
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from bmn.base.errors import BmnError
 from bmn.base.params import Params, flatten, load_params
-from bmn.launch.command import command
 from bmn.recipes.edits import edit
 
 # What a preset sets besides the defaults of bmn.base.params, which are the published values.
@@ -74,28 +67,3 @@ def use_preset(name: str, path: Path, reset: bool = False) -> str:
     if not reset and all(getattr(preset.data, key) == getattr(current.data, key) for key in IN_USE):
         return ""
     return edit(path, {key: value for key, value in flatten(preset.model_dump()) if not key.startswith(KEPT)})
-
-
-@command
-def main() -> None:
-    """Write into params.yaml, comments kept, and print the difference."""
-    parser = argparse.ArgumentParser(prog="bmn.recipes.presets", description=main.__doc__)
-    parser.add_argument("what", nargs="+", help=f"one preset ({' | '.join(PRESETS)}), or dotted keys as key=value")
-    what = parser.parse_args().what
-    path = Path("params.yaml")
-    if len(what) == 1 and "=" not in what[0]:
-        difference = use_preset(what[0], path)
-    else:
-        difference = edit(path, dict(_assignment(words) for words in what))
-    print(difference or "params.yaml stands so already")
-
-
-def _assignment(words: str) -> tuple[str, Any]:
-    key, equals, value = words.partition("=")
-    if not equals:
-        raise BmnError(f"{words}: is not of the form key=value")
-    return key, YAML(typ="safe").load(value)
-
-
-if __name__ == "__main__":
-    main()

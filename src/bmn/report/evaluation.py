@@ -1,18 +1,25 @@
 """The evaluation report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from bmn.metrics import TIOU_THRESHOLDS
+from bmn.base.files import whole_file, write_json
+from bmn.data.videos import Video
+from bmn.metrics import AVERAGE_NUMBERS, TIOU_THRESHOLDS
 from bmn.metrics.assessment import Assessment
 from bmn.metrics.breakdown import KINDS, Part
-from bmn.report.figures import fill, recall_curves
+from bmn.proposals import Floats
+from bmn.report.figures import fill, recall_curves, timelines
 
 PUBLISHED = {"AR@1": 33.26, "AR@5": 49.48, "AR@10": 56.86, "AR@100": 75.19, "AUC": 67.23}
 """PaddleVideo's own figures, on ActivityNet 1.3's validation subset."""
+GALLERY = 2  # videos of each kind: best, middling, worst
+REPORT = "report.html"
 COLOURS = ("#54a24b", "#f2cf5b", "#e4572e", "#b8b8b8")
 
 
@@ -90,3 +97,57 @@ def kinds_figure(assessment: Assessment) -> Figure:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def write_evaluation(
+    folder: Path,
+    title: str,
+    assessment: Assessment,
+    metrics: Mapping[str, float],
+    shown: Sequence[Shown],
+) -> None:
+    """Write ``metrics.json``, the AR-AN curve ``ar_an.csv`` and the report.
+
+    Args:
+        title: of the report: what was evaluated.
+        metrics: in percent.
+        shown: the videos of the report.
+    """
+    write_json(folder / "metrics.json", dict(metrics))
+    with whole_file(folder / "ar_an.csv") as temporary:
+        curve = {"AN": AVERAGE_NUMBERS, "AR": 100 * assessment.recall.average_recall}
+        pd.DataFrame(curve).to_csv(temporary, index=False)
+    with whole_file(folder / REPORT) as temporary:
+        temporary.write_text(render(title, assessment, metrics, shown), encoding="utf-8")
+
+
+def gallery(
+    assessment: Assessment,
+    videos: Sequence[Video],
+    proposals: Mapping[str, Floats],
+    maps: Callable[[str], Figure] | None = None,
+) -> list[Shown]:
+    """The videos whose segments are recalled best, middling and worst.
+
+    Args:
+        proposals: video → ``[proposal, 3]``, best first.
+        maps: draws the network's outputs for a video, where there is a network.
+    """
+    by_id = {video.id: video for video in videos}
+    recalls = {
+        name: float((best[:, None] >= TIOU_THRESHOLDS).mean()) for name, best in assessment.recall.best_tiou.items()
+    }
+    order = sorted(recalls, key=lambda name: -recalls[name])
+    middle = max(0, (len(order) - GALLERY) // 2)
+    kinds = {"best": order[:GALLERY], "middling": order[middle : middle + GALLERY], "worst": order[-GALLERY:]}
+    shown = {name: kind for kind, names in reversed(kinds.items()) for name in names}  # few videos: once each
+    found = []
+    for name in sorted(shown, key=order.index):
+        rows = next(
+            (rows for key, rows in proposals.items() if key.removeprefix("v_") == name.removeprefix("v_")), None
+        )
+        figures = [timelines([by_id[name]], [np.empty((0, 3)) if rows is None else rows])]
+        if maps is not None:
+            figures.append(maps(name))
+        found.append(Shown(f"{shown[name]}: {name}, AR@100 {100 * recalls[name]:.0f} %", figures))
+    return found

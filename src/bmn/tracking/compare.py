@@ -1,11 +1,7 @@
 """Runs side by side: what differs between them, what came of it, their curves; in the terminal and as a page.
 
-``python -m bmn.tracking.compare [RUN ...]`` takes ids or names of runs, by default the last ten and those of champions.
 The trials of a sweep, which have a table of their own, are compared where they are named.
 """
-
-import argparse
-from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -15,13 +11,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from bmn.base.errors import BmnError
-from bmn.base.files import whole_file
-from bmn.base.params import load_params
-from bmn.launch.command import command
 from bmn.report.figures import fill
 from bmn.tracking.logged_models import validation_data
 from bmn.tracking.models import CHAMPION, DATA, champion_runs
-from bmn.tracking.store import connect, store_uri
+from bmn.tracking.store import store_uri
 
 LAST = 10
 METRICS = {f"evaluate/{name}": name.replace("_", "@") for name in ("AUC", "AR_1", "AR_5", "AR_10", "AR_100")} | {
@@ -32,7 +25,6 @@ CURVES = {
     "val/AUC": ("validation AUC in %", "iteration"),
     "evaluate/AR": ("AR in %", "average number of proposals a video"),
 }
-PLACE = Path("outputs/compare")
 COLOURS = [*(f"C{number}" for number in range(LAST)), "black"]
 LABEL = 70  # characters
 SETTINGS = ("data.", "train.", "proposals.", "evaluate.", "export.")  # tags of a run
@@ -152,24 +144,3 @@ def _short(value: str) -> str:
         return f"{float(value):.4g}" if "." in value else value
     except ValueError:
         return value
-
-
-@command
-def main() -> None:
-    """Compare runs."""
-    parser = argparse.ArgumentParser(prog="bmn.tracking.compare", description=main.__doc__)
-    parser.add_argument("runs", nargs="*", help="ids or names; by default the last ten and those of champions")
-    experiment = load_params().tracking.experiment
-    connect(experiment)
-    runs = choose(parser.parse_args().runs, experiment)
-    rows, figure = table(runs), draw(runs)
-    print(text(rows))
-    with whole_file(PLACE / "curves.png") as temporary:
-        figure.savefig(temporary, dpi=110)
-    with whole_file(PLACE / "index.html") as temporary:
-        temporary.write_text(page(runs, rows, figure), encoding="utf-8")
-    print(f"{PLACE / 'index.html'}: the same with curves; {PLACE / 'curves.png'}: the curves alone")
-
-
-if __name__ == "__main__":
-    main()

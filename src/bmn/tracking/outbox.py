@@ -1,12 +1,12 @@
 """What a training tells MLflow: into a journal on disk at once, from there to MLflow by a thread.
 
 The training never waits, a server that goes away costs nothing, and a kill neither loses nor doubles a point.
-``python -m bmn.tracking.outbox`` sends what ended trainings left.
+``bmn send`` sends what ended trainings left.
 """
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from mlflow import MlflowClient
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.data.subset import Subset
-from bmn.launch.command import command
 from bmn.report.figures import loss_curves
 from bmn.tracking.delivery import deliver, delivering, outboxes
 from bmn.tracking.journal import Journal, milliseconds, points
@@ -146,21 +145,24 @@ def _say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-@command
-def main() -> None:
-    """Send what ended trainings could not tell MLflow."""
+def send_all() -> Iterator[str]:
+    """Send what ended trainings could not tell MLflow.
+
+    Yields:
+        The id of each run of which something was sent, when MLflow has all of it.
+
+    Raises:
+        BmnError: the store does not open, or it does not take what some runs have left; those after them are sent.
+    """
     open_store()
     left = []
     for folder in sorted(path for path in outboxes().glob("*") if path.is_dir()):
         try:
-            if deliver(folder):
-                print(f"run {folder.name}: sent")
+            sent = deliver(folder)
         except Exception as error:
             left.append(f"{folder.relative_to(project_root())}: MLflow does not take it ({first_line(error)})")
+        else:
+            if sent:
+                yield folder.name
     if left:
         raise BmnError("\n".join([*left, f"{store_uri()}: try again later; a folder of a deleted run can be removed"]))
-    print("nothing is left to send")
-
-
-if __name__ == "__main__":
-    main()

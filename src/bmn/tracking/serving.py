@@ -1,10 +1,9 @@
-"""``python -m bmn.tracking.serving``: MLflow's scoring server on an inference model, kept within bounds.
+"""``bmn serve``: MLflow's scoring server on an inference model, kept within bounds.
 
 It answers as ``mlflow models serve`` does, at ``/invocations``; besides it refuses bodies that are too large and holds
 few of them in memory at a time, however many clients there are.
 """
 
-import argparse
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,6 @@ from mlflow.pyfunc import scoring_server
 
 from bmn.base.errors import BmnError
 from bmn.data.subset import open_subset
-from bmn.launch.command import command
 from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings
 from bmn.tracking.store import first_line, open_store
 
@@ -61,17 +59,18 @@ class Bounded:
                 await self._application(scope, receive, send)
 
 
-@command
-def main() -> None:
-    """Serve a model until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="bmn.tracking.serving", description=main.__doc__)
-    parser.add_argument("--model", help="MLflow's address of a model; by default the champion of the data in use")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=5001)
-    given = parser.parse_args()
+def serve(model: str | None, host: str, port: int) -> None:
+    """Serve a model until Ctrl-C.
 
+    Args:
+        model: MLflow's address of it, such as ``models:/bmn/3``; by default the champion of the data in use.
+        host, port: where to listen.
+
+    Raises:
+        BmnError: there is no such model, or no champion.
+    """
     open_store()
-    address, about = (given.model, given.model) if given.model else champion()
+    address, about = (model, model) if model else champion()
     try:
         folder = Path(mlflow.artifacts.download_artifacts(address))
     except (MlflowException, OSError) as error:
@@ -79,14 +78,14 @@ def main() -> None:
             f"{address}: no such model ({first_line(error)}); make repro makes one, --model names another"
         ) from error
     settings = evaluated_settings(folder)
-    model = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
-    application = scoring_server.init(model)
+    served = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
+    application = scoring_server.init(served)
     application.add_exception_handler(RecursionError, _too_deep)
     application.add_exception_handler(MlflowException, _refused)
-    server = f"http://{given.host}:{given.port}"
+    server = f"http://{host}:{port}"
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
-    config = uvicorn.Config(Bounded(application), host=given.host, port=given.port, log_level="warning")
+    config = uvicorn.Config(Bounded(application), host=host, port=port, log_level="warning")
     asyncio.run(_serve(uvicorn.Server(config)))
 
 
@@ -126,7 +125,3 @@ def _too_deep(request: Request, error: Exception) -> JSONResponse:
 def _refusal(status: int, sentence: str) -> JSONResponse:
     """In the form of MLflow's own."""
     return JSONResponse({"error_code": "BAD_REQUEST", "message": sentence}, status)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,8 +9,9 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from bmn.base.params import Params
+from bmn.tracking import trials
 from bmn.tuning.confirmation import as_json, candidates, confirmation_plan, confirmed, verdict
-from bmn.tuning.ledger import MlflowLedger, end_parent, file_figures, parent_run
+from bmn.tuning.ledger import MlflowLedger, file_figures, parent_run
 from bmn.tuning.plan import Plan, Shared, Slot
 from bmn.tuning.space import check_space, digest, with_values
 from bmn.tuning.study import open_storage, open_study
@@ -46,7 +47,7 @@ def run(params: Params, timeout: float | None, workers: int | None, data: Path) 
         status = "KILLED"
         raise
     finally:
-        end_parent(shift.run, status)
+        trials.end(shift.run, status)
 
 
 def _search_and_confirm(shift: "Shift", study: Study) -> bool:
@@ -78,7 +79,7 @@ def _search_and_confirm(shift: "Shift", study: Study) -> bool:
     print(verdict(results))
     file_figures(shift.run, study)
     for one in results:
-        shift.ledger.note(
+        trials.file_metrics(
             shift.run, {f"confirmed/{one.name}/mean": one.mean, f"confirmed/{one.name}/spread": one.spread}
         )
     return done

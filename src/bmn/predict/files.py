@@ -1,8 +1,7 @@
-"""``python -m bmn.predict.predict``: proposals for feature files, as PaddleVideo's predict.py gives them."""
+"""Proposals for any number of feature files, as PaddleVideo's predict.py gives them."""
 
-import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,11 +13,10 @@ from tqdm import tqdm
 from bmn.acquire.features import read_features
 from bmn.base.errors import BmnError
 from bmn.data.batches import prefetch
-from bmn.launch.command import command
-from bmn.predict.inputs import Item, find_items
-from bmn.predict.outputs import FORMATS
+from bmn.predict.inputs import Item
+from bmn.predict.outputs import Save
 from bmn.predict.partial import PartFile
-from bmn.predict.predictor import Predictor, settings_of
+from bmn.predict.predictor import Predictor
 from bmn.proposals import Result, results
 
 PRINTED = 5  # best proposals a file
@@ -26,23 +24,37 @@ RESULT = "bmn_results_inference"  # the published name
 AHEAD = 2  # batches read while one is computed
 
 
-@command
-def main() -> None:
-    """Print the best proposals of each feature file and save all of them."""
-    given = arguments()
-    items = find_items(given.inputs, given.duration)
-    settings = settings_of(given.params)
-    predictor = Predictor(given.model, settings, given.device, given.use_tensorrt)
-    origin = {"model": checksum(predictor.program), "proposals": settings.model_dump()}
-    part = PartFile(given.output / f"{RESULT}.part", origin)
+def predict_files(
+    items: Sequence[Item],
+    predictor: Predictor,
+    folder: Path,
+    savers: Mapping[str, Save],
+    batch_size: int,
+    strict: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Print the best proposals of each feature file and save all of them; what was stopped goes on.
+
+    Args:
+        folder: of the results, ``bmn_results_inference`` with the suffix of each form.
+        savers: suffix → what saves the results in that form.
+        batch_size: files computed together.
+        strict: stop at a file that cannot be read, rather than skip and report it.
+        quiet: print no proposals.
+
+    Raises:
+        BmnError: files were skipped, or with ``strict`` one cannot be read; or the results cannot be written.
+    """
+    origin = {"model": checksum(predictor.program), "proposals": predictor.settings.model_dump()}
+    part = PartFile(folder / f"{RESULT}.part", origin)
 
     todo = [item for item in items if not part.holds(item)]
     if len(todo) < len(items):
         print(f"{part.path}: holds {len(items) - len(todo)} of {len(items)} files already")
     skipped = 0
     with tqdm(total=len(items), initial=len(items) - len(todo), unit="file", disable=None) as progress:
-        for batch in batches(todo, predictor, given.batch_size):
-            if given.strict and batch.unreadable:
+        for batch in batches(todo, predictor, batch_size):
+            if strict and batch.unreadable:
                 raise batch.unreadable[0]
             for error in batch.unreadable:
                 tqdm.write(f"skipped: {error}", file=sys.stderr)
@@ -50,37 +62,16 @@ def main() -> None:
             found = propose(batch, predictor)
             if found:
                 part.append(found)
-            if not given.quiet:
+            if not quiet:
                 for item, proposals in found:
                     tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
             progress.update(len(found) + len(batch.unreadable))
     if skipped < len(items):
-        for form in given.format:
-            FORMATS[form](given.output / f"{RESULT}.{form}", part.read(items))
+        for form, save in savers.items():
+            save(folder / f"{RESULT}.{form}", part.read(items))
         part.remove()
     if skipped:
         raise BmnError(f"{skipped} of {len(items)} files were skipped, for the reasons above; the others are done")
-
-
-def arguments() -> argparse.Namespace:
-    """What the command was asked for."""
-    parser = argparse.ArgumentParser(prog="bmn.predict.predict", description=main.__doc__)
-    add = parser.add_argument
-    add("inputs", nargs="+", help='feature files, folders, globs, lists of {"feat_path": …, "duration_second": …}')
-    add("--model", type=Path, default=Path("outputs/export"), help="program (.pdmodel, .json, .onnx) or its folder")
-    add("--output", type=Path, default=Path("outputs/predict"), help=f"folder for {RESULT}")
-    add("--format", nargs="+", choices=FORMATS, default=["json"], help="forms of the result; png: a timeline")
-    add("--duration", type=float, help="seconds, of files that no list names; without it segments are fractions")
-    add("--device", choices=["cpu", "gpu"], default="cpu")
-    add("--use-tensorrt", action="store_true", help="on a GPU")
-    add("--batch-size", type=int, default=16, help="files computed together")
-    add("--params", type=Path, help="take proposals.* from this params.yaml, not the published values")
-    add("--strict", action="store_true", help="stop at a file that cannot be read, rather than skip it")
-    add("--quiet", action="store_true", help="print no proposals")
-    given = parser.parse_args()
-    if given.batch_size < 1:
-        raise BmnError(f"--batch-size is {given.batch_size}; 1 or more is expected")
-    return given
 
 
 def checksum(program: Path) -> str:
@@ -132,7 +123,3 @@ def propose(batch: Batch, predictor: Predictor) -> list[tuple[Item, list[Result]
         return []
     rows = predictor.propose_videos(batch.features, np.array([item.duration for item in batch.items]))
     return [(item, results(found)) for item, found in zip(batch.items, rows, strict=True)]
-
-
-if __name__ == "__main__":
-    main()

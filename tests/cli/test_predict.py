@@ -1,4 +1,4 @@
-"""``make predict``'s command as a process."""
+"""``bmn predict``."""
 
 import ast
 import csv
@@ -7,26 +7,21 @@ import os
 import re
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from reference import reference
+from shell import bmn, start
 
 from bmn.base.params import ExportParams, ModelParams
 from bmn.export.export import export
 from bmn.predict.predictor import Predictor
 
 pytestmark = pytest.mark.xdist_group("inference")
-ROOT = Path(__file__).parents[2]
 
 
 def predict(folder, *words):
-    return subprocess.run(
-        [sys.executable, "-m", "bmn.predict.predict", *map(str, words)],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return bmn(folder, "predict", *words)
 
 
 @pytest.fixture
@@ -119,7 +114,7 @@ def spoil(path, features):
 
 def test_a_file_that_cannot_be_read_is_skipped_and_reported_and_the_others_are_done(files, features, exported):
     spoil(files / "b.npy", features[0])
-    done = predict(files, ".", "--model", exported, "--quiet", "--format", "json", "csv", "png")
+    done = predict(files, ".", "--model", exported, "--quiet", *(f"--format={form}" for form in ("json", "csv", "png")))
     assert done.returncode == 1
     skipped, last = done.stderr.splitlines()[-2:]
     assert skipped.startswith("skipped: b.npy: holds nan at snippet 3, channel 1")
@@ -160,11 +155,7 @@ def test_a_signal_ends_it_without_noise_and_the_same_command_goes_on(files, expo
     for number in range(1000):
         os.link(files / "c.npy", files / f"many/{number}.npy")
     words = ["many", "--model", str(exported)]
-    job = subprocess.Popen(
-        [sys.executable, "-m", "bmn.predict.predict", *words],
-        cwd=files, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    job = start(files, "predict", *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert job.stdout.readline().startswith("BMN Inference results of ")
     job.terminate()
     _, errors = job.communicate(timeout=60)

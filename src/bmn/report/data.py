@@ -1,26 +1,47 @@
-"""``make data-report``: what the converted data look like, as a page with figures, and filed in MLflow."""
+"""The data report: is my data right, and what can a model reach on it?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from layout import DATA_REPORT, PROCESSED
 
-from bmn import tracking
 from bmn.base.files import whole_folder
-from bmn.base.params import load_params
+from bmn.base.params import Params
 from bmn.conversion.annotations import by_kind, read_findings
-from bmn.data.subset import open_subset
-from bmn.launch.command import command
-from bmn.report.facts import channel_facts, price_of_grid, subset_facts
+from bmn.data.subset import Subset, open_subset
+from bmn.report.facts import SubsetFacts, channel_facts, price_of_grid, subset_facts
 from bmn.report.page import channels_figure, classes_figure, lengths_figure, render, timelines_figure
 
 TIMELINES = 12  # videos, spread evenly over the training subset
 
 
-@command
-def main() -> None:
-    """Report on the converted data."""
-    params = load_params()
-    names = [name for name in ("training", "validation", "testing") if (PROCESSED / f"{name}.json").exists()]
-    subsets = {name: open_subset(PROCESSED, name) for name in names}
+@dataclass(frozen=True)
+class DataReport:
+    """What was reported on.
+
+    Attributes:
+        subsets, facts: by name.
+        highest_recall: the AR in percent that the grid of the parameters allows at most.
+    """
+
+    subsets: Mapping[str, Subset]
+    facts: Mapping[str, SubsetFacts]
+    highest_recall: float
+
+
+def write_data_report(params: Params, data: Path, folder: Path) -> DataReport:
+    """Write ``report.html`` and its figures.
+
+    Args:
+        data: the converted data.
+        folder: takes the place of an earlier one.
+
+    Raises:
+        BmnError: the data are not there or damaged.
+    """
+    names = [name for name in ("training", "validation", "testing") if (data / f"{name}.json").exists()]
+    subsets = {name: open_subset(data, name) for name in dict.fromkeys(["training", "validation", *names])}
     training, validation = subsets["training"], subsets["validation"]
     facts = {name: subset_facts(subset) for name, subset in subsets.items()}
     channels = channel_facts(training.store)
@@ -51,23 +72,13 @@ def main() -> None:
         chosen=(tscale, dscale),
         findings=[
             (found[0].action, len(found), found[0].kind, str(found[0]))
-            for found in by_kind(read_findings(PROCESSED / "findings.json"))
+            for found in by_kind(read_findings(data / "findings.json"))
         ],
     )
-    with whole_folder(DATA_REPORT) as folder:
-        (folder / "report.html").write_text(page, encoding="utf-8")
+    with whole_folder(folder) as unfinished:
+        (unfinished / "report.html").write_text(page, encoding="utf-8")
         for name, picture in pictures.items():
-            (folder / f"{name}.png").write_bytes(picture)
+            (unfinished / f"{name}.png").write_bytes(picture)
     highest = grid[tscales.index(tscale)][dscales.index(dscale)]
     assert highest is not None, "dscale is not above tscale"
-    counts = {
-        f"{name}/{what}": value
-        for name, fact in facts.items()
-        for what, value in (("videos", fact.videos), ("segments", fact.segments), ("hours", fact.hours))
-    }
-    tracking.log_data_report(params, subsets.values(), {**counts, "highest_AR": highest}, DATA_REPORT)
-    print(f"{DATA_REPORT / 'report.html'}: the grid of {tscale} x {dscale} allows an AR of {highest:.1f} % at most")
-
-
-if __name__ == "__main__":
-    main()
+    return DataReport(subsets, facts, highest)

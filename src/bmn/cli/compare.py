@@ -1,0 +1,35 @@
+"""``bmn compare``: runs side by side."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1)
+@click.option("--output", type=Path, default="outputs/compare", help="Folder of page and figure.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, a list with an object a run.")
+def main(runs: tuple[str, ...], output: Path, as_json: bool) -> None:
+    """Compare runs: a table, a figure, a page that needs no server.
+
+    RUNS are ids or names; by default the last ten and those of champions. The trials of a sweep, which have a table of
+    their own, are compared where they are named.
+    """
+    from bmn.base.files import whole_file
+    from bmn.base.params import load_params
+    from bmn.tracking.compare import choose, draw, page, table, text
+    from bmn.tracking.store import connect
+
+    experiment = load_params().tracking.experiment
+    connect(experiment)
+    chosen = choose(list(runs), experiment)
+    rows, figure = table(chosen), draw(chosen)
+    with whole_file(output / "curves.png") as temporary:
+        figure.savefig(temporary, dpi=110)
+    with whole_file(output / "index.html") as temporary:
+        temporary.write_text(page(chosen, rows, figure), encoding="utf-8")
+    if as_json:
+        print(rows.to_json(orient="records"))
+    else:
+        print(text(rows))
+        print(f"{output / 'index.html'}: the same with curves; {output / 'curves.png'}: the curves alone")

@@ -1,0 +1,66 @@
+"""What an evaluation reads and writes: proposals in ActivityNet's result form, and class scores of videos."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bmn.base.errors import BmnError
+from bmn.base.files import read_json, write_json
+from bmn.metrics.detection import Classifier
+from bmn.proposals import Floats, results
+
+
+def read_proposals(path: Path) -> dict[str, Floats]:
+    """Read proposals in ActivityNet's result form: video → ``[proposal, 3]`` (start, end in seconds, score).
+
+    Raises:
+        BmnError: the file is not of that form.
+    """
+    match read_json(path):
+        case {"results": dict(found)}:
+            pass
+        case _:
+            raise BmnError(f'{path}: has no "results"; ActivityNet\'s result form is expected')
+    proposals = {}
+    for video, given in found.items():
+        try:
+            rows = np.array([[*each["segment"], each["score"]] for each in given], np.float64).reshape(-1, 3)
+        except (TypeError, KeyError, ValueError) as error:
+            raise BmnError(
+                f'{path}: video {video} has other entries than {{"score": …, "segment": [start, end]}}'
+            ) from error
+        if not np.isfinite(rows).all():
+            raise BmnError(f"{path}: video {video} has a score or time that is not a finite number")
+        proposals[str(video)] = rows
+    return proposals
+
+
+def write_proposals(path: Path, proposals: Mapping[str, Floats]) -> None:
+    """Write proposals in ActivityNet's result form."""
+    found = {video.removeprefix("v_"): results(rows) for video, rows in proposals.items()}
+    write_json(path, {"version": "VERSION 1.3", "results": found, "external_data": {}}, indent=None)
+
+
+def read_classifier(path: Path) -> Classifier:
+    """Read class scores in the form that CUHK published for ActivityNet: ``{"results": {video: […]}, "class": […]}``.
+
+    Raises:
+        BmnError: the file is not of that form.
+    """
+    match read_json(path):
+        case {"results": dict(results), "class": list(classes)}:
+            pass
+        case _:
+            raise BmnError(
+                f'{path}: has another form; {{"results": {{video: [scores]}}, "class": [names]}} is expected'
+            )
+    scores = {}
+    for video, given in results.items():
+        try:
+            scores[str(video).removeprefix("v_")] = row = np.asarray(given, np.float64)
+        except (TypeError, ValueError) as error:
+            raise BmnError(f"{path}: the scores of {video} are not numbers") from error
+        if row.shape != (len(classes),) or not np.isfinite(row).all():
+            raise BmnError(f"{path}: {video} has scores of the shape {row.shape}; a number for each class is expected")
+    return Classifier([str(name) for name in classes], scores)
