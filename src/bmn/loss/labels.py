@@ -49,7 +49,7 @@ def label_maps(segments: Tensor, tscale: int, dscale: int) -> tuple[Tensor, Tens
 
     flat_left, flat_right = (left + 0 * d).flatten(), (left + duration).flatten()
     flat_duration = (0 * left + duration).flatten()
-    # Not bmn.data.tiou: on Paddle's tensors, and in the published order of operations.
+    # Not the tIoU of bmn.metrics: on Paddle's tensors, and in the published order of operations.
     overlap = paddle.minimum(flat_right, end) - paddle.maximum(flat_left, start)
     iou = best(overlap, flat_duration - overlap + (end - start))
     return iou.reshape([-1, dscale, tscale]) * valid, near(start), near(end)

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bmn.data.tiou import tiou
 from bmn.metrics.recall import TIOU_THRESHOLDS, Recall
+from bmn.metrics.tiou import tiou
 
 Floats = NDArray[np.float64]
 

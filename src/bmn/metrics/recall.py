@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bmn.base.errors import BmnError
-from bmn.data.tiou import tiou
+from bmn.metrics.tiou import tiou
 
 Floats = NDArray[np.float64]
 

@@ -184,7 +184,7 @@ class _Remaining:
 
         start, end = start[video], end[video]
         starts, ends, scores = self.starts.take(near), self.ends.take(near), self.scores.take(near)
-        # Not bmn.data.tiou: the published order of operations decides on which side of the threshold a tIoU falls.
+        # Not that of bmn.metrics: the published order of operations decides on which side of the threshold it falls.
         intersection = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0.0)
         overlap = intersection / (ends - starts - intersection + end - start)
         factor = np.where(overlap > threshold[video], np.exp(-np.square(overlap) / settings.alpha), 1.0)

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset
-from bmn.data.tiou import tiou
 from bmn.data.videos import Video
 from bmn.metrics import TIOU_THRESHOLDS
+from bmn.metrics.tiou import tiou
 
 Floats = NDArray[np.float64]
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import evaluation as oracle
 
-from bmn.data.tiou import tiou
+from bmn.metrics.tiou import tiou
 
 
 @given(st.integers(0, 2**32))
