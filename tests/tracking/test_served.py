@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,43 +19,54 @@ import numpy as np
 import pytest
 from shell import BMN
 
+from bmn import tracking
+from bmn.base.params import validate_params
+from bmn.data.subset import open_subset
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings
 from bmn.tracking import models
 
 pytestmark = pytest.mark.xdist_group("inference")
 SRC = Path(__file__).parents[2] / "src"
+SHAPE = "this model takes [video, snippet, channel] with 8 channels"
 FILED = ProposalSettings(alpha=0.7, max_proposals=20)
 EVALUATED = ProposalSettings(regression_exponent=0.5, classification_exponent=2.0, alpha=0.3, max_proposals=40)
 
 
 @pytest.fixture(scope="module")
-def filed(tmp_path_factory, exported, features):
-    """The store, and the model's address in it."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    store = f"sqlite:///{folder}/mlflow.db"
-    mlflow.set_tracking_uri(store)
+def filed(tmp_path_factory, exported, processed, features):
+    """A project with a training, its export and its evaluation, and the model's address."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(processed, folder / "data/processed")
+    given = {"data": {"source": "synthetic"}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "promote", lambda *_: None)  # it asks for the run of a training
-        mlflow.set_experiment(experiment_id=mlflow.create_experiment("served", (folder / "artifacts").as_uri()))
-        with mlflow.start_run():
-            models.log_inference_model(exported, features[0].T, 12.5, FILED.model_dump())
-            mlflow.set_tags({f"proposals.{key}": value for key, value in EVALUATED.model_dump().items()})
-    [model] = mlflow.search_logged_models(output_format="list")
-    return store, model.model_uri
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        params = validate_params(given | {"proposals": FILED.model_dump()}, "params.yaml")
+        validation = open_subset(Path("data/processed"), "validation")
+        with tracking.training_run(params, Path("run.json"), [validation]) as run:
+            run.metrics({"val/AUC": 61.25}, 1)
+        tracking.log_export(params, run.run_id, exported, features[0].T, 12.5, {"BMN.json": 1.0})
+        params = validate_params(given | {"proposals": EVALUATED.model_dump()}, "params.yaml")
+        tracking.log_evaluation(params, run.run_id, {"evaluate/AUC": 61.25}, {}, {})
+        yield folder, models.champion_of(validation.digest).source
+    mlflow.set_tracking_uri(None)
+
+
+def environment():
+    kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    return kept | {"PYTHONPATH": str(SRC)}
 
 
 @pytest.fixture(scope="module")
 def server(filed):
     """What the server printed, where it answers, and its process."""
-    store, uri = filed
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [BMN, "serve", "--model", uri, "--port", str(port)],
-        env=os.environ | {"PYTHONPATH": str(SRC), "MLFLOW_TRACKING_URI": store},
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        [BMN, "serve", "--port", str(port)],
+        cwd=filed[0], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     printed = [process.stdout.readline(), process.stdout.readline()]
     address = f"http://127.0.0.1:{port}"
@@ -85,7 +97,7 @@ def predictor_of(exported, params):
 
 
 def test_loaded_by_itself_it_has_the_settings_that_it_was_filed_with(filed, exported, features):
-    mlflow.set_tracking_uri(filed[0])
+    mlflow.set_tracking_uri(f"sqlite:///{filed[0]}/mlruns/mlflow.db")
     [given] = mlflow.pyfunc.load_model(filed[1]).predict(features[:1].transpose(0, 2, 1), params={"durations": [12.5]})
     assert given["proposals"] == predictor_of(exported, FILED).propose(features[0].T, 12.5)
 
@@ -124,12 +136,14 @@ def test_the_printed_curl_line_works(server):
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({"inputs": [[[1.0] * 7] * 16]}, r"Shape of input (1, 16, 7) does not match"),
-        ({"inputs": [[1.0] * 8] * 16}, r"Shape of input (16, 8) does not match"),
+        ({"inputs": [[[1.0] * 7] * 16]}, f"the features have the shape [1, 16, 7]; {SHAPE}"),
+        ({"inputs": [[[1.0] * 400] * 16] * 3}, f"the features have the shape [3, 16, 400]; {SHAPE}"),
+        ({"inputs": [[1.0] * 8] * 16}, "Shape of input (16, 8) does not match expected shape (-1, -1, -1)."),
         (b'{"inputs": [[' + b",".join([b"[NaN,1,1,1,1,1,1,1]"] * 16) + b"]]}", "the features hold NaN"),
         ({"inputs": [[[1e300] * 8] * 16]}, "the features hold NaN or infinities"),
         ({"inputs": []}, "signature"),
         ({"inputs": [[]]}, "does not match"),
+        ({"inputs": [[[]]]}, f"the features have the shape [1, 1, 0]; {SHAPE}"),
         ({"inputs": [[[1.0] * 8], [[1.0]]]}, "inhomogeneous"),
         ({"inputs": [[[1.0] * 8]], "params": {"durations": [1.0, 2.0]}}, "durations needs a number of seconds above 0"),
         ({"inputs": [[[1.0] * 8]], "params": {"durations": [0.0]}}, "durations needs a number of seconds above 0"),
@@ -144,6 +158,7 @@ def test_what_it_cannot_use_is_refused_in_a_sentence_and_it_stays_up(server, bod
     status, answer = post(address, body)
     assert 400 <= status < 500
     assert sentence in answer["message"]
+    assert len(answer["message"]) < 1000  # no dump of arrays
     assert process.poll() is None
 
 
@@ -182,12 +197,41 @@ def test_a_load_of_clients_is_answered_rightly(server, features, tmp_path):
     assert re.fullmatch(r"memory of the server: [1-9]\d* MiB at most", memory)
 
 
-def test_a_model_that_is_not_there_ends_with_a_sentence(filed):
-    store, _ = filed
-    done = subprocess.run(
-        [BMN, "serve", "--model", "models:/nothing@champion"],
-        env=os.environ | {"PYTHONPATH": str(SRC), "MLFLOW_TRACKING_URI": store},
-        capture_output=True, text=True, check=False,
+def serving(folder, *words):
+    return subprocess.run(
+        [BMN, "serve", *words],
+        cwd=folder, env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def test_a_model_that_is_not_there_ends_with_a_sentence(filed):
+    done = serving(filed[0], "--model", "models:/nothing@champion")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: models:/nothing@champion: no such model")
+
+
+def test_it_says_which_model_answers(server, filed):
+    (line, _), address, _ = server
+    digest = open_subset(filed[0] / "data/processed", "validation").digest
+    about = f"bmn version 1 (AUC 61.25 on the validation data in data/processed, {digest})"
+    assert line == f"{about} answers at {address} (stop it with Ctrl-C). Try:\n"
+
+
+def test_the_champion_of_other_data_does_not_answer(filed, tmp_path):
+    """The ground truth differs by one segment."""
+    shutil.copytree(filed[0], tmp_path / "project")
+    truth = tmp_path / "project/data/processed/ground_truth.json"
+    entries = json.loads(truth.read_text())
+    next(entry for entry in entries["database"].values() if entry["subset"] == "validation")["annotations"].pop()
+    truth.write_text(json.dumps(entries))
+    done = serving(tmp_path / "project")
+    assert done.returncode == 1
+    assert re.match(
+        r"error: no model was validated on the data in data/processed \([0-9a-f]{16}\); run make repro, or name a "
+        r"--model$", done.stderr.splitlines()[-1],
+    )  # fmt: skip
+    shutil.rmtree(tmp_path / "project/data")
+    done = serving(tmp_path / "project")
+    assert done.stderr.splitlines()[-1] == (
+        "error: data/processed: holds no validation data, so no champion of them; run make repro, or name a --model"
+    )

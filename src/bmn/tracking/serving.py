@@ -5,6 +5,7 @@ few of them in memory at a time, however many clients there are.
 """
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Bounded:
             await _refusal(413, sentence)(scope, receive, send)
         else:
             async with self._places:
-                await self._application(scope, receive, send)
+                await self._application(scope, receive, _plainly(scope, receive, send))
 
 
 def serve(model: str | None, host: str, port: int) -> None:
@@ -81,7 +82,6 @@ def serve(model: str | None, host: str, port: int) -> None:
     served = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
     application = scoring_server.init(served)
     application.add_exception_handler(RecursionError, _too_deep)
-    application.add_exception_handler(MlflowException, _refused)
     server = f"http://{host}:{port}"
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
@@ -112,10 +112,30 @@ def champion() -> tuple[str, str]:
     return f"models:/{REGISTERED}/{found.version}", about
 
 
-def _refused(request: Request, error: Exception) -> JSONResponse:
-    """MLflow's reason without the dump of the arrays before it."""
-    assert isinstance(error, MlflowException)
-    return _refusal(error.get_http_status_code(), error.message.rpartition(" Error: ")[2])
+def _plainly(scope: Any, receive: Any, send: Any) -> Any:
+    """Answers pass as they are, refusals without the dump of the arrays that MLflow puts before its reason."""
+    status, body = 0, b""
+
+    async def pass_on(message: Any) -> None:
+        nonlocal status, body
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            status = message["status"]
+        elif not status:
+            await send(message)
+        else:
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                await _refusal(status, _reason(body.decode()))(scope, receive, send)
+
+    return pass_on
+
+
+def _reason(answer: str) -> str:
+    try:
+        message = str(json.loads(answer)["message"])
+    except (ValueError, TypeError, KeyError):  # plain text
+        return answer
+    return message.rpartition("Error: ")[2] if message.startswith("Failed to predict data") else message
 
 
 def _too_deep(request: Request, error: Exception) -> JSONResponse:
