@@ -61,6 +61,21 @@ def test_an_error_on_the_way_to_the_training_does_not_finish_the_run():
     assert run_of(json.loads(Path("run.json").read_text())["run_id"]).info.status == "FAILED"
 
 
+def test_killed_while_the_store_is_made_it_leaves_one_that_works_or_none(params):
+    """MLflow makes it in some hundred steps; SQLAlchemy tells of each."""
+    code = (
+        "import os; from itertools import count; from sqlalchemy import Engine, event; number = count()\n"
+        "def kill(*_): next(number) == 300 and os.kill(os.getpid(), 9)\n"
+        "event.listen(Engine, 'before_cursor_execute', kill)\n"
+        "from bmn import tracking; tracking.connect('bmn')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=False)
+    assert done.returncode == -9
+    with tracking.training_run(params, Path("run.json"), []) as run:
+        pass
+    assert run_of(run.run_id).info.status == "FINISHED"
+
+
 def test_parameters_are_what_shapes_the_weights_and_all_else_may_change_when_it_resumes():
     with pytest.raises(Stopped), tracking.training_run(given(), Path("run.json"), []) as run:
         raise Stopped("by a signal")

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import mlflow
 from filelock import FileLock
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from bmn.base.errors import BmnError
+from bmn.base.files import whole_file
 from bmn.tracking.moved import follow_project
 
 VIEW = "bmn"  # name of the shared view that the UI opens with
@@ -35,7 +37,10 @@ def open_store() -> None:
     mlflow.set_tracking_uri(store_uri())
     with alone():
         database = _folder() / "mlflow.db"
-        if is_local() and os.access(database, os.W_OK):
+        if is_local() and not database.exists():
+            with whole_file(database) as temporary:  # MLflow takes seconds for it, and cannot go on with half of it
+                MlflowClient(_uri(temporary)).search_experiments()
+        elif is_local() and os.access(database, os.W_OK):
             follow_project(database, project_root())
 
 
@@ -76,7 +81,7 @@ def is_local() -> bool:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Keep other processes out of a local store: two that create MLflow's database at the same time break it."""
+    """Keep other processes out of a local store: its database and its experiments are made by one."""
     if is_local():
         _folder().mkdir(exist_ok=True)
     if is_local() and os.access(_folder(), os.W_OK):
@@ -87,7 +92,11 @@ def alone() -> Iterator[None]:
 
 
 def _own_uri() -> str:
-    path = str(_folder() / "mlflow.db").replace("%", "%25").replace("?", "%3F")  # what a URI means by them
+    return _uri(_folder() / "mlflow.db")
+
+
+def _uri(database: Path) -> str:
+    path = str(database).replace("%", "%25").replace("?", "%3F")  # what a URI means by them
     return f"sqlite:///{path}"
 
 
