@@ -1,0 +1,146 @@
+"""A pipeline that is killed again and again, in every stage and in several ways, ends as one that never was.
+
+``BMN_TEST_KILLED_RUNS`` says how many runs are tried; each is killed six times. Ten were, in all sixty kills.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from pipeline.project import Project, make_project
+
+pytestmark = pytest.mark.xdist_group("kills")
+RUNS = int(os.environ.get("BMN_TEST_KILLED_RUNS", "1"))
+STAGES = ("download", "convert", "train", "train", "evaluate", "export")  # each is killed in once, training twice
+PATIENCE = 30.0  # seconds for what a killed process leaves behind to end
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Project:
+    """A project in which nothing has run; two processes have whole micro-batches, so they compute what one does."""
+    project = make_project(tmp_path_factory.mktemp("kills") / "fresh")
+    project = Project(project.folder, project.environment | {"OMP_NUM_THREADS": "1"})
+    project.set(train__epochs=3, train__micro_batch_size=2, train__checkpoint_minutes=1e-6)
+    return project
+
+
+def copy(project: Project, folder: Path) -> Project:
+    shutil.copytree(project.folder, folder)
+    return Project(folder, project.environment | {"PYTHONPATH": str(folder / "src")})
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(fresh, tmp_path_factory):
+    project = copy(fresh, tmp_path_factory.mktemp("kills") / "uninterrupted")
+    project.run("dvc", "repro")
+    return result(project)
+
+
+def result(project: Project) -> dict[str, object]:
+    """All that a pipeline leaves behind, but for times and the ids of runs and models."""
+    files = {
+        str(path.relative_to(project.folder)): path.read_bytes()
+        for folder in ("data", "outputs")
+        for path in sorted((project.folder / folder).rglob("*"))
+        if path.is_file() and path.name != "run.json"
+    }
+    with contextlib.closing(sqlite3.connect(project.folder / "mlruns/mlflow.db")) as store:
+
+        def rows(query: str) -> list[tuple[object, ...]]:
+            return sorted(store.execute(query).fetchall(), key=repr)
+
+        ledger = {
+            "points": rows(
+                "SELECT key, step, value FROM metrics WHERE key NOT LIKE 'system/%' AND key NOT LIKE '%latency%'"
+            ),
+            "points of models": rows("SELECT metric_name, metric_step, metric_value FROM logged_model_metrics"),
+            "runs": rows("SELECT name, status, lifecycle_stage FROM runs"),
+            "parameters": rows("SELECT key, value FROM params"),
+            "models": rows("SELECT name, status FROM logged_models WHERE lifecycle_stage = 'active'"),
+            "versions": rows("SELECT name, version FROM model_versions WHERE current_stage != 'Deleted_Internal'"),
+            "champions": rows("SELECT name, alias, version FROM registered_model_aliases"),
+        }
+        [(folder,)] = store.execute("SELECT DISTINCT artifact_uri FROM runs").fetchall()
+    place = Path(folder.removeprefix("file://"))
+    ledger["artifacts"] = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file())
+    return files | ledger
+
+
+class Pipeline:
+    """``dvc repro`` under way."""
+
+    def __init__(self, project: Project) -> None:
+        self.log = open(project.folder.with_suffix(".log"), "ab")  # noqa: SIM115 - closed with the process
+        self.dvc = subprocess.Popen(
+            ["dvc", "repro"], cwd=project.folder, env=project.environment, stdout=self.log, stderr=self.log,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def family(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.dvc.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def wait_for(self, script: str) -> psutil.Process | None:
+        """The process that runs a stage; None where the pipeline ended without it."""
+        deadline = time.monotonic() + 180
+        while self.dvc.poll() is None:
+            assert time.monotonic() < deadline
+            for process in self.family():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if process.name().startswith("python") and process.cmdline()[-1:] == [script]:
+                        return process
+            time.sleep(0.01)
+        return None
+
+    def kill(self, how: str, stage: psutil.Process) -> None:
+        """Kill DVC alone, the process of the stage, one of those that it began, or all at once."""
+        family = self.family()
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            match how:
+                case "dvc":
+                    self.dvc.kill()
+                case "stage":
+                    stage.kill()
+                case "one process":
+                    (stage.children(recursive=True) or [stage])[-1].kill()
+                case "group":
+                    os.killpg(self.dvc.pid, signal.SIGKILL)
+        if how == "dvc":
+            self.dvc.wait()
+        _, left = psutil.wait_procs(family, timeout=PATIENCE)
+        assert left == [], f"after a kill of {how}"
+        self.dvc.wait(PATIENCE)
+        self.log.close()
+
+
+@pytest.mark.parametrize("number", range(RUNS))
+def test_killed_in_every_stage_it_ends_as_if_it_never_was(fresh, uninterrupted, tmp_path, number):
+    rng = random.Random(number)
+    project = copy(fresh, tmp_path / "project")
+    project.set(train__devices=("cpu", "cpu:2")[number % 2])
+    killed = []
+    for place, name in enumerate(STAGES):
+        pipeline = Pipeline(project)
+        stage = pipeline.wait_for(f"stages/{name}.py")
+        if stage is None:
+            break
+        time.sleep(rng.uniform(0, {"train": 7, "evaluate": 7, "export": 10}.get(name, 1)))
+        how = ("dvc", "stage", "one process", "group")[(number + place) % 4]
+        pipeline.kill(how, stage)
+        killed.append((name, how))
+    done = project.run("dvc", "repro", check=False)
+    assert done.returncode == 0, (killed, done.stdout, done.stderr)
+    found = result(project)
+    assert found.keys() == uninterrupted.keys(), killed
+    assert {name for name in found if found[name] != uninterrupted[name]} == set(), killed
+    print("killed", *killed)
