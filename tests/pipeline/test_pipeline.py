@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
 
+from bmn.data.subset import open_subset
 from bmn.metrics import proposal_recall
 from bmn.model.weights import read_weights
 from bmn.predict.predictor import Predictor
@@ -112,7 +113,7 @@ def test_the_inference_model_in_mlflow_is_the_exported_one(project):
     assert [video["proposals"] for video in given] == [
         predictor.propose(video, duration) for video, duration in zip(features, (30.0, 60.0), strict=True)
     ]
-    with pytest.raises(mlflow.MlflowException, match="schema"):
+    with pytest.raises(mlflow.MlflowException, match=r"this model takes \[video, snippet, channel\] with 8 channels"):
         served.predict(features[:, :, :4])
 
 
@@ -131,7 +132,8 @@ def test_the_weights_that_are_kept_are_models_with_their_figures(project):
 
 def test_the_first_exported_model_is_the_champion(project):
     client, [run] = runs(project)
-    champion = client.get_model_version_by_alias("bmn", "champion")
+    digest = open_subset(project.folder / "data/processed", "validation").digest
+    champion = client.get_model_version_by_alias("bmn", f"champion-{digest}")
     assert champion.run_id == run.info.run_id
     assert float(champion.tags["val/AUC"]) == pytest.approx(metrics(project, "train")["val/AUC"])
 
