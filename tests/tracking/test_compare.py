@@ -1,18 +1,18 @@
 """Runs side by side."""
 
-import sys
-
 import pytest
 from mlflow import MlflowClient
 from tracking.subsets import validation
 from tracking.trainings import trained
 
+from bmn.base.errors import BmnError
+from bmn.cli.compare import main as command
 from bmn.tracking import compare
 
 pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("project")]
 
 
-def test_runs_side_by_side(monkeypatch, capsys, tmp_path):
+def test_runs_side_by_side(capsys, tmp_path):
     champion = None
     (tmp_path / "params.yaml").write_text("data:\n  source: synthetic\n")
     for number in range(12):
@@ -25,8 +25,7 @@ def test_runs_side_by_side(monkeypatch, capsys, tmp_path):
     experiment = MlflowClient().get_experiment_by_name("bmn").experiment_id
     trial = MlflowClient().create_run(experiment, tags={"optuna.study": "bmn"}, run_name="a trial")
     MlflowClient().set_terminated(trial.info.run_id)
-    monkeypatch.setattr(sys, "argv", ["compare"])
-    compare.main()
+    command([], standalone_mode=False)
     table = capsys.readouterr().out
     assert table.count("FINISHED") == 11  # the last ten and the champion, which is the first
     assert "<run> 0 (champion)" in table
@@ -42,12 +41,10 @@ def test_runs_side_by_side(monkeypatch, capsys, tmp_path):
     assert page.count('class="marked">70.00<') == 1  # the best AUC
     assert (tmp_path / "outputs/compare/curves.png").read_bytes().startswith(b"\x89PNG")
 
-    monkeypatch.setattr(sys, "argv", ["compare", champion, "<run> 5", "a trial"])
-    compare.main()
+    command([champion, "<run> 5", "a trial"], standalone_mode=False)
     assert capsys.readouterr().out.count("FINISHED") == 3
-    monkeypatch.setattr(sys, "argv", ["compare", "nobody"])
-    with pytest.raises(SystemExit, match="RUNS names 'nobody'"):
-        compare.main()
+    with pytest.raises(BmnError, match="RUNS names 'nobody'"):
+        command(["nobody"], standalone_mode=False)
 
 
 def test_validated_on_other_data_is_a_difference_and_each_data_has_its_champion(tmp_path):

@@ -32,6 +32,7 @@ def store_uri() -> str:
 def open_store() -> None:
     """Point MLflow at the store, and keep it quiet; a project's own database follows it where it was moved to."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # people read the stages' output
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)  # the outbox says so when a server is away
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # within 20 s it is clear that a server is away
     mlflow.set_tracking_uri(store_uri())
