@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc and pidfd
 COMMAND = """
 import os, signal, sys, time
 from pathlib import Path
-from bmn.base import lifetime
+from bmn.launch import lifetime
 from bmn.launch.command import command
 
 @command
