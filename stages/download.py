@@ -6,7 +6,7 @@ from bmn.acquire.download import Patience
 from bmn.acquire.raw import record_raw
 from bmn.acquire.sources import bring
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.files import read_json, whole_folder
+from bmn.base.files import atomic_folder, read_json
 from bmn.base.params import load_params
 from bmn.launch.command import command
 
@@ -23,7 +23,7 @@ def main() -> None:
         "training": params.data.synthetic.training_videos,
         "validation": params.data.synthetic.validation_videos,
     }
-    with whole_folder(RAW) as folder:
+    with atomic_folder(RAW) as folder:
         make_synthetic(
             folder,
             seed=params.data.synthetic.seed,

@@ -7,7 +7,7 @@ from layout import EVALUATE, PROCESSED, TRAIN
 from matplotlib.figure import Figure
 
 from bmn import tracking
-from bmn.base.files import read_json, whole_file
+from bmn.base.files import atomic_file, read_json
 from bmn.base.params import load_params
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.command import command
@@ -49,7 +49,7 @@ def main() -> None:
     write_evaluation(EVALUATE, f"Evaluation of the {params.evaluate.subset} subset", assessment, metrics, shown)
     figures = {"ar_an.png": recall_curves(assessment.recall), **draw(network, subset, proposals)}
     for name, figure in figures.items():
-        with whole_file(EVALUATE / "figures" / name) as temporary:
+        with atomic_file(EVALUATE / "figures" / name) as temporary:
             figure.savefig(temporary, dpi=110)
     tracking.log_evaluation(
         params,

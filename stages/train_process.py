@@ -4,7 +4,7 @@ import pandas as pd
 from layout import CHECKPOINTS, LOGS, PROCESSED, PROJECT, TRAIN
 
 from bmn import tracking
-from bmn.base.files import whole_file, write_json
+from bmn.base.files import atomic_file, write_json
 from bmn.base.params import Params, load_params
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.command import command
@@ -64,7 +64,7 @@ def write_outputs(trained: Trained, run_id: str) -> dict[str, float]:
     """Write what later stages and DVC read; gives the history's line of the best weights."""
     write_weights(trained.best, TRAIN / "best.pdparams")
     write_weights(trained.last, TRAIN / "last.pdparams")
-    with whole_file(TRAIN / "curves.csv") as temporary:
+    with atomic_file(TRAIN / "curves.csv") as temporary:
         pd.DataFrame(trained.history).to_csv(temporary, index=False)
     best = max((row for row in trained.history if "val/AUC" in row), key=lambda row: row["val/AUC"])
     write_json(TRAIN / "metrics.json", best)

@@ -4,13 +4,13 @@ import sys
 import pytest
 
 from bmn.base.errors import BmnError
-from bmn.base.files import read_json, whole_file, whole_folder, write_json
+from bmn.base.files import atomic_file, atomic_folder, read_json, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole_file(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -20,7 +20,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_a_finished_write_replaces_the_file(tmp_path):
     path = tmp_path / "new" / "a.txt"
     for text in ("one", "two"):
-        with whole_file(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_text(text)
         assert path.read_text() == text
     assert list(path.parent.iterdir()) == [path]
@@ -28,9 +28,9 @@ def test_a_finished_write_replaces_the_file(tmp_path):
 
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     path = tmp_path / "folder"
-    with whole_folder(path) as temporary:
+    with atomic_folder(path) as temporary:
         (temporary / "kept").touch()
-    with pytest.raises(RuntimeError), whole_folder(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_folder(path) as temporary:
         (temporary / "half").touch()
         raise RuntimeError
     assert [file.name for file in path.iterdir()] == ["kept"]
@@ -39,12 +39,12 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
 
 def test_a_new_folder_replaces_the_old_one(tmp_path):
     for name in ("one", "two"):
-        with whole_folder(tmp_path / "folder") as temporary:
+        with atomic_folder(tmp_path / "folder") as temporary:
             (temporary / name).touch()
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["two"]
 
 
-@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+@pytest.mark.parametrize("whole", [atomic_file, atomic_folder])
 def test_a_place_that_cannot_be_written_is_named(tmp_path, whole):
     (tmp_path / "file").touch()
     with pytest.raises(BmnError, match=r"make the folder .* writable"), whole(tmp_path / "file" / "out"):
@@ -74,15 +74,15 @@ def test_nan_is_not_json(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bmn.base.files import whole_file, whole_folder
+from bmn.base.files import atomic_file, atomic_folder
 with {whole}(Path(sys.argv[1])) as temporary:
     {write}
     os.kill(os.getpid(), signal.SIGKILL)
 """
-WRITES = {"whole_file": "temporary.write_text('half')", "whole_folder": "(temporary / 'half').touch()"}
+WRITES = {"atomic_file": "temporary.write_text('half')", "atomic_folder": "(temporary / 'half').touch()"}
 
 
-@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+@pytest.mark.parametrize("whole", [atomic_file, atomic_folder])
 def test_what_a_killed_writer_left_the_next_one_removes(tmp_path, whole):
     code = KILLED.format(whole=whole.__name__, write=WRITES[whole.__name__])
     for _ in range(2):
@@ -90,7 +90,7 @@ def test_what_a_killed_writer_left_the_next_one_removes(tmp_path, whole):
     left = list(tmp_path.iterdir())
     assert any(path.name.startswith(".a.txt.part") for path in left)
     with whole(tmp_path / "a.txt") as temporary:
-        if whole is whole_file:
+        if whole is atomic_file:
             temporary.write_text("whole")
         else:
             assert list(temporary.iterdir()) == []
@@ -103,9 +103,9 @@ def test_writers_of_one_path_wait_for_each_other(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from bmn.base.files import whole_folder
+from bmn.base.files import atomic_folder
 for _ in range(25):
-    with whole_folder(Path(sys.argv[1])) as temporary:
+    with atomic_folder(Path(sys.argv[1])) as temporary:
         before = sorted(path.name for path in Path(sys.argv[1]).glob("*"))
         for name in [*before, str(len(before))]:
             (temporary / name).touch()

@@ -15,7 +15,7 @@ from bmn.acquire.inputs import is_url, local_path
 from bmn.acquire.raw import RECORD, TEXTS, Inputs, cache_place
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.base.files import read_json, whole_folder, write_json
+from bmn.base.files import atomic_folder, read_json, write_json
 from bmn.base.params import DataParams
 
 
@@ -33,7 +33,7 @@ def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Pat
         BmnError: something cannot be fetched, found, unpacked or written, or has another checksum.
     """
     record: dict[str, Any] = {}
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         for name in TEXTS:
             source = getattr(data, name)
             if source is not None:

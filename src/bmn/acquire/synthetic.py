@@ -20,7 +20,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from bmn.base.files import whole_file, write_json
+from bmn.base.files import atomic_file, write_json
 
 CLASSES = ("climbing", "drumming", "juggling", "mowing", "paddling", "sweeping", "returning")
 RETURNING = CLASSES.index("returning")
@@ -82,7 +82,7 @@ def make_synthetic(
             name = f"v_{subset}_{number:05d}"
             rng = np.random.default_rng([seed, number, *subset.encode()])
             events = _plan_video(rng, world)
-            with whole_file(folder / "features" / f"{name}.npy") as path:
+            with atomic_file(folder / "features" / f"{name}.npy") as path:
                 np.save(path, _film(rng, world, events, tscale))
             annotations[name] = _annotate(rng, events, subset)
     write_json(folder / "annotations.json", annotations)

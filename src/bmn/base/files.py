@@ -12,7 +12,7 @@ from bmn.base.errors import BmnError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path`` to write to; rename it to ``path`` when the block succeeds.
 
     A reader sees the old file or the new one, never a part; a failed block leaves nothing behind. Writers of the same
@@ -30,10 +30,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``path`` to fill; it takes the place of ``path`` when the block succeeds.
 
-    Writers wait for each other, and remove what a killed one left, as with :func:`whole_file`.
+    Writers wait for each other, and remove what a killed one left, as with :func:`atomic_file`.
 
     Raises:
         BmnError: the folder cannot be made.
@@ -80,7 +80,7 @@ def _remove(path: Path) -> None:
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
     """Write ``value`` as UTF-8 JSON, whole or not at all; NaN and infinities are refused."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 

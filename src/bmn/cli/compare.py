@@ -15,7 +15,7 @@ def main(runs: tuple[str, ...], output: Path, as_json: bool) -> None:
     RUNS are ids or names; by default the last ten and those of champions. The trials of a sweep, which have a table of
     their own, are compared where they are named.
     """
-    from bmn.base.files import whole_file
+    from bmn.base.files import atomic_file
     from bmn.base.params import load_params
     from bmn.tracking.compare import choose, draw, page, table, text
     from bmn.tracking.store import connect
@@ -24,9 +24,9 @@ def main(runs: tuple[str, ...], output: Path, as_json: bool) -> None:
     connect(experiment)
     chosen = choose(list(runs), experiment)
     rows, figure = table(chosen), draw(chosen)
-    with whole_file(output / "curves.png") as temporary:
+    with atomic_file(output / "curves.png") as temporary:
         figure.savefig(temporary, dpi=110)
-    with whole_file(output / "index.html") as temporary:
+    with atomic_file(output / "index.html") as temporary:
         temporary.write_text(page(chosen, rows, figure), encoding="utf-8")
     if as_json:
         print(rows.to_json(orient="records"))

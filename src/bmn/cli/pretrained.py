@@ -18,7 +18,7 @@ def main(source: str, output: Path) -> None:
     can be evaluated, exported and predicted with.
     """
     from bmn.acquire.download import fetch
-    from bmn.base.files import whole_file
+    from bmn.base.files import atomic_file
     from bmn.base.params import ModelParams
 
     remote = source.startswith(("http://", "https://"))
@@ -29,7 +29,7 @@ def main(source: str, output: Path) -> None:
     from bmn.model.weights import load_network  # Paddle, when there is something to check
 
     load_network(ModelParams(), given)
-    with whole_file(output) as temporary:
+    with atomic_file(output) as temporary:
         shutil.copyfile(given, temporary)
     if remote:
         given.unlink()

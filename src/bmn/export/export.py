@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
-from bmn.base.files import whole_folder, write_json
+from bmn.base.files import atomic_folder, write_json
 from bmn.base.params import ExportParams, ModelParams
 from bmn.export.manifest import OUTPUTS, manifest
 from bmn.export.onnx import write_onnx
@@ -59,7 +59,7 @@ def export(
     network = load_network(model, weights)
     with paddle.no_grad():
         wanted = tuple(tensor.numpy() for tensor in network(paddle.to_tensor(features)))
-    with whole_folder(folder) as unchecked:
+    with atomic_folder(folder) as unchecked:
         programs = write_programs(model, weights, unchecked)
         limits = dict.fromkeys(programs, ("tolerance", settings.tolerance))
         if settings.onnx:

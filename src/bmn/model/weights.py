@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
-from bmn.base.files import whole_file
+from bmn.base.files import atomic_file
 from bmn.base.params import ModelParams
 from bmn.model.network import BMN
 from bmn.model.paddle import paddle
@@ -67,7 +67,7 @@ def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
     """
     content = {name: np.ascontiguousarray(array) for name, array in weights.items()}
     names = {name: name for name in weights}
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
         pickle.dump({**content, "StructuredToParameterName@@": names}, file, protocol=4)
 
 

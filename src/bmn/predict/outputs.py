@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bmn.base.files import whole_file
+from bmn.base.files import atomic_file
 from bmn.predict.inputs import Item
 from bmn.proposals import Result
 
@@ -15,7 +15,7 @@ Save = Callable[[Path, Results], None]
 
 def save_json(path: Path, results: Results) -> None:
     """One object, file → proposals: the published form."""
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         separator = "{"
         for item, proposals in results:
             file.write(f"{separator}{json.dumps(item.path)}: {json.dumps(proposals)}")
@@ -25,7 +25,7 @@ def save_json(path: Path, results: Results) -> None:
 
 def save_csv(path: Path, results: Results) -> None:
     """A line a proposal, best first within a file: file, start and end in seconds, score."""
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(["file", "start", "end", "score"])
         for item, proposals in results:

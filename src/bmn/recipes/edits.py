@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from bmn.base.files import whole_file
+from bmn.base.files import atomic_file
 from bmn.base.params import flatten, load_params, validate_params
 
 
@@ -37,7 +37,7 @@ def edit(path: Path, values: dict[str, Any]) -> str:
     validate_params(document, str(path))
     written = io.StringIO()
     yaml.dump(document, written)
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(written.getvalue(), encoding="utf-8")
     lines = before.splitlines(), written.getvalue().splitlines()
     return "\n".join(difflib.unified_diff(*lines, "before", "after", lineterm="", n=0))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bmn.base.files import whole_folder
+from bmn.base.files import atomic_folder
 from bmn.base.params import Params
 from bmn.conversion.annotations import by_kind, read_findings
 from bmn.data.subset import Subset, open_subset
@@ -75,7 +75,7 @@ def write_data_report(params: Params, data: Path, folder: Path) -> DataReport:
             for found in by_kind(read_findings(data / "findings.json"))
         ],
     )
-    with whole_folder(folder) as unfinished:
+    with atomic_folder(folder) as unfinished:
         (unfinished / "report.html").write_text(page, encoding="utf-8")
         for name, picture in pictures.items():
             (unfinished / f"{name}.png").write_bytes(picture)

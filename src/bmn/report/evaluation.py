@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bmn.base.files import whole_file, write_json
+from bmn.base.files import atomic_file, write_json
 from bmn.data.videos import Video
 from bmn.metrics import AVERAGE_NUMBERS, TIOU_THRESHOLDS
 from bmn.metrics.assessment import Assessment
@@ -114,10 +114,10 @@ def write_evaluation(
         shown: the videos of the report.
     """
     write_json(folder / "metrics.json", dict(metrics))
-    with whole_file(folder / "ar_an.csv") as temporary:
+    with atomic_file(folder / "ar_an.csv") as temporary:
         curve = {"AN": AVERAGE_NUMBERS, "AR": 100 * assessment.recall.average_recall}
         pd.DataFrame(curve).to_csv(temporary, index=False)
-    with whole_file(folder / REPORT) as temporary:
+    with atomic_file(folder / REPORT) as temporary:
         temporary.write_text(render(title, assessment, metrics, shown), encoding="utf-8")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bmn.base.files import whole_file
+from bmn.base.files import atomic_file
 from bmn.data.videos import Video
 from bmn.predict.outputs import Results
 from bmn.report.figures import timelines
@@ -18,5 +18,5 @@ def save_timelines(path: Path, results: Results) -> None:
     shown = list(islice(results, DRAWN))
     videos = [Video(item.path, "testing", item.duration, ()) for item, _ in shown]
     rows = [np.array([[*each["segment"], each["score"]] for each in found]).reshape(-1, 3) for _, found in shown]
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         timelines(videos, rows).savefig(temporary, dpi=110)

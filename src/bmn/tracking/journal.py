@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.files import whole_file
+from bmn.base.files import atomic_file
 
 Point = tuple[str, str, int, int]
 Message = dict[str, Any]
@@ -73,7 +73,7 @@ class Journal:
         Args:
             write: makes the file where it is told.
         """
-        with whole_file(self.attached(name)) as temporary:
+        with atomic_file(self.attached(name)) as temporary:
             write(temporary)
 
     def attached(self, name: str) -> Path:

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from bmn.base.errors import BmnError
-from bmn.base.files import whole_file
+from bmn.base.files import atomic_file
 from bmn.tracking.moved import follow_project
 
 VIEW = "bmn"  # name of the shared view that the UI opens with
@@ -39,7 +39,7 @@ def open_store() -> None:
     with alone():
         database = _folder() / "mlflow.db"
         if is_local() and not database.exists():
-            with whole_file(database) as temporary:  # MLflow takes seconds for it, and cannot go on with half of it
+            with atomic_file(database) as temporary:  # MLflow takes seconds for it, and cannot go on with half of it
                 MlflowClient(_uri(temporary)).search_experiments()
         elif is_local() and os.access(database, os.W_OK):
             follow_project(database, project_root())

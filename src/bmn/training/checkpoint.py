@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
-from bmn.base.files import whole_file
+from bmn.base.files import atomic_file
 from bmn.launch.lifetime import GRACE
 from bmn.model.paddle import paddle
 
@@ -65,7 +65,7 @@ class Checkpoints:
         """
         path = self.folder / f"{iteration:09d}.npz"
         try:
-            with whole_file(path) as temporary:
+            with atomic_file(path) as temporary:
                 contents = arrays | {"state": np.array(json.dumps(state))}
                 np.savez(temporary, **contents)  # type: ignore[arg-type]  # NumPy 1 has no allow_pickle here
         except OSError as error:
