@@ -58,7 +58,7 @@ def code(entry: Path) -> dict[str, Path]:
     while todo:
         path = todo.pop()
         name = _name(path)
-        if name in found or any(name == neutral or name.startswith(f"{neutral}/") for neutral in NEUTRAL_CODE):
+        if name in found or _is_neutral(name):
             continue
         found[name] = path
         todo += _named_by(path)
@@ -76,6 +76,10 @@ def identity(entry: Path, choices: Any, data: Iterable[str]) -> str:
     sources = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in code(entry).items()}
     text = json.dumps([sources, choices, list(data)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_neutral(name: str) -> bool:
+    return any(name == neutral or name.startswith(f"{neutral}/") for neutral in NEUTRAL_CODE)
 
 
 def _name(path: Path) -> str:
@@ -114,8 +118,9 @@ def _files(module: str, beside: Path) -> Iterator[Path]:
     base = PACKAGE if first == "bmn" else beside / first
     if first != "bmn" and (beside == PACKAGE or beside.is_relative_to(PACKAGE)):
         return
+    found = []
     for part in ["", *rest]:
         base = base / part
-        for path in (base / "__init__.py", base.with_suffix(".py")):
-            if path.is_file():
-                yield path
+        found += [path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()]
+    if not found or not _is_neutral(_name(found[-1])):  # packages around what is neutral are so, too
+        yield from found

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.xdist_group("bad_input")
 @pytest.fixture(scope="module")
 def downloaded(tmp_path_factory) -> Project:
     project = make_project(tmp_path_factory.mktemp("bad_input") / "project")
-    project.run("python", "stages/download.py")
+    for stage in ("inputs", "download"):
+        project.run("python", f"stages/{stage}.py")
     return project
 
 

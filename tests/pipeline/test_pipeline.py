@@ -138,20 +138,20 @@ def test_the_first_exported_model_is_the_champion(project):
     assert float(champion.tags["val/AUC"]) == pytest.approx(metrics(project, "train")["val/AUC"])
 
 
-def test_with_nothing_changed_nothing_runs(project):
+def test_with_nothing_changed_nothing_runs_but_the_look_at_own_files(project):
     (project.folder / "README.md").write_text("another word")
-    assert "up to date" in project.run("dvc", "repro").stdout
+    assert ran(project.run("dvc", "repro").stdout) == ["inputs"]
 
 
 def test_a_comment_in_params_runs_nothing(project):
     path = project.folder / "params.yaml"
     path.write_text("# a word\n" + path.read_text())
-    assert ran(project.run("dvc", "repro").stdout) == []
+    assert ran(project.run("dvc", "repro").stdout) == ["inputs"]
 
 
 def test_another_threshold_runs_the_evaluation_only_and_stays_in_the_same_run(project):
     project.set(proposals__alpha=0.7)
-    assert ran(project.run("dvc", "repro").stdout) == ["evaluate"]
+    assert ran(project.run("dvc", "repro").stdout) == ["inputs", "evaluate"]
     _, [run] = runs(project)
     assert run.data.tags["proposals.alpha"] == "0.7"
     assert run.info.status == "FINISHED"
@@ -159,7 +159,7 @@ def test_another_threshold_runs_the_evaluation_only_and_stays_in_the_same_run(pr
     difference = json.loads(project.run("dvc", "metrics", "diff", "--all", "--json").stdout)
     assert "outputs/evaluate/metrics.json" in difference
     project.set(proposals__alpha=0.4)
-    assert ran(project.run("dvc", "repro").stdout) == []  # DVC remembers
+    assert ran(project.run("dvc", "repro").stdout) == ["inputs"]  # DVC remembers
 
 
 def test_plots_are_drawn(project):
