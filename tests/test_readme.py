@@ -126,8 +126,8 @@ def ask(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def shapes(text: str) -> set[str]:
-    """The lines, with every number as # and every gap as one space."""
-    return {re.sub(r"\d[\d.e+-]*", "#", " ".join(line.split())) for line in text.splitlines()}
+    """The lines, with every number and checksum as # and every gap as one space."""
+    return {re.sub(r"\b[0-9a-f]{16}\b|\d[\d.e+-]*", "#", " ".join(line.split())) for line in text.splitlines()}
 
 
 def printed_in(text: str, *beginning: str) -> set[str]:
@@ -280,7 +280,7 @@ def test_subsets_can_stand_in_a_file_of_their_own(project, given):
 
 @runs("dvc repro")
 def test_with_nothing_changed_nothing_runs(project, given):
-    assert "up to date" in type_in(project, given[0])
+    assert re.findall(r"Running stage '(\w+)'", type_in(project, given[0])) == ["inputs"]
 
 
 @runs("dvc exp run", "dvc params diff", "dvc metrics diff", "dvc plots show")

@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_written(project, stage):
     if stage == "download":
         shutil.rmtree(project.folder / "data")
         (project.folder / "data").touch()
-        refused(project, stage, "data/raw", "cannot be made")
+        refused(project, stage, "data/raw", "File exists")
     else:
         (project.folder / "data/processed").touch()
         refused(project, stage, "data/processed", "Not a directory")

@@ -95,7 +95,8 @@ class Pipeline:
         """The process that runs a stage now."""
         for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
-                if process.name().startswith("python") and process.cmdline()[-1].startswith("stages/"):
+                words = process.cmdline()  # none where it has just ended
+                if words and words[0] == "python" and words[-1].startswith("stages/"):
                     return process
         return None
 
@@ -106,7 +107,7 @@ class Pipeline:
             assert time.monotonic() < deadline
             stage = self.stage()
             with contextlib.suppress(psutil.NoSuchProcess):
-                if stage is not None and stage.cmdline()[-1] == f"stages/{name}.py":
+                if stage is not None and stage.cmdline()[-1:] == [f"stages/{name}.py"]:
                     return True
             time.sleep(0.01)
         return False
@@ -132,7 +133,7 @@ class Pipeline:
         if how in ("dvc", "group"):
             self.dvc.wait()
         _, left = psutil.wait_procs(family, timeout=PATIENCE)
-        assert left == [], f"after a kill of {how}"
+        assert [process.cmdline() for process in left] == [], f"after a kill of {how}"
         self.dvc.wait(PATIENCE)
         self.log.close()
         return how
