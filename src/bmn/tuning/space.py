@@ -11,7 +11,7 @@ from optuna import Trial
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.params import Dimension, Params, flatten, validate_params
-from bmn.provenance import identity
+from bmn.provenance import NEUTRAL_PARAMETERS, identity
 
 TRAINED, SEARCHED = ("model.", "train."), "proposals."
 FIXED = {  # why a sweep does not vary it
@@ -23,7 +23,6 @@ FIXED = {  # why a sweep does not vary it
     "train.checkpoint_minutes": "it does not change the weights",
     "train.devices": "it does not change the weights",
 }
-PLACING = ("train.devices", "train.checkpoint_minutes", "train.init_from")  # these weights count by content
 NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tune.sampler", "tune.seed")
 
 
@@ -176,7 +175,7 @@ def digest(params: Params, data: str) -> str:
     kept = {
         key: value
         for key, value in values.items()
-        if key not in params.tune.space and key not in PLACING and not key.startswith(NOT_COMPARED)
+        if key not in params.tune.space and key not in NEUTRAL_PARAMETERS and not key.startswith(NOT_COMPARED)
     }
     initial = [sha256(Path(params.train.init_from))] if params.train.init_from else []
     return identity(Path(__file__).with_name("trial.py"), kept, [data, *initial])
