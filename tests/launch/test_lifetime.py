@@ -93,7 +93,9 @@ def test_a_command_that_does_not_end_by_itself_is_killed(tmp_path, environment):
 def test_a_command_whose_beginner_is_gone_before_it_looks_does_not_begin(tmp_path, environment):
     write_command(tmp_path, "while not Path('go').exists(): time.sleep(0.01)")
     with open(tmp_path / "errors", "wb") as errors:
-        beginner = subprocess.Popen([sys.executable, "-c", BEGINNER], cwd=tmp_path, env=environment, stderr=errors)
+        beginner = subprocess.Popen(
+            [sys.executable, "-c", BEGINNER], cwd=tmp_path, env=environment, stderr=errors, start_new_session=True
+        )  # where it shared a session with the first process of a container, this could not be told from its child
     until = time.monotonic() + 30
     while len(family := psutil.Process(beginner.pid).children(recursive=True)) < 2:
         assert time.monotonic() < until

@@ -1,7 +1,8 @@
 """How long a process lives: not longer than what began it, however that ends, and not disturbed on its way out.
 
 The processes that began a command are known by what they leave in its environment: DVC names the stage, make its
-level, the supervisor of a training itself. This is Linux's; elsewhere a command ends by signals alone.
+level, the supervisor of a training itself. This is Linux's; elsewhere a command ends by signals alone. One thing cannot
+be seen: that DVC ended before the command looked, in a container whose first process is of the same session.
 """
 
 import ctypes
