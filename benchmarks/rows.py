@@ -27,8 +27,8 @@ from bmn.data.windows import pad
 from bmn.loss.labels import label_maps
 from bmn.metrics import proposal_recall
 from bmn.model.network import BMN
-from bmn.predict.runtimes import open_program
 from bmn.proposals import decode, score, soft_nms
+from bmn.runtimes.programs import open_program
 
 SHARE_OF_MEMORY = 0.6  # of what is available: no step that is expected to need more is tried
 PUBLISHED = ModelParams()  # sizes

@@ -15,7 +15,7 @@ from bmn.export.export import export, largest_difference
 from bmn.export.quantize import write_lower
 from bmn.model.weights import load_network
 from bmn.predict.predictor import Predictor
-from bmn.predict.runtimes import open_program
+from bmn.runtimes.programs import open_program
 
 for package in ("paddle2onnx", "onnxruntime", "ml_dtypes"):
     pytest.importorskip(package, reason=f"{package} is not installed (requirements-onnx.txt)")

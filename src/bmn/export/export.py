@@ -24,7 +24,7 @@ from bmn.export.quantize import write_lower
 from bmn.launch.lifetime import die_with
 from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
-from bmn.predict.runtimes import MANIFEST, Maps, Program, open_program
+from bmn.runtimes.programs import MANIFEST, Maps, Program, open_program
 
 TIMED = 5  # calls whose median is the latency
 

@@ -11,8 +11,8 @@ from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.data.windows import cut
-from bmn.predict.runtimes import LARGEST_BATCH, MANIFEST, find_program, open_program
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
+from bmn.runtimes.programs import LARGEST_BATCH, MANIFEST, find_program, open_program
 
 COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
 

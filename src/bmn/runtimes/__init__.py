@@ -1,0 +1,1 @@
+"""What runs an exported program, of ours or of others: Paddle Inference or ONNX Runtime."""
