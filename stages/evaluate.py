@@ -34,17 +34,13 @@ def main() -> None:
     network = load_network(params.model, TRAIN / "best.pdparams")
     settings = params.proposals
     proposals = subset_proposals(network, subset, settings, params.evaluate.batch_size)
-    names = {name.removeprefix("v_"): name for name in subset.videos}
 
     assessment = assess(subset.ground_truth, proposals, classifier)
     training, videos = open_subset(PROCESSED, "training").videos.values(), subset.videos.values()
     metrics = assessment.metrics() | {"chance_AUC": chance_auc(list(training), list(videos), subset.truth())}
     print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     run_id = read_json(TRAIN / "run.json")["run_id"]
-    shown = gallery(
-        assessment, subset.ground_truth, proposals,
-        lambda name: maps_figure(network, subset, names[name.removeprefix("v_")]),
-    )  # fmt: skip
+    shown = gallery(assessment, subset.ground_truth, proposals, lambda name: maps_figure(network, subset, name))
     write_proposals(EVALUATE / "proposals.json", proposals)
     write_evaluation(EVALUATE, f"Evaluation of the {params.evaluate.subset} subset", assessment, metrics, shown)
     figures = {"ar_an.png": recall_curves(assessment.recall), **draw(network, subset, proposals)}

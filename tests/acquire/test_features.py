@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmn.acquire.features import common_channels, feature_file, find_features, read_features
+from bmn.acquire.features import common_channels, find_features, read_features
 from bmn.base.errors import BmnError
 from bmn.data.windows import resize
 
@@ -137,10 +137,10 @@ def test_features_are_found_by_name_in_any_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "._b.csv").write_text("")  # what a Mac leaves in archives
     files = find_features(tmp_path)
-    assert files == {"v_a": tmp_path / "deep" / "v_a.npy", "b": tmp_path / "b.csv"}
-    assert feature_file(files, "a") == feature_file(files, "v_a") == tmp_path / "deep" / "v_a.npy"
-    assert feature_file(files, "v_b") == tmp_path / "b.csv"
-    assert feature_file(files, "c") is None
+    assert files == {"a": tmp_path / "deep" / "v_a.npy", "b": tmp_path / "b.csv"}
+    np.save(tmp_path / "a.npy", FEATURES)
+    with pytest.raises(BmnError, match=r"v_a\.npy: .*a\.npy has this video's features too; keep one"):
+        find_features(tmp_path)
 
 
 @pytest.mark.parametrize(

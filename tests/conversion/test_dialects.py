@@ -37,8 +37,8 @@ def write(folder, content):
 
 def test_paddlevideo_form(tmp_path):
     assert read_annotations(write(tmp_path, PADDLEVIDEO)) == [
-        Entry("v_a", "training", 10.0, ((1.0, 2.5, "jump"),)),
-        Entry("v_b", "validation", 4, ()),
+        Entry("a", "training", 10.0, ((1.0, 2.5, "jump"),)),
+        Entry("b", "validation", 4, ()),
     ]
 
 
@@ -99,11 +99,11 @@ def test_mmaction2_splits_its_annotations_into_files(tmp_path):
     (tmp_path / "classes_train.txt").write_text("jump")
     entries = {entry.id: entry for entry in read_annotations(tmp_path)}
     assert {name: entry.subset for name, entry in entries.items()} == {
-        "v_a": "training",
-        "v_b": "validation",
-        "v_c": "testing",
+        "a": "training",
+        "b": "validation",
+        "c": "testing",
     }
-    assert entries["v_a"] == Entry("v_a", "training", 10.0, ((1.0, 2.5, "jump"),))
+    assert entries["a"] == Entry("a", "training", 10.0, ((1.0, 2.5, "jump"),))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_odd_entries_are_findings_that_name_the_video(tmp_path, video, sentence)
     _, findings = clean(read_annotations(path))
     with pytest.raises(BmnError, match=sentence) as caught:
         refuse(findings, path)
-    assert f"{path}: video v_odd: " in str(caught.value)
+    assert f"{path}: video odd: " in str(caught.value)
 
 
 @pytest.mark.parametrize(

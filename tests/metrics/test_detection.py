@@ -54,8 +54,8 @@ def test_a_second_detection_of_a_segment_is_false():
 
 def test_proposals_take_the_likeliest_classes_of_their_video():
     classifier = Classifier(["a", "b", "c"], {"x": np.array([0.1, 0.6, 0.3])})
-    found = detections({"v_x": [[0, 1, 0.5]]}, classifier)
-    assert {label: rows["v_x"].tolist() for label, rows in found.items()} == {
+    found = detections({"x": [[0, 1, 0.5]]}, classifier)
+    assert {label: rows["x"].tolist() for label, rows in found.items()} == {
         "b": [[0, 1, pytest.approx(0.3)]],
         "c": [[0, 1, pytest.approx(0.15)]],
     }

@@ -176,7 +176,7 @@ def test_what_a_process_says_of_its_own_error_comes_first(project):
     code, output, errors = Training(project).end(within=120)
     assert code == 1
     assert "the loss is not finite" in errors
-    assert "on the videos v_training_" in errors
+    assert "on the videos training_" in errors
     assert errors.splitlines()[-1].startswith("error: training in 2 processes failed")
     assert "Traceback" not in output + errors
     assert statuses(project) == ["FAILED"]
@@ -191,7 +191,7 @@ def test_a_nan_among_the_features_stops_it_with_its_video_named(project):
     done = project.run("python", "stages/train.py", check=False)
     assert done.returncode == 1
     [sentence] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert re.search(r"training\.npy: is damaged at video v_training_\d+ \(NaN\)", sentence)
+    assert re.search(r"training\.npy: is damaged at video training_\d+ \(NaN\)", sentence)
     assert statuses(project) == ["FAILED"]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
+from bmn.base.ids import video_id
 
 SUFFIXES = (".npy", ".npz", ".csv")
 DAMAGE = (  # what NumPy raises when it meets bytes that make no sense
@@ -41,17 +42,12 @@ def find_features(folder: Path) -> dict[str, Path]:
             raise BmnError(f"{folder}: holds a file named {path.name!a}, which is not UTF-8; rename it")
         if path.suffix in CODE:
             raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
-        if path.stem in found:
-            raise BmnError(f"{path}: {found[path.stem]} has this video's features too; keep one")
-        found[path.stem] = path
+        if (video := video_id(path.stem)) in found:
+            raise BmnError(f"{path}: {found[video]} has this video's features too; keep one")
+        found[video] = path
     if not found:
         raise BmnError(f"{folder}: holds no feature file ({', '.join(SUFFIXES)}); name another folder")
     return found
-
-
-def feature_file(files: Mapping[str, Path], video: str) -> Path | None:
-    """The file of a video; ActivityNet's names come with and without the prefix ``v_``."""
-    return files.get(video) or files.get(f"v_{video}") or files.get(video.removeprefix("v_"))
 
 
 def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:

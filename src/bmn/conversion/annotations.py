@@ -95,11 +95,10 @@ def clean(entries: Iterable[Entry]) -> tuple[list[Video], list[Finding]]:
         findings += problems
         if video is None:
             continue
-        key = video.id.removeprefix("v_")
-        if key in videos:
+        if video.id in videos:
             problem = "which an earlier video has (with or without v_); keep one"
             findings.append(Finding(video.id, "id", repr(video.id), problem, "refused"))
-        videos.setdefault(key, video)
+        videos.setdefault(video.id, video)
     return sorted(videos.values(), key=lambda video: video.id), findings
 
 

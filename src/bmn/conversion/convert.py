@@ -9,7 +9,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from bmn.acquire.features import feature_file, find_features, read_features
+from bmn.acquire.features import find_features, read_features
 from bmn.acquire.raw import Raw
 from bmn.base.checksums import sha256, stamp
 from bmn.base.errors import BmnError
@@ -18,7 +18,7 @@ from bmn.conversion.annotations import Entry, Finding, as_they_stand, clean, ref
 from bmn.conversion.dialects import read_annotations
 from bmn.data.store import write_store
 from bmn.data.videos import Video, subset_videos, write_annotations, write_ground_truth
-from bmn.data.windows import Cut, Window, cut, fractions, resize
+from bmn.data.windows import Cut, cut, fractions
 from bmn.provenance import identity
 
 
@@ -97,7 +97,7 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
 
 def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
     """The entry with a duration: where it has none, that of its features."""
-    path = feature_file(files, entry.id) if isinstance(entry.id, str) else None
+    path = files.get(entry.id) if isinstance(entry.id, str) else None
     if entry.duration is not None or choices.snippet_seconds is None or path is None:
         return entry
     return replace(entry, duration=len(read_features(path, choices.channels)) * choices.snippet_seconds)
@@ -111,15 +111,16 @@ def _packed(video: Video, path: Path, choices: Choices, every: bool) -> tuple[st
 def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
     """The windows of a video with their features."""
     features = read_features(path, choices.channels)
-    if choices.length == "resize":
-        return [(Window(video.id, 0.0, video.duration), resize(features, choices.tscale))]
-    rows = cut(features, video.id, video.duration, choices.tscale, choices.overlap)
+    overlap = choices.overlap if choices.length == "window" else None
+    rows = cut(features, video.id, video.duration, choices.tscale, overlap)
+    if overlap is None:
+        return rows
     return [row for row in rows if every or len(fractions(video.segments, row[0]))]
 
 
 def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video], dict[str, Path], list[Finding]]:
     """The videos that have features, the file of each, and what has no counterpart."""
-    paths = {video.id: path for video in videos if (path := feature_file(files, video.id))}
+    paths = {video.id: path for video in videos if (path := files.get(video.id))}
     findings = [
         Finding(video.id, "features", "missing", "add the file or take the video out", "dropped")
         for video in videos

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
+from bmn.base.ids import video_id
 from bmn.conversion.annotations import SUBSETS, Entry
 
 FORMS = (
@@ -124,12 +125,12 @@ def _has_annotations(videos: dict[str, Any]) -> bool:
 def _read_videos(videos: dict[str, Any], about: Mapping[str, dict[str, str]]) -> list[Entry]:
     entries = []
     for name, video in videos.items():
-        facts = _facts(video if isinstance(video, dict) else {}, about.get(name, {}))
+        facts = _facts(video if isinstance(video, dict) else {}, about.get(video_id(name), {}))
         duration = _duration(facts)
         rows = facts.get("annotations")
         rows = rows if isinstance(rows, list) else [None]
         segments = tuple(_segment(row if isinstance(row, dict) else {}, facts, duration) for row in rows)
-        entries.append(Entry(name, facts.get("subset"), duration, segments))
+        entries.append(Entry(video_id(name), facts.get("subset"), duration, segments))
     return entries
 
 
@@ -188,9 +189,10 @@ def _read_csv(path: Path, text: str, about: Mapping[str, dict[str, str]]) -> lis
         unit = next((unit for unit, names in COLUMNS.items() if set(names) <= columns), None)
         if unit is None or not {"video", "label"} <= columns:
             raise BmnError(f"{path}: is in no form that is known here; {FORMS}")
-        facts = _facts({key: _number(value) for key, value in row.items() if value}, about.get(row["video"], {}))
+        video = video_id(row["video"])
+        facts = _facts({key: _number(value) for key, value in row.items() if value}, about.get(video, {}))
         duration = _duration(facts)
-        segments = videos[row["video"], facts.get("subset"), duration]
+        segments = videos[video, facts.get("subset"), duration]
         start, end = (_number(row[name]) for name in COLUMNS[unit])
         if start != "" or end != "" or row["label"]:
             segments.append((*_in_seconds((start, end), unit, facts, duration), row["label"]))
@@ -228,7 +230,7 @@ def _read_subsets(path: Path) -> dict[str, dict[str, str]]:
     for columns, row in _rows(path, _read_text(path)):
         if not {"video", "subset"} <= columns:
             raise BmnError(f"{path}: has the columns {', '.join(sorted(columns))} but needs video and subset")
-        about[row["video"]] = row
+        about[video_id(row["video"])] = row
     if not about:
         raise BmnError(f"{path}: names no video; write a line for each under the headings video,subset")
     return about

@@ -43,11 +43,7 @@ class Subset:
 
     def truth(self) -> dict[str, list[tuple[float, float]]]:
         """The segments of the ground truth of every video, by id: (start, end) in seconds."""
-        names = {name.removeprefix("v_"): name for name in self.videos}
-        return {
-            names.get(video.id, video.id): [(segment.start, segment.end) for segment in video.segments]
-            for video in self.ground_truth
-        }
+        return {video.id: [(one.start, one.end) for one in video.segments] for video in self.ground_truth}
 
 
 def open_subset(folder: Path, name: str) -> Subset:

@@ -58,7 +58,7 @@ def write_annotations(path: Path, videos: Iterable[Video]) -> None:
 def write_ground_truth(path: Path, videos: Iterable[Video]) -> None:
     """Write what evaluation counts, in ActivityNet's official form; the bytes do not depend on the order."""
     database = {
-        video.id.removeprefix("v_"): {
+        video.id: {
             "subset": video.subset,
             "duration": video.duration,
             "annotations": [_segment_json(segment) for segment in video.segments],

@@ -49,26 +49,24 @@ def assess(videos: Sequence[Video], proposals: Mapping[str, Floats], classifier:
 
     Args:
         videos: with their segments.
-        proposals: video → ``[proposal, 3]`` (start, end in seconds, score); with or without ``v_``.
+        proposals: video → ``[proposal, 3]`` (start, end in seconds, score).
         classifier: class scores of the videos, to assess detections as well.
 
     Raises:
         BmnError: no video has a segment, or the classifier lacks a video.
     """
-    names = {video.id.removeprefix("v_"): video.id for video in videos}
-    found = {names.get(bare := name.removeprefix("v_"), bare): rows for name, rows in proposals.items()}
     truth = {video.id: [(segment.start, segment.end) for segment in video.segments] for video in videos}
-    recall = proposal_recall(truth, found)
+    recall = proposal_recall(truth, proposals)
     detection = None
     if classifier is not None:
         labelled = {video.id: [(one.start, one.end, one.label) for one in video.segments] for video in videos}
-        own = {name: rows for name, rows in found.items() if name in labelled}
+        own = {name: rows for name, rows in proposals.items() if name in labelled}
         detection = mean_average_precision(labelled, detections(own, classifier))
     return Assessment(
         recall,
         intervals(recall),
         by_length(recall, truth, {video.id: video.duration for video in videos}),
         by_number(recall),
-        what_proposals_are(truth, found),
+        what_proposals_are(truth, proposals),
         detection,
     )

@@ -42,7 +42,7 @@ def detections(proposals: Mapping[str, ArrayLike], classifier: Classifier) -> di
     """
     found: dict[str, dict[str, Floats]] = {}
     for video, given in proposals.items():
-        if (scores := classifier.scores.get(video.removeprefix("v_"))) is None:
+        if (scores := classifier.scores.get(video)) is None:
             raise BmnError(f"the classifier has no scores for video {video}; add them to its file")
         rows = np.asarray(given, np.float64).reshape(-1, 3)
         for likely in np.argsort(-scores, kind="stable")[:CLASSES_A_VIDEO]:

@@ -143,10 +143,7 @@ def gallery(
     shown = {name: kind for kind, names in reversed(kinds.items()) for name in names}  # few videos: once each
     found = []
     for name in sorted(shown, key=order.index):
-        rows = next(
-            (rows for key, rows in proposals.items() if key.removeprefix("v_") == name.removeprefix("v_")), None
-        )
-        figures = [timelines([by_id[name]], [np.empty((0, 3)) if rows is None else rows])]
+        figures = [timelines([by_id[name]], [proposals.get(name, np.empty((0, 3)))])]
         if maps is not None:
             figures.append(maps(name))
         found.append(Shown(f"{shown[name]}: {name}, AR@100 {100 * recalls[name]:.0f} %", figures))
