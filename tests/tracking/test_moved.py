@@ -1,5 +1,6 @@
 """A project that was copied or moved, under all sorts of names: its runs, files and models come with it."""
 
+import ctypes
 import os
 import shutil
 import sqlite3
@@ -111,6 +112,42 @@ def test_a_store_that_is_named_is_left_alone(there, monkeypatch, capfd):
     experiment = tracking.connect("bmn")
     assert capfd.readouterr().err == ""
     assert MlflowClient().get_experiment(experiment).artifact_location == (there[0] / "mlruns/bmn").as_uri()
+
+
+READ = """
+from bmn import tracking
+from bmn.tracking import compare
+try:
+    open("mlruns/mlflow.db", "ab")
+except PermissionError:
+    tracking.connect("bmn")
+    print(len(compare.table(compare.choose([], "bmn"))))
+"""
+
+
+def obey_permissions():
+    """Before an exec: from then on root has no more rights to files than their modes give it."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+@pytest.mark.parametrize("there", [NAMES[0]], indirect=True)
+def test_a_store_that_may_only_be_read_is_read_and_left_alone(there, monkeypatch):
+    here = move(there[0], "here", monkeypatch, keep=True)
+    folders = [here / "mlruns", *(path for path in (here / "mlruns").rglob("*") if path.is_dir())]
+    before = (here / "mlruns/mlflow.db").read_bytes()
+    (here / "mlruns/mlflow.db").chmod(0o444)
+    for folder in folders:
+        folder.chmod(0o555)
+    read = subprocess.run(
+        [sys.executable, "-c", READ], cwd=here, env=os.environ | {"PYTHONPATH": str(SRC)}, capture_output=True,
+        text=True, check=False, preexec_fn=obey_permissions,
+    )  # fmt: skip
+    for folder in folders:
+        folder.chmod(0o755)
+    assert (read.returncode, read.stdout) == (0, "2\n"), read.stderr
+    assert "was made in" not in read.stderr
+    assert (here / "mlruns/mlflow.db").read_bytes() == before
 
 
 def test_a_project_beside_it_whose_name_begins_alike_keeps_its_places(tmp_path):
