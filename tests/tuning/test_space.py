@@ -70,13 +70,13 @@ def test_every_problem_is_named_at_once():
 @pytest.mark.parametrize(
     ("dimension", "words"),
     [
-        ({"low": 2.0, "high": 1.0}, "low is 2.0; below high"),
+        ({"low": 2.0, "high": 1.0}, "low is 2.0; it should be below high"),
         ({"low": 1.0, "high": 1.0}, "below high"),
         ({"low": 0.0, "high": 1.0, "log": True}, "above 0"),
         ({"low": 1.0}, "high is missing"),
         ({}, "low is missing"),
         ({"choices": []}, "choices"),
-        ({"choices": [1], "low": 1.0, "high": 2.0}, "keep one of both"),
+        ({"choices": [1], "low": 1.0, "high": 2.0}, "keep one or the other"),
         ({"low": float("nan"), "high": 2.0}, "nan"),
         ({"low": 1.0, "hihg": 2.0}, "hihg is unknown"),
     ],
