@@ -1,4 +1,4 @@
-"""Weights in files: ``.pdparams`` under the published names, read without executing anything from the file."""
+"""Weight files: ``.pdparams`` with the published names, read without executing anything from the file."""
 
 import collections
 import pickle
@@ -16,7 +16,7 @@ from bmn.model.paddle import paddle
 
 PREFIX = "backbone."  # PaddleVideo's files hold the network under this name
 
-# All that a pickled dictionary of arrays needs; NumPy 2 moved its module, and both names stand in files.
+# All that a pickled dictionary of arrays needs; NumPy 2 moved its module, and files contain both names.
 _NUMPY = np.core.multiarray if np.__version__.startswith("1.") else np._core.multiarray  # type: ignore[attr-defined]
 _ALLOWED = {
     ("collections", "OrderedDict"): collections.OrderedDict,
@@ -35,10 +35,10 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Read the arrays of a ``.pdparams`` file, ours or PaddleVideo's (its ``backbone.`` is taken off).
+    """Read the arrays of a ``.pdparams`` file, ours or PaddleVideo's (without its ``backbone.`` prefix).
 
     Raises:
-        BmnError: the file is missing, damaged, or holds anything but named arrays of numbers.
+        BmnError: the file is missing, damaged, or contains anything but named numeric arrays.
     """
     try:
         with open(path, "rb") as file:
@@ -61,9 +61,9 @@ def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
-    """Write weights in the form of ``paddle.save``, whole or not at all; equal weights give equal bytes.
+    """Write weights in the format of ``paddle.save``, atomically; equal weights give equal bytes.
 
-    Paddle itself files tensors with names that depend on what else the process has made.
+    Paddle's own files contain tensor names that depend on what else the process has created.
     """
     content = {name: np.ascontiguousarray(array) for name, array in weights.items()}
     names = {name: name for name in weights}
@@ -72,7 +72,7 @@ def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
 
 
 def load_network(model: ModelParams, path: Path) -> BMN:
-    """A network with weights from a file, ready for evaluation.
+    """A network with weights from a file, in evaluation mode.
 
     Raises:
         BmnError: see :func:`read_weights` and :func:`load_weights`.
@@ -81,7 +81,7 @@ def load_network(model: ModelParams, path: Path) -> BMN:
 
 
 def make_network(model: ModelParams, weights: dict[str, NDArray[np.float32]], origin: Path | None = None) -> BMN:
-    """A network with given weights, ready for evaluation.
+    """A network with given weights, in evaluation mode.
 
     Raises:
         BmnError: they do not fit; see :func:`load_weights`.
@@ -93,10 +93,10 @@ def make_network(model: ModelParams, weights: dict[str, NDArray[np.float32]], or
 
 
 def load_weights(network: paddle.nn.Layer, weights: dict[str, NDArray[np.float32]], origin: Path) -> None:
-    """Put weights into a network.
+    """Load weights into a network.
 
     Raises:
-        BmnError: a parameter is missing, unknown or of another shape; ``origin`` is named as their file.
+        BmnError: a parameter is missing, unknown or of the wrong shape; the message names ``origin`` as the file.
     """
     own = cast(dict[str, paddle.Tensor], network.state_dict())
     for name in own.keys() | weights.keys():
@@ -108,6 +108,6 @@ def load_weights(network: paddle.nn.Layer, weights: dict[str, NDArray[np.float32
         if found != wanted:
             raise BmnError(
                 f"{origin}: {name} has the shape {found}, the network of params.yaml {wanted}; "
-                f"give model the values that the weights were trained with"
+                f"set model to the values that the weights were trained with"
             )
     network.set_state_dict(weights)
