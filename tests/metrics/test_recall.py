@@ -165,5 +165,5 @@ def test_without_proposals_nothing_is_recalled(proposals):
 
 @pytest.mark.parametrize("truth", [{}, {"a": [], "b": []}])
 def test_ground_truth_without_segments_is_refused(truth):
-    with pytest.raises(BmnError, match="no segment among the"):
+    with pytest.raises(BmnError, match="no segments in the"):
         proposal_recall(truth, {"a": [[0, 1, 0.5]]})

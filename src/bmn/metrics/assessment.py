@@ -1,4 +1,4 @@
-"""Everything that is computed of the proposals of a subset."""
+"""All metrics of the proposals of a subset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Assessment:
-    """How good proposals are.
+    """All metrics of the proposals of a subset.
 
     Attributes:
-        recall: the figures of the challenge.
-        intervals: 95 % intervals of its headline, percent.
-        by_length, by_number: its parts.
-        kinds: ``[rank, kind]``, what the first proposals are.
+        recall: the metrics of the ActivityNet challenge.
+        intervals: 95 % confidence intervals of its headline, in percent.
+        by_length, by_number: its breakdowns.
+        kinds: ``[rank, kind]``, the fraction of each kind among the proposals of each rank.
         detection: ``[tIoU]``, mAP in percent; None without a classifier.
     """
 
@@ -35,7 +35,7 @@ class Assessment:
     detection: Floats | None
 
     def metrics(self) -> dict[str, float]:
-        """The headline, in percent; with detections their mAP, averaged over tIoU and at 0.5, 0.75 and 0.95, too."""
+        """The headline, in percent; with a classifier also mAP, averaged over tIoU and at 0.5, 0.75 and 0.95."""
         found = self.recall.headline()
         if self.detection is not None:
             found["mAP"] = float(self.detection.mean())
@@ -53,7 +53,7 @@ def assess(videos: Sequence[Video], proposals: Mapping[str, Floats], classifier:
         classifier: class scores of the videos, to assess detections as well.
 
     Raises:
-        BmnError: no video has a segment, or the classifier lacks a video.
+        BmnError: no video has a segment, or a video is missing from the classifier.
     """
     truth = {video.id: [(segment.start, segment.end) for segment in video.segments] for video in videos}
     recall = proposal_recall(truth, proposals)

@@ -1,4 +1,4 @@
-"""Detection: proposals that name a class, and their mAP as ActivityNet's official evaluator computes it."""
+"""Detection: proposals with class labels, and their mAP as computed by ActivityNet's official evaluator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from bmn.metrics.tiou import tiou
 
 Floats = NDArray[np.float64]
 
-CLASSES_A_VIDEO = 2  # the likeliest, as the field does with the CUHK scores
+CLASSES_PER_VIDEO = 2  # the likeliest, as is usual with the CUHK scores
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """Scores of whole videos.
+    """Class scores of whole videos.
 
     Attributes:
         classes: ``[class]``.
@@ -29,7 +29,7 @@ class Classifier:
 
 
 def detections(proposals: Mapping[str, ArrayLike], classifier: Classifier) -> dict[str, dict[str, Floats]]:
-    """Give every proposal the two likeliest classes of its video; its score is multiplied by that of the class.
+    """Label every proposal with the two likeliest classes of its video, multiplying its score by the class score.
 
     Args:
         proposals: video → ``[proposal, 3]`` (start, end, score).
@@ -45,7 +45,7 @@ def detections(proposals: Mapping[str, ArrayLike], classifier: Classifier) -> di
         if (scores := classifier.scores.get(video)) is None:
             raise BmnError(f"the classifier has no scores for video {video}; add them to its file")
         rows = np.asarray(given, np.float64).reshape(-1, 3)
-        for likely in np.argsort(-scores, kind="stable")[:CLASSES_A_VIDEO]:
+        for likely in np.argsort(-scores, kind="stable")[:CLASSES_PER_VIDEO]:
             found.setdefault(classifier.classes[likely], {})[video] = rows * [1, 1, scores[likely]]
     return found
 
@@ -53,36 +53,36 @@ def detections(proposals: Mapping[str, ArrayLike], classifier: Classifier) -> di
 def mean_average_precision(
     ground_truth: Mapping[str, Sequence[tuple[float, float, str]]], detected: Mapping[str, Mapping[str, ArrayLike]]
 ) -> Floats:
-    """The mAP at each tIoU threshold, in percent; classes without segments do not count.
+    """The mAP at each tIoU threshold, in percent, over the classes that have segments.
 
-    As the official evaluator does: the detections of a class, over all videos, go by falling score; each takes the
-    segment of its class that it overlaps most among those not yet taken, if the tIoU reaches the threshold, and is
-    false otherwise. The precision is made to fall with the recall, and summed over the steps of recall. Equal scores
-    keep the order given (the official order is arbitrary there).
+    As in the official evaluator, the detections of a class, over all videos, are processed by decreasing score. Each
+    is matched to the unmatched segment of its class with the highest tIoU, if that reaches the threshold, and is a
+    false positive otherwise. Precision is interpolated to be non-increasing in recall and integrated over recall. Ties
+    keep the order given (the official order is arbitrary).
 
     Args:
-        ground_truth: video → (start, end, class) of each segment, seconds.
+        ground_truth: video → (start, end, class) of each segment, in seconds.
         detected: class → video → ``[detection, 3]`` (start, end, score).
 
     Returns:
-        ``[tIoU]``, ``TIOU_THRESHOLDS``.
+        ``[tIoU]``, in the order of ``TIOU_THRESHOLDS``.
 
     Raises:
-        BmnError: the ground truth holds no segment.
+        BmnError: the ground truth has no segments.
     """
     by_class: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for video, segments in ground_truth.items():
         for start, end, label in segments:
             by_class.setdefault(label, {}).setdefault(video, []).append((start, end))
     if not by_class:
-        raise BmnError("no segment to compare detections with; check the subset's name and its annotations")
+        raise BmnError("no segments to compare detections with; check the subset's name and its annotations")
     precisions = [_average_precision(truth, detected.get(label, {})) for label, truth in by_class.items()]
     mean: Floats = 100 * np.mean(precisions, axis=0)
     return mean
 
 
 def _average_precision(truth: Mapping[str, list[tuple[float, float]]], detected: Mapping[str, ArrayLike]) -> Floats:
-    """``[tIoU]``: the average precision of one class, a fraction."""
+    """``[tIoU]``: the average precision of one class, as a fraction."""
     rows = [np.asarray(given, np.float64).reshape(-1, 3) for given in detected.values()]
     scores = np.concatenate([of_video[:, 2] for of_video in rows]) if rows else np.empty(0)
     correct = [
@@ -100,7 +100,7 @@ def _average_precision(truth: Mapping[str, list[tuple[float, float]]], detected:
 
 
 def _correct(rows: Floats, segments: Floats) -> NDArray[np.bool_]:
-    """``[detection, tIoU]``: which detections of a video take a segment; videos do not meddle with each other."""
+    """``[detection, tIoU]``: whether each detection is matched to a segment; videos are matched independently."""
     correct = np.zeros((len(rows), len(TIOU_THRESHOLDS)), bool)
     taken = np.zeros((len(segments), len(TIOU_THRESHOLDS)), bool)
     overlap = tiou(rows[:, 0, None], rows[:, 1, None], segments[:, 0], segments[:, 1])
