@@ -157,7 +157,7 @@ def holder(tmp_path):
 
 
 def test_who_holds_the_folder_is_named(tmp_path, holder):
-    expected = rf"training: process {holder.pid} on .* is at this training; wait for its end or stop it"
+    expected = rf"training: process {holder.pid} on .* is running this training; wait until it ends or stop it"
     with pytest.raises(BmnError, match=expected), Checkpoints(tmp_path / "training", patience=0.1):
         pytest.fail("two hold one folder")
 
