@@ -159,8 +159,8 @@ a,3,4,"hop, skip",training,10
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("a,1,2,jump,training,12", "id is 'a', which an earlier video has"),
-        ("a,1,2,jump,validation,10", "id is 'a', which an earlier video has"),
+        ("a,1,2,jump,training,12", "id is 'a', which an earlier video already has"),
+        ("a,1,2,jump,validation,10", "id is 'a', which an earlier video already has"),
         ("c,1,2,jump,training,", "duration is None, but must be a number"),
         ("c,1,2,jump,,10", "subset is None, but must be training"),
         ("c,one,2,jump,training,10", r"segment is \['one', 2.0\], but must be two finite numbers"),
@@ -168,7 +168,7 @@ a,3,4,"hop, skip",training,10
         ("c,1,2,,training,10", "label is '', but must name a class"),
         ("c,1,2,hop, skip,training,10", "line 3 does not have 6 fields"),
         ("c,1,2", "line 3 does not have 6 fields"),
-        ('c,1,2,"jump,training,10', "is not sound CSV after line 2"),
+        ('c,1,2,"jump,training,10', "is not valid CSV after line 2"),
     ],
 )
 def test_odd_lines_of_a_csv(tmp_path, line, sentence):
@@ -227,18 +227,18 @@ def test_odd_entries_are_findings_that_name_the_video(tmp_path, video, sentence)
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("", "in no form that is known here"),
-        ("video,begin\nv_a,1\n", "in no form that is known here"),
-        ("what is this?", "in no form that is known here"),
-        ('{"v_a": ', "is not sound JSON"),
-        ("[" * 100_000, "is not sound JSON"),
-        ('{"v_a": {}, "v_a": {}}', "the key 'v_a' stands 2 times"),
+        ("", "in an unknown format"),
+        ("video,begin\nv_a,1\n", "in an unknown format"),
+        ("what is this?", "in an unknown format"),
+        ('{"v_a": ', "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
+        ('{"v_a": {}, "v_a": {}}', "the key 'v_a' appears 2 times"),
         ("\n <!DOCTYPE html><html>503</html>", "is a web page"),
-        ("[]", "in no form that is known here"),
-        ("{}", "in no form that is known here"),
-        ("7", "in no form that is known here"),
-        ('{"database": 3}', "in no form that is known here"),
-        ('{"v_a": 3}', "in no form that is known here"),
+        ("[]", "in an unknown format"),
+        ("{}", "in an unknown format"),
+        ("7", "in an unknown format"),
+        ('{"database": 3}', "in an unknown format"),
+        ('{"v_a": 3}', "in an unknown format"),
     ],
 )
 def test_files_that_are_no_annotations(tmp_path, content, sentence):
@@ -251,7 +251,7 @@ def test_files_that_are_no_annotations(tmp_path, content, sentence):
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(BmnError, match="no such file"):
         read_annotations(tmp_path / "missing.json")
-    with pytest.raises(BmnError, match="holds no file that names a subset"):
+    with pytest.raises(BmnError, match="holds no file named after a subset"):
         read_annotations(tmp_path)
     latin = tmp_path / "latin.json"
     latin.write_bytes('{"v_é": 1}'.encode("latin-1"))

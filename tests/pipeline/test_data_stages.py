@@ -128,7 +128,7 @@ def climb(folder):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (spoil_annotations, "the end must lie after the start"),
+        (spoil_annotations, "the end must be after the start"),
         (spoil_feature, r"clip3\.csv: holds nan"),
         (mix_channels, r"clip3\.csv: has the shape \(4, 68\)"),
         (lose_feature, "video clip3: features is missing"),

@@ -1,4 +1,4 @@
-"""From raw annotations and feature files to the canonical form that training and evaluation read."""
+"""From raw annotations and feature files to the canonical form used by training and evaluation."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -28,11 +28,11 @@ class Choices:
 
     Attributes:
         channels: of a feature.
-        tscale: snippets of a row of the store.
-        strict: refuse entries that would be mended or dropped.
+        tscale: snippets per row of the store.
+        strict: refuse entries that would otherwise be repaired or dropped.
         length: resize each video to tscale snippets, or cut it into windows of that length.
-        overlap: the part of a window that it shares with the next one.
-        snippet_seconds: from one snippet to the next; gives durations that the annotations lack.
+        overlap: the fraction of a window shared with the next one.
+        snippet_seconds: time from one snippet to the next, for durations missing from the annotations.
     """
 
     channels: int
@@ -44,25 +44,22 @@ class Choices:
 
 
 def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str, int], list[Finding]]:
-    """Check all raw data and write the canonical form, whole or not at all.
+    """Validate all raw data and write the canonical form atomically.
 
-    ``annotations.json`` (every video, PaddleVideo's form), ``ground_truth.json`` (ActivityNet's form), for
-    each subset its packed features ``<subset>.npy`` and their index ``<subset>.json``, and ``findings.json``:
-    what was wrong with entries, and what was done about it.
+    It consists of ``annotations.json`` (all videos, PaddleVideo's format), ``ground_truth.json`` (ActivityNet's
+    format), for each subset its packed features ``<subset>.npy`` and their index ``<subset>.json``, and
+    ``findings.json``: problems with entries, and what was done about them.
 
-    In windows, training leaves out those without segments, as OpenTAD and TadTR do; evaluation sees all.
+    Windows without segments are left out of training, as in OpenTAD and TadTR, but not of evaluation.
 
     Args:
-        raw: where annotations, in any known form, and feature files are.
+        raw: the annotations, in any supported format, and the feature files.
         out: the folder to write.
-        work: a folder for what is unfinished. A conversion that was interrupted goes on there; one of other data
-            or by other choices begins anew.
+        work: a working folder, from which an interrupted conversion resumes; one of other data or with other choices
+            starts from scratch.
 
     Returns:
-        How many videos each subset holds, and the findings.
-
-    Raises:
-        BmnError: an entry or a feature file is wrong, or the training or validation subset is empty.
+        The number of videos in each subset, and the findings.
     """
     files = find_features(raw.features)
     entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
@@ -96,7 +93,7 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
 
 
 def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
-    """The entry with a duration: where it has none, that of its features."""
+    """The entry with its duration computed from its features, if it is missing."""
     path = files.get(entry.id) if isinstance(entry.id, str) else None
     if entry.duration is not None or choices.snippet_seconds is None or path is None:
         return entry
@@ -104,7 +101,7 @@ def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entr
 
 
 def _packed(video: Video, path: Path, choices: Choices, every: bool) -> tuple[str, Callable[[], list[Cut]]]:
-    """What tells a feature file from its next version, and a function that gives its windows."""
+    """A stamp that changes with the feature file, and a function that returns its windows."""
     return f"{path}:{stamp(path)}", partial(_rows, video, path, choices, every)
 
 
@@ -119,16 +116,16 @@ def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
 
 
 def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video], dict[str, Path], list[Finding]]:
-    """The videos that have features, the file of each, and what has no counterpart."""
+    """The videos that have features, the file of each, and findings for what has no counterpart."""
     paths = {video.id: path for video in videos if (path := files.get(video.id))}
     findings = [
-        Finding(video.id, "features", "missing", "add the file or take the video out", "dropped")
+        Finding(video.id, "features", "missing", "add the file or remove the video", "dropped")
         for video in videos
         if video.id not in paths
     ]
     used = set(paths.values())
     findings += [
-        Finding(name, "annotations", "missing", f"for which there is {path.name}; add or remove it", "dropped")
+        Finding(name, "annotations", "missing", f"but there is {path.name}; add them or remove it", "dropped")
         for name, path in files.items()
         if path not in used
     ]
@@ -136,7 +133,7 @@ def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video],
 
 
 def _resumed(work: Path, raw: Raw, choices: Choices) -> Path:
-    """The working folder of this conversion, with what an interrupted one left; that of any other is removed."""
+    """The working folder of this conversion, with what an interrupted one left; that of any other is deleted."""
     state = work / "conversion.json"
     texts = sorted(raw.annotations.iterdir()) if raw.annotations.is_dir() else [raw.annotations]
     read = [sha256(path) for path in [*texts, *([raw.subsets] if raw.subsets else [])]]
