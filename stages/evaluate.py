@@ -1,4 +1,4 @@
-"""Stage 4: proposals for every video of a subset, how good they are, and a report of it."""
+"""Stage 4: proposals for every video of a subset, their metrics, and a report."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from bmn.report.evaluation import REPORT, gallery, write_evaluation
 from bmn.report.figures import confidence_figure, recall_curves, timelines
 from bmn.report.results import read_classifier, write_proposals
 
-SHOWN = 6  # videos in the figure of timelines, spread evenly over the subset
+SHOWN = 6  # videos in the timeline figure, evenly spaced over the subset
 
 
 @command
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def draw(network: BMN, subset: Subset, proposals: dict[str, Floats]) -> dict[str, Figure]:
-    """Timelines of some videos, and the network's outputs for the first of them."""
+    """Timelines of some videos, and the network's outputs for the first one."""
     rows = np.unique(np.linspace(0, len(subset.store) - 1, SHOWN).astype(int))
     ids = list(dict.fromkeys(subset.store.windows[row].video for row in rows))
     return {

@@ -1,4 +1,4 @@
-"""Stage 5: the best weights as an inference model, compared with the network before it is let out."""
+"""Stage 5: export the best weights as an inference model, checked against the network."""
 
 from layout import EXPORT, PROCESSED, TRAIN
 
@@ -12,7 +12,7 @@ from bmn.launch.command import command
 
 @command
 def main() -> None:
-    """Export, check, log."""
+    """Export, check and log the model."""
     params = load_params()
     store = open_subset(PROCESSED, params.evaluate.subset).store
     features = store.read(range(min(params.export.check_videos, len(store))))

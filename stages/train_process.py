@@ -1,4 +1,4 @@
-"""One process of a training: alone, or one of those that ``paddle.distributed.launch`` started."""
+"""One process of a training: the only one, or one of those started by ``paddle.distributed.launch``."""
 
 import pandas as pd
 from layout import CHECKPOINTS, LOGS, PROCESSED, PROJECT, TRAIN
@@ -29,9 +29,9 @@ def main() -> None:
                 session.run(stop=stop.came)
                 return
             if session.position.iteration:
-                print(f"resumes from iteration {session.position.iteration}")
+                print(f"resuming from iteration {session.position.iteration}")
             with tracking.training_run(params, session.folder / "run.json", (training, validation)) as run:
-                write_json(LOGS / "run.json", {"run_id": run.run_id})  # for the process that watches
+                write_json(LOGS / "run.json", {"run_id": run.run_id})  # for the supervisor
                 with Report(params, session.position, training, run) as report:
                     trained = session.run(report, stop.came)
                 best = write_outputs(trained, run.run_id)
@@ -61,7 +61,7 @@ class Report(Progress):
 
 
 def write_outputs(trained: Trained, run_id: str) -> dict[str, float]:
-    """Write what later stages and DVC read; gives the history's line of the best weights."""
+    """Write what later stages and DVC read; return the history's row of the best weights."""
     write_weights(trained.best, TRAIN / "best.pdparams")
     write_weights(trained.last, TRAIN / "last.pdparams")
     with atomic_file(TRAIN / "curves.csv") as temporary:
