@@ -16,16 +16,16 @@ __version__ = "0.1.0"
 
 
 def load(model: str | Path, device: str = "cpu", params: str | Path | None = None) -> "Predictor":
-    """Open an exported model: ``bmn.load("outputs/export").propose(features, duration)``.
+    """Load an exported model: ``bmn.load("outputs/export").propose(features, duration)``.
 
     Args:
         model: a ``.pdmodel`` or ``.json`` program with its ``.pdiparams`` beside it, an ``.onnx`` file, or the folder
-            that holds them.
+            that contains them.
         device: ``cpu`` or ``gpu``.
-        params: a ``params.yaml`` whose ``proposals.*`` are used, rather than the published values.
+        params: a ``params.yaml`` whose ``proposals.*`` replace the published values.
 
     Raises:
-        bmn.base.errors.BmnError: there is no such model, no such device, or the parameters are not valid.
+        bmn.base.errors.BmnError: the model or device does not exist, or the parameters are invalid.
     """
     from bmn.predict.predictor import Predictor, settings_of
 
@@ -37,18 +37,18 @@ def train(
     data: str | Path = "data/processed",
     checkpoints: str | Path = ".cache/train",
 ) -> "Trained":
-    """Train on converted data: ``bmn.train("params.yaml").best`` are the weights with the highest validation AUC.
+    """Train on converted data: ``bmn.train("params.yaml").best`` holds the weights with the highest validation AUC.
 
-    One process, on the device that ``train.devices`` names. Nothing is written but checkpoints: a call that is
-    interrupted resumes when it is repeated, bit for bit, and a finished one gives its result again.
+    Runs in one process, on the device that ``train.devices`` names. Only checkpoints are written: repeating an
+    interrupted call resumes it, bit for bit, and repeating a finished one returns its result again.
 
     Args:
-        params: the parameters; ``model`` and ``train`` count.
-        data: what the conversion wrote (``dvc repro convert``).
+        params: the parameters; ``model`` and ``train`` are used.
+        data: the conversion's output (``dvc repro convert``).
         checkpoints: folder of the checkpoints of all trainings.
 
     Raises:
-        bmn.base.errors.BmnError: the parameters or the data are not valid, or the loss is not finite.
+        bmn.base.errors.BmnError: the parameters or the data are invalid, or the loss is not finite.
     """
     from bmn.base.params import load_params
     from bmn.data.subset import open_subset

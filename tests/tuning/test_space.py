@@ -34,7 +34,7 @@ def test_the_shipped_space_is_sound():
         ("model__depth", {"low": 1, "high": 3}, "tune.space: model.depth is unknown"),
         ("train__seed", {"low": 1, "high": 3}, "train.seed cannot be varied: a lucky seed"),
         ("tracking__log_every", {"low": 1, "high": 30}, "tracking.log_every cannot be varied"),
-        ("model__dscale", {"low": 50, "high": 120}, "reaches 120; model.dscale is 120; at most model.tscale"),
+        ("model__dscale", {"low": 50, "high": 120}, "reaches 120; model.dscale is 120; it should be at most"),
         ("model__num_sample", {"low": 0, "high": 32}, "model.num_sample reaches 0; model.num_sample is 0"),
         ("model__num_sample", {"low": 1.5, "high": 32}, "model.num_sample reaches 1.5"),
         ("model__num_sample", {"choices": [16, "many"]}, "model.num_sample reaches 'many'"),

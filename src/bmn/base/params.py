@@ -25,7 +25,7 @@ class Group(BaseModel):
 
 
 class SyntheticParams(Group):
-    """The synthetic data set."""
+    """The embedded data set."""
 
     seed: Annotated[int, Field(ge=0)] = 7
     training_videos: Count = 320
