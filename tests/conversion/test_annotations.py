@@ -203,7 +203,7 @@ def test_findings_are_counted_by_kind_for_people():
     _, findings = clean([entry((8, 12), (4, 4), id=f"v_{number}") for number in range(5)])
     lines = table(findings).splitlines()
     assert [line.split()[:2] for line in lines if line[0] != " "] == [
-        ["done", "number"],
+        ["action", "number"],
         ["cut", "5"],
         ["dropped", "5"],
     ]

@@ -131,7 +131,7 @@ def test_killed_it_goes_on_bit_for_bit(project, uninterrupted, number):
         *_, newest = sorted(project.folder.glob(".cache/train/*/*.npz"))
         newest.write_bytes(newest.read_bytes()[:1000])
     again = project.run("python", "stages/train.py").stdout
-    assert ""resuming from iteration" in again
+    assert "resuming from iteration" in again
     assert ("is damaged" in again) == (number % 2 == 0)
     same(project, uninterrupted)
     assert statuses(project) == ["FINISHED"]  # one run, the same one
@@ -151,7 +151,7 @@ def test_a_signal_stops_it_with_a_checkpoint(project, uninterrupted, devices, ho
     assert not (project.folder / "outputs/train").exists()
 
     project.set(train__devices="cpu")
-    assert ""resuming from iteration" in project.run("python", "stages/train.py").stdout
+    assert "resuming from iteration" in project.run("python", "stages/train.py").stdout
     same(project, uninterrupted)
     assert statuses(project) == ["FINISHED"]
 
@@ -237,7 +237,7 @@ def test_a_second_training_waits_for_one_that_ends_and_else_says_who_is_there(pr
     third = Training(project)
     first.job.terminate()
     assert "the training was stopped after iteration" in first.end()[2]
-    assert third.job.stdout.readline().startswith(""resuming from iteration")
+    assert third.job.stdout.readline().startswith("resuming from iteration")
     third.job.terminate()
     errors = third.end()[2]
     assert "the training was stopped after iteration" in errors
