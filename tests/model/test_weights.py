@@ -50,7 +50,7 @@ def test_a_file_that_wants_to_run_something_is_refused_and_runs_nothing(tmp_path
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "bomb.pdparams"
     path.write_bytes(pickle.dumps({"b_conv1.weight": Bomb()}))
-    with pytest.raises(BmnError, match=r"bomb\.pdparams: is not a plain file of weights .*system"):
+    with pytest.raises(BmnError, match=r"bomb\.pdparams: is not a plain weights file .*system"):
         read_weights(path)
     assert not (tmp_path / "exploded").exists()
 

@@ -63,7 +63,7 @@ def _text(
         path = local_path(f"data.{name}", source, root)
     if wanted is not None and recorded != wanted:
         raise BmnError(
-            f"{path}: has the SHA-256 {recorded}, not data.{name}_sha256 ({wanted}); correct it, or set null for any"
+            f"{path}: has the SHA-256 {recorded}, not data.{name}_sha256 ({wanted}); correct it or set it to null"
         )
     try:
         if path.is_dir():
@@ -96,7 +96,7 @@ def _features(
         return {"sha256": recorded, "files": len(find_features(path))}
     if wanted is not None and recorded != wanted:
         raise BmnError(
-            f"{path}: has the SHA-256 {recorded}, not data.features_sha256 ({wanted}); correct it, or set null for any"
+            f"{path}: has the SHA-256 {recorded}, not data.features_sha256 ({wanted}); correct it or set it to null"
         )
     return {"sha256": recorded, "files": _unpacked(path, place)}
 

@@ -83,7 +83,7 @@ def make_synthetic(
             rng = np.random.default_rng([seed, number, *subset.encode()])
             events = _plan_video(rng, world)
             with atomic_file(folder / "features" / f"{name}.npy") as path:
-                np.save(path, _film(rng, world, events, tscale))
+                np.save(path, _render(rng, world, events, tscale))
             annotations[name] = _annotate(rng, events, subset)
     write_json(folder / "annotations.json", annotations)
 
@@ -104,7 +104,7 @@ def _plan_video(rng: Generator, world: _World) -> list[_Event]:
     usual, other = rng.choice(len(CLASSES), size=2, replace=False)
     events: list[_Event] = []
     gap_start = 0.0
-    for start, end in _spread_actions(rng):
+    for start, end in _place_actions(rng):
         kind = int(usual if rng.random() < 0.85 else other)
         gap_end = start
         if kind == RETURNING and start - gap_start < 0.06:
@@ -112,14 +112,14 @@ def _plan_video(rng: Generator, world: _World) -> list[_Event]:
         elif kind == RETURNING:
             gap_end = start - rng.uniform(0.06, min(0.25, start - gap_start))
             events.append(_Event(gap_end, gap_end + 0.03, world.cue * CUE))
-        events += _distract(rng, world, gap_start, gap_end)
+        events += _distractor(rng, world, gap_start, gap_end)
         strength = ACTION * rng.uniform(0.6, 1.3)
         events.append(_Event(start, end, world.classes[kind] * strength, CLASSES[kind]))
         gap_start = end
-    return events + _distract(rng, world, gap_start, 1.0)
+    return events + _distractor(rng, world, gap_start, 1.0)
 
 
-def _distract(rng: Generator, world: _World, start: float, end: float) -> list[_Event]:
+def _distractor(rng: Generator, world: _World, start: float, end: float) -> list[_Event]:
     """At most one distractor, somewhere in a gap."""
     if end - start < 0.08 or rng.random() < 0.4:
         return []
@@ -132,7 +132,7 @@ def _distract(rng: Generator, world: _World, start: float, end: float) -> list[_
     return [_Event(begin, begin + length, pattern * ACTION)]
 
 
-def _spread_actions(rng: Generator) -> list[tuple[float, float]]:
+def _place_actions(rng: Generator) -> list[tuple[float, float]]:
     """Start and end (fractions of the video) of one to eight non-overlapping actions."""
     if rng.random() < 0.7:
         lengths = np.array([rng.uniform(SHORTEST, LONGEST) ** 0.8])
@@ -145,7 +145,7 @@ def _spread_actions(rng: Generator) -> list[tuple[float, float]]:
     return [(float(start), float(start + length)) for start, length in zip(starts, lengths, strict=True)]
 
 
-def _film(rng: Generator, world: _World, events: list[_Event], tscale: int) -> NDArray[np.float32]:
+def _render(rng: Generator, world: _World, events: list[_Event], tscale: int) -> NDArray[np.float32]:
     """The features of a video: ``[tscale, channel]``."""
     time = (np.arange(tscale) + 0.5) / tscale
     channels = world.cue.shape[0]

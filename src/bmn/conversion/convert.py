@@ -63,17 +63,17 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     """
     files = find_features(raw.features)
     entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
-    videos, mended = clean(_measured(entry, files, choices) for entry in entries)
-    refuse(mended, raw.annotations, choices.strict)
+    videos, repaired = clean(_with_duration(entry, files, choices) for entry in entries)
+    refuse(repaired, raw.annotations, choices.strict)
     videos, paths, unmatched = _match(videos, files)
     refuse(unmatched, raw.features, choices.strict)
-    findings = chosen + mended + unmatched
+    findings = chosen + repaired + unmatched
     subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
     testing = [video for video in videos if video.subset == "testing"]
     if testing:
         subsets["testing"] = testing
 
-    folder = _resumed(work, raw, choices)
+    folder = _working_folder(work, raw, choices)
     write_annotations(folder / "annotations.json", videos)
     truth = videos if raw.ground_truth is None else as_they_stand(read_annotations(raw.ground_truth), raw.ground_truth)
     write_ground_truth(folder / "ground_truth.json", truth)
@@ -92,7 +92,7 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     return {name: len(members) for name, members in subsets.items()}, findings
 
 
-def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
+def _with_duration(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
     """The entry with its duration computed from its features, if it is missing."""
     path = files.get(entry.id) if isinstance(entry.id, str) else None
     if entry.duration is not None or choices.snippet_seconds is None or path is None:
@@ -132,7 +132,7 @@ def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video],
     return [video for video in videos if video.id in paths], paths, findings
 
 
-def _resumed(work: Path, raw: Raw, choices: Choices) -> Path:
+def _working_folder(work: Path, raw: Raw, choices: Choices) -> Path:
     """The working folder of this conversion, with what an interrupted one left; that of any other is deleted."""
     state = work / "conversion.json"
     texts = sorted(raw.annotations.iterdir()) if raw.annotations.is_dir() else [raw.annotations]

@@ -73,15 +73,15 @@ class BMN(nn.Layer):  # type: ignore[misc]
         plan = make_plan(tscale, dscale, num_sample, num_sample_perbin, prop_boundary_ratio)
         self._groups = range(len(plan.tiles))
         for group in self._groups:
-            self._hold(f"tile_reads_{group}", plan.tiles[group].reads)
-            self._hold(f"tile_weights_{group}", plan.tiles[group].weights)
-        self._hold("ring_read", plan.slots_to_ring.read)
-        self._hold("slot_readers", plan.slots_to_ring.readers)
-        self._hold("valid_read", plan.ring_to_valid.read)
-        self._hold("ring_readers", plan.ring_to_valid.readers)
-        self._hold("map_rows", plan.map_rows)
+            self._add_constant(f"tile_reads_{group}", plan.tiles[group].reads)
+            self._add_constant(f"tile_weights_{group}", plan.tiles[group].weights)
+        self._add_constant("ring_read", plan.slots_to_ring.read)
+        self._add_constant("slot_readers", plan.slots_to_ring.readers)
+        self._add_constant("valid_read", plan.ring_to_valid.read)
+        self._add_constant("ring_readers", plan.ring_to_valid.readers)
+        self._add_constant("map_rows", plan.map_rows)
 
-    def _hold(self, name: str, value: NDArray[Any]) -> None:
+    def _add_constant(self, name: str, value: NDArray[Any]) -> None:
         """Register a constant of the plan: it moves with the network and is exported, but is in no checkpoint."""
         dtype = paddle.get_default_dtype() if value.dtype.kind == "f" else None
         self.register_buffer(name, paddle.to_tensor(value, dtype=dtype), persistable=False)

@@ -26,7 +26,7 @@ def match_boundaries(contracted: Tensor, bias: Tensor, weight: Tensor, out_bias:
     Returns:
         ``[video, 1 + slot, channel]``, after the ReLUs; row 0 is zero.
     """
-    if _is_differentiated():
+    if _needs_grad():
         return _MatchBoundaries.apply(contracted, bias, weight, out_bias, tiles)
     pieces = [_match(videos, contracted, bias, weight, out_bias, tiles)[0] for videos in _pieces(contracted)]
     return paddle.concat(pieces)
@@ -45,12 +45,12 @@ def convolve(table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers:
     Returns:
         ``[video, 1 + cell, out]``; row 0 is zero.
     """
-    if _is_differentiated():
+    if _needs_grad():
         return _Convolve.apply(table, weight, bias, read, readers)
     return paddle.concat([_convolve(videos, table, weight, bias, read) for videos in _pieces(table)])
 
 
-def _is_differentiated() -> bool:
+def _needs_grad() -> bool:
     """Whether to use our own backward passes; a static program differentiates or exports plain operators."""
     return bool(paddle.in_dynamic_mode() and paddle.is_grad_enabled())
 
@@ -100,7 +100,7 @@ def _gather(table: Tensor, videos: Tensor, rows: Tensor) -> Tensor:
     return paddle.gather(flat, ids.flatten()).reshape([-1, *rows.shape, table.shape[2]])
 
 
-def _cut_off(grad: Tensor, output: Tensor) -> Tensor:
+def _before_relu(grad: Tensor, output: Tensor) -> Tensor:
     """The gradient before a ReLU."""
     return grad * (output > 0).astype(grad.dtype)
 
@@ -123,7 +123,7 @@ class _MatchBoundaries(paddle.autograd.PyLayer):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         contracted, weight, output, *hiddens = ctx.saved_tensor()
-        out_grads = _cut_off(grad, output)
+        out_grads = _before_relu(grad, output)
         contracted_grad = paddle.zeros_like(contracted).flatten(0, 1)
         weight_grad, bias_grad = paddle.zeros_like(weight), 0.0
         remaining = iter(hiddens)
@@ -135,7 +135,7 @@ class _MatchBoundaries(paddle.autograd.PyLayer):  # type: ignore[misc]
                 out_grad = piece[:, first : first + hidden.shape[1]]
                 first += hidden.shape[1]
                 weight_grad += paddle.matmul(out_grad.flatten(0, 1), hidden.flatten(0, 1), transpose_x=True)
-                hidden_grad = _cut_off(paddle.matmul(out_grad, weight), hidden)
+                hidden_grad = _before_relu(paddle.matmul(out_grad, weight), hidden)
                 bias_grad += _column_sums(hidden_grad)
                 hidden_grad = hidden_grad.reshape([-1, *weights.shape[:2], hidden.shape[2]])
                 read_grad = paddle.matmul(weights, hidden_grad, transpose_x=True)
@@ -156,7 +156,7 @@ class _Convolve(paddle.autograd.PyLayer):  # type: ignore[misc]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         table, weight, output = ctx.saved_tensor()
         out, channels = weight.shape[:2]
-        out_grads = _cut_off(grad, output)
+        out_grads = _before_relu(grad, output)
         transposed = weight.transpose([2, 3, 0, 1]).flatten(0, 2)
         kernel_grad = paddle.zeros([9 * channels, out], weight.dtype)
         table_grads = []

@@ -30,7 +30,7 @@ _ALLOWED = {
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}")
         return _ALLOWED[module, name]
 
 
@@ -46,9 +46,9 @@ def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
     except FileNotFoundError as error:
         raise BmnError(f"{path}: no such file") from error
     except Exception as error:  # a damaged pickle can raise anything at all
-        raise BmnError(f"{path}: is not a plain file of weights ({error}); nothing of it was executed") from error
+        raise BmnError(f"{path}: is not a plain weights file ({error}); none of it was executed") from error
     if not isinstance(content, dict):
-        raise BmnError(f"{path}: holds a {type(content).__name__}; a dictionary of arrays is expected")
+        raise BmnError(f"{path}: holds a {type(content).__name__}, not a dictionary of arrays")
     weights = {
         str(name).removeprefix(PREFIX): array
         for name, array in content.items()
@@ -101,13 +101,13 @@ def load_weights(network: paddle.nn.Layer, weights: dict[str, NDArray[np.float32
     own = cast(dict[str, paddle.Tensor], network.state_dict())
     for name in own.keys() | weights.keys():
         if name not in weights:
-            raise BmnError(f"{origin}: has no {name}; weights of this network are expected")
+            raise BmnError(f"{origin}: has no {name}, which this network needs; use weights of a BMN")
         if name not in own:
-            raise BmnError(f"{origin}: has {name}, which this network does not; weights of a BMN are expected")
+            raise BmnError(f"{origin}: has {name}, which this network does not have; use weights of a BMN")
         found, wanted = list(weights[name].shape), list(own[name].shape)
         if found != wanted:
             raise BmnError(
-                f"{origin}: {name} has the shape {found}, the network of params.yaml {wanted}; "
+                f"{origin}: {name} has the shape {found}, but in params.yaml's network {wanted}; "
                 f"set model to the values that the weights were trained with"
             )
     network.set_state_dict(weights)

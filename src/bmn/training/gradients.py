@@ -39,7 +39,7 @@ def batch_gradient(
     """
     labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
     draws = paddle.to_tensor(uniform)
-    of_batch = normalizers(labels, draws, all_sum)
+    divisors = normalizers(labels, draws, all_sum)
     parameters = network.parameters()
     gradient = paddle.zeros([sum(int(parameter.size) for parameter in parameters)], "float64")
     values = paddle.zeros([len(Losses._fields)], "float64")
@@ -51,7 +51,7 @@ def batch_gradient(
             tuple(output.astype("float32") for output in outputs),
             tuple(label[part] for label in labels),
             draws,
-            of_batch,
+            divisors,
             recipe.loss_weights.in_order(),
         )
         (losses.loss * scale if scale != 1.0 else losses.loss).backward()
