@@ -63,11 +63,11 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     """
     files = find_features(raw.features)
     entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
-    videos, repaired = clean(_with_duration(entry, files, choices) for entry in entries)
-    refuse(repaired, raw.annotations, choices.strict)
+    videos, problems = clean(_with_duration(entry, files, choices) for entry in entries)
+    refuse(problems, raw.annotations, choices.strict)
     videos, paths, unmatched = _match(videos, files)
     refuse(unmatched, raw.features, choices.strict)
-    findings = chosen + repaired + unmatched
+    findings = chosen + problems + unmatched
     subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
     testing = [video for video in videos if video.subset == "testing"]
     if testing:

@@ -48,7 +48,7 @@ def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
     except Exception as error:  # a damaged pickle can raise anything at all
         raise BmnError(f"{path}: is not a plain weights file ({error}); none of it was executed") from error
     if not isinstance(content, dict):
-        raise BmnError(f"{path}: holds a {type(content).__name__}, not a dictionary of arrays")
+        raise BmnError(f"{path}: holds a {type(content).__name__}; it should hold a dictionary of arrays")
     weights = {
         str(name).removeprefix(PREFIX): array
         for name, array in content.items()
