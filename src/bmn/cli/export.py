@@ -16,8 +16,8 @@ def main(weights: Path, output: Path, params: Path) -> None:
     random features before they are let out.
     """
     from bmn.base.params import load_params
-    from bmn.export.export import export, random_features, told
+    from bmn.export.export import export, random_features, describe
 
     chosen = load_params(params)
     features = random_features(chosen.model, chosen.export.check_videos)
-    print(told(output, export(chosen.model, weights, output, features, chosen.export, {})))
+    print(describe(output, export(chosen.model, weights, output, features, chosen.export, {})))
