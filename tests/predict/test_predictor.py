@@ -80,7 +80,7 @@ def test_settings_come_from_a_params_file_on_request(tmp_path, exported, feature
         ((16, 7), 0.0, 10.0, r"shape \(16, 7\); expected \[snippet, channel\] with 8 channels"),
         ((0, 8), 0.0, 10.0, r"shape \(0, 8\)"),
         ((1, 16, 8), 0.0, 10.0, r"shape \(1, 16, 8\)"),
-        ((16, 8), np.nan, 10.0, "hold NaN"),
+        ((16, 8), np.nan, 10.0, "contain NaN"),
         ((16, 8), 0.0, 0.0, "duration is 0.0"),
         ((16, 8), 0.0, np.inf, "duration is inf"),
     ],

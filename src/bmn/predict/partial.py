@@ -59,7 +59,7 @@ class PartFile:
                     file.write(json.dumps({"file": item.path, "stamp": _stamp(item), "proposals": proposals}) + "\n")
         except OSError as error:
             raise BmnError(
-                f"{self.path}: cannot be written ({error.strerror}); free up space or choose another folder"
+                f"{self.path}: cannot be written ({error.strerror}); make room or choose another folder"
             ) from error
 
     def read(self, items: Iterable[Item]) -> Iterator[tuple[Item, list[Result]]]:
