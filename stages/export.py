@@ -6,7 +6,7 @@ from bmn import tracking
 from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.data.subset import open_subset
-from bmn.export.export import export, describe
+from bmn.export.export import describe, export
 from bmn.launch.command import command
 
 

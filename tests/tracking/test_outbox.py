@@ -190,7 +190,7 @@ def test_a_server_on_sqlite_that_goes_down_and_comes_back(params, checkpoint, tm
         shutil.copy(journal, outboxes() / ("f" * 32))  # of a deleted run, which does not hold up the others
         sent = outbox.send_all()
         assert next(sent) == run_id
-        with pytest.raises(BmnError, match="the folder of a deleted run can be removed"):
+        with pytest.raises(BmnError, match="or delete the folder of a deleted run"):
             next(sent)
         shutil.rmtree(outboxes() / ("f" * 32))
         check(run_id)

@@ -164,4 +164,4 @@ def send_all() -> Iterator[str]:
             if sent:
                 yield folder.name
     if left:
-        raise BmnError("\n".join([*left, f"{store_uri()}: try again later; the folder of a deleted run can be removed"]))
+        raise BmnError("\n".join([*left, f"{store_uri()}: try again later, or delete the folder of a deleted run"]))
