@@ -194,7 +194,7 @@ def test_clients_under_load_get_the_right_answers(server, features, tmp_path):
     )  # fmt: skip
     answered, _, memory = done.stdout.splitlines()
     assert re.fullmatch(r"[1-9]\d* requests answered, 0 failed", answered)
-    assert re.fullmatch(r"memory of the server: [1-9]\d* MiB at most", memory)
+    assert re.fullmatch(r"server memory: at most [1-9]\d* MiB", memory)
 
 
 def serving(folder, *words):

@@ -24,7 +24,7 @@ def edit(path: Path, values: dict[str, Any]) -> str:
     before = path.read_text(encoding="utf-8")
     yaml = YAML()
     yaml.width = 4096  # never wrap lines
-    yaml.recurrenter.add_recurrenter(type(None), lambda r, _: r.recurrent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
     document = yaml.load(before)
     current = dict(flatten(document))
     for key, value in values.items():

@@ -73,9 +73,7 @@ def channels_figure(channels: ChannelFacts) -> Figure:
     place = np.arange(len(channels.mean))
     axes.fill_between(place, channels.smallest, channels.largest, color="0.9", step="mid", label="range")
     low, high = channels.mean - channels.std, channels.mean + channels.std
-    axes.fill_between(
-        place, low, high, color=COLOURS["training"], alpha=0.4, step="mid", label="mean ± standard deviation"
-    )
+    axes.fill_between(place, low, high, color=COLOURS["training"], alpha=0.4, step="mid", label="mean ± std")
     axes.plot(place, channels.mean, color=COLOURS["training"], linewidth=1)
     axes.set(title="features of the training subset", xlabel="channel", xlim=(0, max(len(place) - 1, 1)))
     axes.legend()
