@@ -36,7 +36,7 @@ def test_two_seeds_train_outside_the_workspace_and_are_summarised(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [("1", "needs at least two seeds"), ("1,x", "expected integers separated by commas")]
+    ("given", "words"), [("1", "needs at least two seeds"), ("1,x", "should be integers separated by commas")]
 )
 def test_invalid_seeds_are_refused(tmp_path, given, words):
     done = bmn(tmp_path, "seeds", given)

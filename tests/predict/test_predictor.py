@@ -77,7 +77,7 @@ def test_settings_come_from_a_params_file_on_request(tmp_path, exported, feature
 @pytest.mark.parametrize(
     ("shape", "value", "duration", "sentence"),
     [
-        ((16, 7), 0.0, 10.0, r"shape \(16, 7\); expected \[snippet, channel\] with 8 channels"),
+        ((16, 7), 0.0, 10.0, r"shape \(16, 7\); it should be \[snippet, channel\] with 8 channels"),
         ((0, 8), 0.0, 10.0, r"shape \(0, 8\)"),
         ((1, 16, 8), 0.0, 10.0, r"shape \(1, 16, 8\)"),
         ((16, 8), np.nan, 10.0, "contain NaN"),

@@ -20,7 +20,7 @@ def parse_seeds(context: click.Context, parameter: click.Parameter, given: str) 
     try:
         seeds = [int(seed) for seed in given.split(",")]
     except ValueError as error:
-        raise click.BadParameter(f"{given!r}; expected integers separated by commas") from error
+        raise click.BadParameter(f"{given!r}; it should be integers separated by commas") from error
     if len(seeds) < 2:
         raise click.BadParameter(f"{given!r}; a standard deviation needs at least two seeds")
     return seeds

@@ -73,13 +73,13 @@ class Predictor:
         features = np.asarray(features)
         if features.ndim != 2 or features.shape[1] != self.channels or not len(features):
             raise BmnError(
-                f"the features have the shape {features.shape}; expected [snippet, channel] with {self.channels} "
+                f"the features have the shape {features.shape}; it should be [snippet, channel] with {self.channels} "
                 "channels"
             )
         if not np.isfinite(features).all():
             raise BmnError("the features contain NaN or infinity; extract them again")
         if not 0 < duration < np.inf:
-            raise BmnError(f"the duration is {duration}; expected a positive number of seconds")
+            raise BmnError(f"the duration is {duration}; it should be a positive number of seconds")
         [rows] = self.propose_videos([features.astype(np.float32)], np.array([float(duration)]))
         return results(rows)
 

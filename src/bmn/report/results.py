@@ -62,7 +62,7 @@ def read_classifier(path: Path) -> Classifier:
         except (TypeError, ValueError) as error:
             raise BmnError(f"{path}: the scores of {video} are not numbers") from error
         if row.shape != (len(classes),) or not np.isfinite(row).all():
-            raise BmnError(f"{path}: the scores of {video} have the shape {row.shape}; expected one number per class")
+            raise BmnError(f"{path}: the scores of {video} should be {len(classes)} finite numbers, one per class")
     return Classifier([str(name) for name in classes], scores)
 
 
