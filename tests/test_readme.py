@@ -1,6 +1,6 @@
 """README.md is true: every command and snippet in it is run verbatim in a small real project.
 
-``SUBSTITUTES`` replaces some words, ``NOT_RUN`` lists the commands that are skipped and why. Four slow ones only run with
+``SUBSTITUTES`` replaces some words, ``NOT_RUN`` lists the commands that are skipped and why. Four slow ones need
 BMN_TEST_LONG=1.
 """
 
