@@ -15,7 +15,7 @@ NAMES = sorted(
 
 STATE = """
 import importlib, logging, os, signal, sys, warnings
-import matplotlib, numpy, optuna, pandas, plotly.tools, pydantic, requests, ruamel.yaml, tqdm  # with side effects of their own
+import matplotlib, numpy, optuna, pandas, plotly.tools, pydantic, requests, ruamel.yaml, tqdm  # they have side effects
 absent = ["paddle", "mlflow"]
 sys.modules |= dict.fromkeys(absent, None)  # importing one of them fails
 
