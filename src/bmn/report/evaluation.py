@@ -47,6 +47,7 @@ def render(
     Args:
         metrics: in percent.
     """
+    groups = {"relative length": assessment.by_length, "segments per video": assessment.by_number}
     return fill(
         "evaluation.html",
         percent=_percent,
@@ -57,18 +58,17 @@ def render(
         recall=recall_curves(assessment.recall),
         by_tiou=list(zip(TIOU_THRESHOLDS, 100 * assessment.recall.recall[:, -1], strict=True)),
         detection=assessment.detection,
-        parts={"length / video length": assessment.by_length, "segments in the video": assessment.by_number},
-        losses=losses_figure([*assessment.by_length], [*assessment.by_number]),
+        groups=groups,
+        losses=losses_figure(groups),
         kinds=kinds_figure(assessment),
         gallery=gallery,
     )
 
 
-def losses_figure(*groups: Sequence[Part]) -> Figure:
+def losses_figure(groups: Mapping[str, Sequence[Part]]) -> Figure:
     """AR@100 of each group of segments, and how many of them were missed or badly localised."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
-    titles = "length / video length", "segments in the video"
-    for axes, parts, title in zip(figure.subplots(1, 2, sharey=True), groups, titles, strict=True):
+    for axes, (title, parts) in zip(figure.subplots(1, len(groups), sharey=True), groups.items(), strict=True):
         shown = [part for part in parts if part.segments]
         names = [f"{part.name}\n({part.segments})" for part in shown]
         x = np.arange(len(shown))

@@ -64,7 +64,7 @@ class Journal:
             except OSError as error:
                 file.truncate(before)
                 raise BmnError(
-                    f"{self._path}: cannot be written ({error.strerror}); make room; the same command resumes"
+                    f"{self._path}: cannot be written ({error.strerror}); make room, then the same command resumes"
                 ) from error
 
     def attach(self, name: str, write: Callable[[Path], object]) -> None:

@@ -151,7 +151,7 @@ def send_all() -> Iterator[str]:
         The id of each run of which something was sent, once MLflow has all of it.
 
     Raises:
-        BmnError: the store does not open, or rejected some runs; all others have been sent.
+        BmnError: the store does not open, or some runs cannot be sent; all others have been.
     """
     open_store()
     left = []
@@ -159,7 +159,7 @@ def send_all() -> Iterator[str]:
         try:
             sent = deliver(folder)
         except Exception as error:
-            left.append(f"{folder.relative_to(project_root())}: MLflow rejects it ({first_line(error)})")
+            left.append(f"{folder.relative_to(project_root())}: cannot be sent to MLflow ({first_line(error)})")
         else:
             if sent:
                 yield folder.name
