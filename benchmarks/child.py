@@ -42,7 +42,7 @@ class Report:
     Attributes:
         seconds: duration of this step.
         added: peak bytes of all steps so far, above those held before the first one.
-        whole: bytes of the whole process at the peak.
+        whole: peak bytes of the whole process.
     """
 
     seconds: float

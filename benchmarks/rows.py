@@ -149,21 +149,21 @@ def inference(bench: Bench) -> Iterator[Row]:
             yield Row(f"exported programs, batch {batch}", "–", how=f"skipped: needs about {amount(needed)}")
             continue
         rounds = MORE_ROUNDS * bench.size.rounds if batch == 1 else max(1, bench.size.rounds // 2)
-        for call in calls.values():  # the first of this size fetches its memory; no figure of a long one may hold that
+        for call in calls.values():  # the first call of a size allocates memory, and long calls get no warm-up
             call()
         taken = seconds_in_turns(calls, rounds, rest=REST)
         for file in files:
             comparison = compare(taken[file.name], taken[theirs.name])
-            beside = compare(taken[file.name], taken[files[0].name])
+            relative = compare(taken[file.name], taken[files[0].name])
             yield compared(
                 f"{file.name}, " + ("latency" if batch == 1 else f"throughput, batch {batch}"),
-                seconds if batch == 1 else partial(_a_second, batch),
+                seconds if batch == 1 else partial(_per_second, batch),
                 comparison,
-                "" if file == files[0] else f"{beside.ratio:.2f} × as fast as {files[0].name}",
+                "" if file == files[0] else f"{relative.ratio:.2f} × as fast as {files[0].name}",
             )
 
 
-def _a_second(batch: int, taken: float) -> str:
+def _per_second(batch: int, taken: float) -> str:
     return f"{batch / taken:.3g} videos/s"
 
 
