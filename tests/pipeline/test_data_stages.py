@@ -155,7 +155,7 @@ def test_bad_data_end_in_one_sentence(project, spoil, sentence):
     [
         (["FEATURES=nowhere", "ANNOTATIONS=mine/segments.csv"], "nowhere: no such file or folder"),
         (["FEATURES=mine/features"], "needs --features and --annotations"),
-        (["FEATURES=mine/segments.csv", "ANNOTATIONS=mine/segments.csv"], "is no folder"),
+        (["FEATURES=mine/segments.csv", "ANNOTATIONS=mine/segments.csv"], "not a folder"),
     ],
 )
 def test_a_wrong_use_says_so_and_changes_nothing(project, words, sentence):
