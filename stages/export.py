@@ -6,7 +6,7 @@ from bmn import tracking
 from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.data.subset import open_subset
-from bmn.export.export import export, told
+from bmn.export.export import describe, export
 from bmn.launch.command import command
 
 
@@ -23,7 +23,7 @@ def main() -> None:
         "validation": read_json(TRAIN / "metrics.json"),
     }
     measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about)
-    print(told(EXPORT, measured))
+    print(describe(EXPORT, measured))
     duration = store.windows[0].end - store.windows[0].start
     latency_ms = {name: values["latency_ms"] for name, values in measured.items()}
     tracking.log_export(params, run_id, EXPORT, features[0].T, duration, latency_ms)

@@ -1,6 +1,6 @@
 """Settings and data shared by all tests."""
 
-import bmn.model.paddle  # noqa: F401  # isort: skip  # Paddle with its settings, before a test imports it
+import bmn.model.paddle  # noqa: F401  # isort: skip  # sets Paddle's flags before a test imports it
 
 import signal
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ settings.load_profile("default")
 
 @pytest.fixture(autouse=True)
 def untuned(monkeypatch):
-    """A command that is called in the tests' own process leaves it as it is: memory, denormals, signals, lifetime."""
+    """Commands called in the tests' process leave its memory, denormals, signals and lifetime alone."""
     monkeypatch.setattr("bmn.launch.command.tune_process", dict)
     monkeypatch.setattr("bmn.launch.command.end_with_ancestors", lambda: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,4 +1,4 @@
-"""A small network's weights, as a file."""
+"""A small network's weights in a file."""
 
 import paddle
 
@@ -7,7 +7,7 @@ from bmn.model.weights import write_weights
 
 
 def write_random_weights(path, model):
-    """Large enough for maps that are not flat, and for scores that rounding does not reorder; gives the path."""
+    """Weights large enough that maps are not flat and rounding does not reorder scores; returns the path."""
     paddle.seed(5)
     network = BMN(**model.model_dump())
     write_weights({name: 1.7 * tensor.numpy() for name, tensor in network.state_dict().items()}, path)

@@ -2,7 +2,7 @@
 
 >>> import bmn
 >>> model = bmn.load("outputs/export")
->>> model.propose(features, duration=124.2)  # features [snippet, channel]; a list of {"score", "segment"}
+>>> model.propose(features, duration=124.2)  # features [snippet, channel] -> [{"score", "segment"}, ...]
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ __version__ = "0.1.0"
 
 
 def load(model: str | Path, device: str = "cpu", params: str | Path | None = None) -> "Predictor":
-    """Load an exported model: ``bmn.load("outputs/export").propose(features, duration)``.
+    """Open an exported model: ``bmn.load("outputs/export").propose(features, duration)``.
 
     Args:
-        model: a ``.pdmodel`` or ``.json`` program with its ``.pdiparams`` beside it, an ``.onnx`` file, or the folder
-            that contains them.
+        model: a ``.pdmodel`` or ``.json`` program next to its ``.pdiparams``, an ``.onnx`` file, or the folder
+            that holds them.
         device: ``cpu`` or ``gpu``.
         params: a ``params.yaml`` whose ``proposals.*`` replace the published values.
 
@@ -39,13 +39,13 @@ def train(
 ) -> "Trained":
     """Train on converted data: ``bmn.train("params.yaml").best`` holds the weights with the highest validation AUC.
 
-    Runs in one process, on the device that ``train.devices`` names. Only checkpoints are written: repeating an
-    interrupted call resumes it, bit for bit, and repeating a finished one returns its result again.
+    Runs in one process, on the device in ``train.devices``. Writes only checkpoints: repeating an interrupted call
+    resumes it, bit for bit; repeating a finished one returns its result.
 
     Args:
-        params: the parameters; ``model`` and ``train`` are used.
-        data: the conversion's output (``dvc repro convert``).
-        checkpoints: folder of the checkpoints of all trainings.
+        params: the parameters; only ``model`` and ``train`` matter.
+        data: the converted data (``dvc repro convert``).
+        checkpoints: folder for the checkpoints of all training runs.
 
     Raises:
         bmn.base.errors.BmnError: the parameters or the data are invalid, or the loss is not finite.

@@ -72,7 +72,7 @@ def test_onnxruntime_gives_the_same_proposals(files, exported, onnx_program):
     assert [each["score"] for each in ours] == pytest.approx([each["score"] for each in theirs], rel=1e-3)
 
 
-def test_the_golden_output_comes_out(tmp_path):
+def test_the_output_matches_the_golden_output(tmp_path):
     golden = json.loads(reference("predict_example.json").read_text())
     example = np.load(reference("forward_example.npz"))["x"]
     export(ModelParams(), reference("bmn_weights.pdparams"), tmp_path / "export", example, ExportParams(), {})
@@ -98,7 +98,7 @@ def test_the_golden_output_comes_out(tmp_path):
         (["a.npy", "--use-tensorrt"], "TensorRT runs on a GPU"),
     ],
 )
-def test_bad_input_ends_with_one_sentence_and_nothing_is_written(files, features, exported, words, sentence):
+def test_bad_input_is_one_error_and_writes_nothing(files, features, exported, words, sentence):
     spoil(files / "nan.npy", features[0])
     done = predict(files, "--model", exported, *words)
     assert done.returncode == 1
@@ -112,13 +112,13 @@ def spoil(path, features):
     np.save(path, spoilt)
 
 
-def test_a_file_that_cannot_be_read_is_skipped_and_reported_and_the_others_are_done(files, features, exported):
+def test_an_unreadable_file_is_skipped_and_reported(files, features, exported):
     spoil(files / "b.npy", features[0])
     done = predict(files, ".", "--model", exported, "--quiet", *(f"--format={form}" for form in ("json", "csv", "png")))
     assert done.returncode == 1
     skipped, last = done.stderr.splitlines()[-2:]
     assert skipped.startswith("skipped: b.npy: holds nan at snippet 3, channel 1")
-    assert last == "error: 1 of 3 files were skipped, for the reasons above; the others are done"
+    assert last == "error: 1 of 3 files were skipped, see above; the others are done"
     assert "Inference results" not in done.stdout
     found = saved(files)
     assert list(found) == ["a.npy", "c.npy"]
@@ -131,18 +131,18 @@ def test_a_file_that_cannot_be_read_is_skipped_and_reported_and_the_others_are_d
     assert (files / "outputs/predict/bmn_results_inference.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_prediction_that_was_stopped_goes_on_where_it_was(files, features, exported):
+def test_an_interrupted_prediction_resumes(files, features, exported):
     spoil(files / "c.npy", features[0])
     words = [".", "--model", exported, "--batch-size", "2", "--strict"]
     assert predict(files, *words).returncode == 1
     folder = files / "outputs/predict"
     [part] = folder.iterdir()
     with open(part, "a") as file:
-        file.write('{"file": "c.n')  # as a kill may leave it
+        file.write('{"file": "c.n')  # as a kill can leave it
     np.save(files / "c.npy", features[2].T)
     done = predict(files, *words)
     assert done.returncode == 0, done.stderr
-    assert "holds 2 of 3 files already" in done.stdout
+    assert "already holds 2 of 3 files" in done.stdout
     assert list(printed("\n".join(done.stdout.splitlines()[1:]))) == ["c.npy"]
     assert [path.name for path in folder.iterdir()] == ["bmn_results_inference.json"]
     gone_on = saved(files)
@@ -150,7 +150,7 @@ def test_a_prediction_that_was_stopped_goes_on_where_it_was(files, features, exp
     assert saved(files) == gone_on
 
 
-def test_a_signal_ends_it_without_noise_and_the_same_command_goes_on(files, exported):
+def test_a_signal_ends_it_quietly_and_the_same_command_resumes(files, exported):
     (files / "many").mkdir()
     for number in range(1000):
         os.link(files / "c.npy", files / f"many/{number}.npy")
@@ -165,5 +165,5 @@ def test_a_signal_ends_it_without_noise_and_the_same_command_goes_on(files, expo
     assert not (files / "outputs/predict/bmn_results_inference.json").exists()
     done = predict(files, *words, "--quiet")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"holds [1-9]\d* of 1000 files already", done.stdout)
+    assert re.search(r"already holds [1-9]\d* of 1000 files", done.stdout)
     assert len(saved(files)) == 1000

@@ -7,7 +7,7 @@ from bmn.base.errors import BmnError
 from bmn.report.results import read_classifier, read_proposals, write_proposals
 
 
-def test_proposals_come_back_as_they_were_written(tmp_path):
+def test_proposals_survive_a_round_trip(tmp_path):
     rows = np.array([[0.5, 3.25, 0.9], [1.0, 2.0, 0.1]])
     write_proposals(tmp_path / "proposals.json", {"a": rows, "b": np.empty((0, 3))})
     found = read_proposals(tmp_path / "proposals.json")

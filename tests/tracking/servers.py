@@ -1,4 +1,4 @@
-"""MLflow's server for real, on SQLite and on PostgreSQL."""
+"""Real MLflow servers, on SQLite and on PostgreSQL."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ class Server:
 
 @contextmanager
 def postgres():
-    """A PostgreSQL of our own on loopback, run by a user who is not root, as it demands."""
+    """Our own PostgreSQL on loopback, run by a user other than root, as it demands."""
     if not (shutil.which("initdb") and shutil.which("pg_ctl")):
         pytest.skip("PostgreSQL is not installed")
     pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")

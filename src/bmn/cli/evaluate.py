@@ -1,4 +1,4 @@
-"""``bmn evaluate``: how good proposals or weights are, apart from the pipeline and MLflow."""
+"""``bmn evaluate``: evaluate proposals or weights outside the pipeline and MLflow."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,14 @@ import click
 
 
 @click.command()
-@click.option("--proposals", type=Path, help="Result file in ActivityNet's form; needs --ground-truth.")
-@click.option("--ground-truth", type=Path, help="Annotations, taken as they stand.")
-@click.option("--weights", type=Path, help="Weights (.pdparams), for the model and data of params.yaml.")
+@click.option("--proposals", type=Path, help="Result file in ActivityNet's format; needs --ground-truth.")
+@click.option("--ground-truth", type=Path, help="Annotations, used as they are.")
+@click.option("--weights", type=Path, help="Weights (.pdparams) for the model and data in params.yaml.")
 @click.option("--data", type=Path, default="data/processed", help="Converted data, for --weights.")
-@click.option("--subset", default="validation", help="Whose videos are evaluated.")
-@click.option("--classifier", type=Path, help="Class scores of the videos, to evaluate detections too.")
-@click.option("--output", type=Path, default="outputs/evaluation", help="Folder of the report.")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--subset", default="validation", help="Subset to evaluate.")
+@click.option("--classifier", type=Path, help="Class scores of the videos, to evaluate detections as well.")
+@click.option("--output", type=Path, default="outputs/evaluation", help="Folder for the report.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def main(
     proposals: Path | None,
     ground_truth: Path | None,
@@ -25,12 +25,12 @@ def main(
     output: Path,
     as_json: bool,
 ) -> None:
-    """Say how good proposals or weights are: AR@AN, AUC, a page.
+    """Evaluate proposals or weights: AR@AN, AUC, a report page.
 
-    Figures are in percent. Give either --proposals with --ground-truth, or --weights.
+    Metrics are in percent. Give either --proposals with --ground-truth, or --weights.
     """
     if (proposals is None) == (weights is None) or (proposals is None) != (ground_truth is None):
-        raise click.UsageError("either --proposals with --ground-truth, or --weights is expected")
+        raise click.UsageError("expected either --proposals with --ground-truth, or --weights")
     from bmn.base.params import load_params
     from bmn.conversion.annotations import as_they_stand
     from bmn.conversion.dialects import read_annotations

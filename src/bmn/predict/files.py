@@ -1,4 +1,4 @@
-"""Proposals for any number of feature files, as PaddleVideo's predict.py gives them."""
+"""Proposals for any number of feature files, printed like PaddleVideo's predict.py."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +19,9 @@ from bmn.predict.partial import PartFile
 from bmn.predict.predictor import Predictor
 from bmn.proposals import Result, results
 
-PRINTED = 5  # best proposals a file
+PRINTED = 5  # best proposals per file
 RESULT = "bmn_results_inference"  # the published name
-AHEAD = 2  # batches read while one is computed
+AHEAD = 2  # batches read ahead
 
 
 def predict_files(
@@ -33,24 +33,24 @@ def predict_files(
     strict: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Print the best proposals of each feature file and save all of them; what was stopped goes on.
+    """Print the best proposals of each feature file and save all of them; resume after an interruption.
 
     Args:
-        folder: of the results, ``bmn_results_inference`` with the suffix of each form.
-        savers: suffix → what saves the results in that form.
+        folder: for the results, ``bmn_results_inference`` plus the suffix of each format.
+        savers: by suffix.
         batch_size: files computed together.
-        strict: stop at a file that cannot be read, rather than skip and report it.
+        strict: stop at an unreadable file instead of skipping and reporting it.
         quiet: print no proposals.
 
     Raises:
-        BmnError: files were skipped, or with ``strict`` one cannot be read; or the results cannot be written.
+        BmnError: files were skipped, one is unreadable (``strict``), or the results cannot be written.
     """
     origin = {"model": checksum(predictor.program), "proposals": predictor.settings.model_dump()}
     part = PartFile(folder / f"{RESULT}.part", origin)
 
     todo = [item for item in items if not part.holds(item)]
     if len(todo) < len(items):
-        print(f"{part.path}: holds {len(items) - len(todo)} of {len(items)} files already")
+        print(f"{part.path}: already holds {len(items) - len(todo)} of {len(items)} files")
     skipped = 0
     with tqdm(total=len(items), initial=len(items) - len(todo), unit="file", disable=None) as progress:
         for batch in batches(todo, predictor, batch_size):
@@ -67,11 +67,11 @@ def predict_files(
                     tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
             progress.update(len(found) + len(batch.unreadable))
     if skipped < len(items):
-        for form, save in savers.items():
-            save(folder / f"{RESULT}.{form}", part.read(items))
+        for suffix, save in savers.items():
+            save(folder / f"{RESULT}.{suffix}", part.read(items))
         part.remove()
     if skipped:
-        raise BmnError(f"{skipped} of {len(items)} files were skipped, for the reasons above; the others are done")
+        raise BmnError(f"{skipped} of {len(items)} files were skipped, see above; the others are done")
 
 
 def checksum(program: Path) -> str:
@@ -84,12 +84,12 @@ def checksum(program: Path) -> str:
 
 @dataclass(frozen=True)
 class Batch:
-    """Feature files, read.
+    """A batch of feature files.
 
     Attributes:
-        items: those that could be read.
-        features: of each of them ``[snippet, channel]``.
-        unreadable: what is wrong with the others.
+        items: the readable ones.
+        features: ``[snippet, channel]`` of each.
+        unreadable: the errors of the others.
     """
 
     items: list[Item]
@@ -118,7 +118,7 @@ def batches(items: Sequence[Item], predictor: Predictor, size: int) -> Iterator[
 
 
 def propose(batch: Batch, predictor: Predictor) -> list[tuple[Item, list[Result]]]:
-    """The proposals of each file of a batch."""
+    """The proposals of each file in a batch."""
     if not batch.items:
         return []
     rows = predictor.propose_videos(batch.features, np.array([item.duration for item in batch.items]))

@@ -1,4 +1,4 @@
-"""The forms in which a prediction is saved, each written result by result, so that any number fits into memory."""
+"""Output formats of a prediction, written one result at a time, so that memory does not limit their number."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ Save = Callable[[Path, Results], None]
 
 
 def save_json(path: Path, results: Results) -> None:
-    """One object, file → proposals: the published form."""
+    """One object, file → proposals: the published format."""
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         separator = "{"
         for item, proposals in results:
@@ -24,7 +24,7 @@ def save_json(path: Path, results: Results) -> None:
 
 
 def save_csv(path: Path, results: Results) -> None:
-    """A line a proposal, best first within a file: file, start and end in seconds, score."""
+    """One line per proposal, best first within a file: file, start and end in seconds, score."""
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(["file", "start", "end", "score"])
