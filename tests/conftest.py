@@ -5,7 +5,9 @@ import bmn.model.paddle  # noqa: F401  # isort: skip  # sets Paddle's flags befo
 import signal
 from importlib.util import find_spec
 
+import golden
 import numpy as np
+import paddle
 import pytest
 from hypothesis import settings
 from random_weights import write_random_weights
@@ -41,6 +43,14 @@ def model():
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory, model):
     return write_random_weights(tmp_path_factory.mktemp("weights") / "small.pdparams", model)
+
+
+@pytest.fixture(scope="session")
+def golden_weights(tmp_path_factory):
+    """A file as PaddleVideo writes it, at the published sizes."""
+    path = tmp_path_factory.mktemp("golden") / "bmn_weights.pdparams"
+    paddle.save({name: paddle.to_tensor(array) for name, array in golden.weights().items()}, str(path))
+    return path
 
 
 @pytest.fixture(scope="session")

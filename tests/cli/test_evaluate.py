@@ -3,9 +3,9 @@
 import json
 import re
 
+import golden
 import numpy as np
 import pytest
-from reference import reference
 from shell import bmn
 
 from bmn.acquire.raw import Raw
@@ -55,8 +55,9 @@ def test_proposals_are_evaluated_with_detections_and_a_self_contained_report(fil
 
 
 def test_the_results_match_the_official_evaluator(tmp_path):
-    expected = json.loads(reference("anet_expected.json").read_text())["plain"]
-    words = ["--proposals", reference(expected["proposals"]), "--ground-truth", reference("anet_ground_truth.json")]
+    expected = golden.read("evaluation.json")["plain"]
+    (tmp_path / "proposals.json").write_text(json.dumps(golden.read("proposals_plain.json.xz")))
+    words = ["--proposals", "proposals.json", "--ground-truth", golden.FOLDER / "ground_truth.json"]
     done = evaluate(tmp_path, *words, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "metrics.json").read_text())
@@ -64,12 +65,12 @@ def test_the_results_match_the_official_evaluator(tmp_path):
         assert metrics[name] == pytest.approx(expected[name], abs=1e-9)
 
 
-def test_published_weights_are_evaluated_without_training(tmp_path):
+def test_published_weights_are_evaluated_without_training(tmp_path, golden_weights):
     make_synthetic(tmp_path / "raw", seed=1, videos={"training": 1, "validation": 3})
     raw = Raw(tmp_path / "raw/features", tmp_path / "raw/annotations.json")
     convert(raw, tmp_path / "data/processed", Choices(channels=400, tscale=100), tmp_path / "work")
     (tmp_path / "params.yaml").write_text("data: {source: synthetic}")
-    done = evaluate(tmp_path, "--weights", reference("bmn_weights.pdparams"))
+    done = evaluate(tmp_path, "--weights", golden_weights)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "outputs/evaluation/proposals.json").read_text())["results"]
     assert len(written) == 3

@@ -8,9 +8,9 @@ import re
 import signal
 import subprocess
 
+import golden
 import numpy as np
 import pytest
-from reference import reference
 from shell import bmn, start
 
 from bmn.base.params import ExportParams, ModelParams
@@ -72,21 +72,18 @@ def test_onnxruntime_gives_the_same_proposals(files, exported, onnx_program):
     assert [each["score"] for each in ours] == pytest.approx([each["score"] for each in theirs], rel=1e-3)
 
 
-def test_the_output_matches_the_golden_output(tmp_path):
-    golden = json.loads(reference("predict_example.json").read_text())
-    example = np.load(reference("forward_example.npz"))["x"]
-    export(ModelParams(), reference("bmn_weights.pdparams"), tmp_path / "export", example, ExportParams(), {})
-    (tmp_path / "data").mkdir()
-    np.save(tmp_path / golden["feat_path"], example[0].T)
-    entry = {"feat_path": golden["feat_path"], "duration_second": golden["duration_second"]}
+def test_the_output_matches_the_golden_output(tmp_path, golden_weights):
+    expected = golden.read("prediction.json")
+    export(ModelParams(), golden_weights, tmp_path / "export", golden.feature(), ExportParams(), {})
+    np.save(tmp_path / "example.npy", golden.feature()[0].T)
+    entry = {"feat_path": "example.npy", "duration_second": expected["duration_second"]}
     (tmp_path / "example.list").write_text(json.dumps(entry))
     done = predict(tmp_path, "example.list", "--model", tmp_path / "export")
     assert done.returncode == 0, done.stderr
-    found = saved(tmp_path)[golden["feat_path"]]
-    for expected in (golden["from_predict_py"], golden["from_network_in_python"]):
-        assert [each["segment"] for each in found] == [each["segment"] for each in expected]
-        # float32 maps decide scores down to 1e-27, so a tolerance relative to each score
-        assert [each["score"] for each in found] == pytest.approx([each["score"] for each in expected], rel=1e-4)
+    found = saved(tmp_path)["example.npy"]
+    for published in (expected["from_program"], expected["from_network"]):
+        assert [each["segment"] for each in found] == [each["segment"] for each in published]
+        assert [each["score"] for each in found] == pytest.approx([each["score"] for each in published], rel=1e-5)
 
 
 @pytest.mark.parametrize(

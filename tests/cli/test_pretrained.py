@@ -7,18 +7,16 @@ import pickle
 import threading
 
 import pytest
-from reference import reference
 from shell import ROOT, bmn
 
 
 @pytest.fixture
-def address():
-    folder = reference("bmn_weights.pdparams").parent
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+def address(golden_weights):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=golden_weights.parent)
     handler.log_message = lambda *_: None
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/bmn_weights.pdparams"
+        yield f"http://127.0.0.1:{server.server_port}/{golden_weights.name}"
         server.shutdown()
 
 

@@ -1,10 +1,10 @@
 import os
 import pickle
 
+import golden
 import numpy as np
 import paddle
 import pytest
-from reference import reference
 
 from bmn.base.errors import BmnError
 from bmn.base.params import ModelParams
@@ -30,9 +30,11 @@ def test_weights_come_back_and_paddle_reads_them_too(tmp_path, weights):
         np.testing.assert_array_equal(theirs[name].numpy(), array)
 
 
-def test_published_weights_load(tmp_path):
-    network = load_network(ModelParams(), reference("bmn_weights.pdparams"))
+def test_published_weights_load(golden_weights):
+    network = load_network(ModelParams(), golden_weights)
     assert not network.training
+    for name, array in golden.weights().items():
+        np.testing.assert_array_equal(network.state_dict()[name].numpy(), array)
 
 
 def test_the_prefix_of_paddlevideo_is_taken_off(tmp_path, weights):

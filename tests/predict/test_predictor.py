@@ -102,7 +102,7 @@ def test_tensorrt_needs_a_gpu_and_a_gpu_needs_paddle_for_it(exported):
     with pytest.raises(BmnError, match="TensorRT runs on a GPU"):
         Predictor(exported, use_tensorrt=True)
     if paddle.is_compiled_with_cuda():
-        pytest.skip("this Paddle can use a GPU")
+        pytest.skip("needs Paddle for CPUs: REQUIREMENTS=requirements-cpu.txt make setup")
     with pytest.raises(BmnError, match="cannot use a GPU; install paddlepaddle-gpu"):
         Predictor(exported, device="gpu")
 
