@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import detection as official
 from oracles import evaluation as oracle
 
 from bmn.base.errors import BmnError
@@ -99,3 +100,31 @@ def test_an_interval_is_over_data_sets_in_which_a_video_stands_as_often_as_it_wa
             continue
         wanted = [oracle.average_precision(again, copies, label, t) for t in DETECTION_THRESHOLDS]
         np.testing.assert_allclose(found.resampled[0, row], 100 * np.array(wanted), atol=1e-9)
+
+
+@st.composite
+def crowded(draw):
+    """Few times and few scores, so that tIoUs, scores, segments and detections repeat; videos without any of them."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    videos = [f"v{number}" for number in range(draw(st.integers(1, 3)))]
+    truth = {video: [(*coarse(random), "a") for _ in range(random.integers(5))] for video in videos}
+    truth["v0"] = [*truth["v0"], (0.0, 2.0, "a")]
+    scored = [*videos, "elsewhere"][random.integers(2) :]
+    found = {
+        video: [(*coarse(random), random.integers(1, 4) / 4) for _ in range(random.integers(9))] for video in scored
+    }
+    return truth, found
+
+
+def coarse(random):
+    start = random.integers(0, 3)
+    return float(start), float(start + random.integers(1, 4))
+
+
+@given(crowded())
+def test_ties_duplicates_and_empty_videos_are_as_the_official_evaluation_defines_them(case):
+    truth, found = case
+    segments = [(video, *span) for video, given in truth.items() for *span, _ in given]
+    rows = [(video, *row) for video, given in found.items() for row in given]
+    wanted = [100 * official.average_precision(segments, rows, threshold) for threshold in DETECTION_THRESHOLDS]
+    np.testing.assert_allclose(assess_detections(truth, {"a": found}).precision[0], wanted, atol=1e-9)

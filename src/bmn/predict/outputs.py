@@ -24,7 +24,7 @@ def save_json(path: Path, results: Results) -> None:
 
 
 def save_csv(path: Path, results: Results, labels: bool = False) -> None:
-    """One line per result, best first within a file: file, start and end in seconds, score, with ``labels`` the label."""
+    """One line per result, best first within a file: file, start and end in seconds, score, perhaps label."""
     columns = ("score", "label") if labels else ("score",)
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
