@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 import pytest
 from hypothesis import settings
-from random_weights import write_random_weights
+from random_weights import random_classifier, write_random_weights
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
@@ -64,7 +64,8 @@ def exported(tmp_path_factory, model, weights, features):
     folder = tmp_path_factory.mktemp("exported") / "export"
     from bmn.export.export import export
 
-    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), {"data": {"source": "random"}})
+    about = {"data": {"source": "random"}}
+    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), about, random_classifier(model))
     return folder
 
 

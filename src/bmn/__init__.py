@@ -3,6 +3,7 @@
 >>> import bmn
 >>> model = bmn.load("outputs/export")
 >>> model.propose(features, duration=124.2)  # features [snippet, channel] -> [{"score", "segment"}, ...]
+>>> model.detect(features, duration=124.2)  # -> [{"label", "score", "segment"}, ...], if it was trained with labels
 """
 
 from pathlib import Path

@@ -164,3 +164,24 @@ def test_a_signal_ends_it_quietly_and_the_same_command_resumes(files, exported):
     assert done.returncode == 0, done.stderr
     assert re.search(r"already holds [1-9]\d* of 1000 files", done.stdout)
     assert len(saved(files)) == 1000
+
+
+def test_with_labels_every_result_names_a_class(files, exported):
+    words = ["a.npy", "b.npy", "--model", exported, "--duration", "30", "--labels", "--format=json", "--format=csv"]
+    done = predict(files, *words)
+    assert done.returncode == 0, done.stderr
+    wanted = Predictor(exported).detect(np.load(files / "a.npy"), 30)
+    assert saved(files)["a.npy"] == wanted
+    with open(files / "outputs/predict/bmn_results_inference.csv", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["file"] == "a.npy"]
+    assert [(line["label"], float(line["score"])) for line in lines] == [(e["label"], e["score"]) for e in wanted]
+
+
+def test_labels_that_a_model_does_not_have_end_with_a_sentence(files, exported):
+    (files / "plain").mkdir()
+    for name in ("BMN.pdmodel", "BMN.pdiparams"):
+        (files / "plain" / name).write_bytes((exported / name).read_bytes())
+    done = predict(files, "a.npy", "--model", "plain", "--labels")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: plain: has no classifier.npz")
+    assert not (files / "outputs").exists()

@@ -116,6 +116,16 @@ def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(serv
             np.testing.assert_array_equal(np.asarray(given[name], np.float32), array[video])
 
 
+def test_labels_come_on_request(server, exported, features):
+    _, address, _ = server
+    video = features[0].T
+    body = {"inputs": [video.tolist()], "params": {"durations": [12.5], "labels": True}}
+    status, answer = post(address, body)
+    assert status == 200
+    [given] = answer["predictions"]
+    assert given["detections"] == predictor_of(exported, EVALUATED).detect(video, 12.5)
+
+
 def test_without_durations_segments_are_fractions_and_any_number_of_snippets_works(server, exported):
     _, address, _ = server
     video = np.random.default_rng(4).normal(size=(23, 8)).astype(np.float32)

@@ -119,6 +119,13 @@ class TrainParams(Group):
         return self
 
 
+class ClassifyParams(Group):
+    """Labels of our own: the classifier of segments that is trained after the network."""
+
+    enabled: bool = True
+    penalty: Positive = 100.0
+
+
 class ProposalSettings(Group):
     """How candidates are scored and how overlapping proposals are suppressed; the defaults are the published ones.
 
@@ -243,6 +250,7 @@ class Params(Group):
     data: DataParams
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
+    classify: ClassifyParams = ClassifyParams()
     proposals: ProposalSettings = ProposalSettings()
     evaluate: EvaluateParams = EvaluateParams()
     export: ExportParams = ExportParams()

@@ -1,5 +1,6 @@
 """``bmn predict``: predict proposals for feature files."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -31,6 +32,7 @@ FORMATS = ("json", "csv", "png")
 @click.option("--use-tensorrt", is_flag=True, help="Let TensorRT run what it can (GPU only).")
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, help="Files computed together.")
 @click.option("--params", type=Path, help="Take proposals.* from this params.yaml instead of the published values.")
+@click.option("--labels", is_flag=True, help="Predict labelled detections instead of proposals.")
 @click.option("--strict", is_flag=True, help="Stop at an unreadable file instead of skipping it.")
 @click.option("--quiet", is_flag=True, help="Do not print proposals.")
 def main(
@@ -43,6 +45,7 @@ def main(
     use_tensorrt: bool,
     batch_size: int,
     params: Path | None,
+    labels: bool,
     strict: bool,
     quiet: bool,
 ) -> None:
@@ -53,14 +56,14 @@ def main(
     """
     from bmn.predict.files import predict_files
     from bmn.predict.inputs import find_items
-    from bmn.predict.outputs import save_csv, save_json
+    from bmn.predict.outputs import Save, save_csv, save_json
     from bmn.predict.predictor import Predictor, settings_of
 
-    savers = {"json": save_json, "csv": save_csv}
+    savers: dict[str, Save] = {"json": save_json, "csv": partial(save_csv, labels=labels)}
     if "png" in formats:
         from bmn.report.predictions import save_timelines  # with matplotlib, which the other formats do without
 
         savers["png"] = save_timelines
     items = find_items(inputs, duration)
     predictor = Predictor(model, settings_of(params), device, use_tensorrt)
-    predict_files(items, predictor, output, {name: savers[name] for name in formats}, batch_size, strict, quiet)
+    predict_files(items, predictor, output, {name: savers[name] for name in formats}, batch_size, strict, quiet, labels)

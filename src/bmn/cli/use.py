@@ -14,8 +14,8 @@ import click
 def main(preset: str, features: str, annotations: str, subsets: str | None, reset: bool) -> None:
     """Switch params.yaml to a data set: a preset or your own.
 
-    PRESET is embedded, activitynet, bmn_lite, or local: your own data, with --features and --annotations. Keeps
-    comments and prints the diff.
+    PRESET is embedded, gestures, activitynet, bmn_lite, or local: your own data, with --features and --annotations.
+    Keeps comments and prints the diff.
     """
     from bmn.base.params import load_params
     from bmn.recipes.edits import edit

@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from bmn.acquire.features import read_features
 from bmn.base.errors import BmnError
+from bmn.classify.classifier import FILE
+from bmn.classify.results import labelled_results
 from bmn.data.batches import prefetch
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import Save
@@ -32,6 +34,7 @@ def predict_files(
     batch_size: int,
     strict: bool = False,
     quiet: bool = False,
+    labels: bool = False,
 ) -> None:
     """Print the best proposals of each feature file and save all of them; resume after an interruption.
 
@@ -41,11 +44,15 @@ def predict_files(
         batch_size: files computed together.
         strict: stop at an unreadable file instead of skipping and reporting it.
         quiet: print no proposals.
+        labels: predict labelled detections instead of proposals.
 
     Raises:
         BmnError: files were skipped, one is unreadable (``strict``), or the results cannot be written.
     """
     origin = {"model": checksum(predictor.program), "proposals": predictor.settings.model_dump()}
+    if labels:
+        classifier = predictor.program.with_name(FILE)
+        origin["classifier"] = sha256(classifier.read_bytes()).hexdigest() if classifier.exists() else ""
     part = PartFile(folder / f"{RESULT}.part", origin)
 
     todo = [item for item in items if not part.holds(item)]
@@ -59,7 +66,7 @@ def predict_files(
             for error in batch.unreadable:
                 tqdm.write(f"skipped: {error}", file=sys.stderr)
             skipped += len(batch.unreadable)
-            found = propose(batch, predictor)
+            found = propose(batch, predictor, labels)
             if found:
                 part.append(found)
             if not quiet:
@@ -117,9 +124,14 @@ def batches(items: Sequence[Item], predictor: Predictor, size: int) -> Iterator[
     return prefetch(lambda chunk: read_batch(chunk, predictor.channels), chunks, AHEAD)
 
 
-def propose(batch: Batch, predictor: Predictor) -> list[tuple[Item, list[Result]]]:
-    """The proposals of each file in a batch."""
+def propose(batch: Batch, predictor: Predictor, labels: bool = False) -> list[tuple[Item, Sequence[Result]]]:
+    """The proposals, or with ``labels`` the detections, of each file in a batch."""
     if not batch.items:
         return []
-    rows = predictor.propose_videos(batch.features, np.array([item.duration for item in batch.items]))
-    return [(item, results(found)) for item, found in zip(batch.items, rows, strict=True)]
+    durations = np.array([item.duration for item in batch.items])
+    found: Sequence[Sequence[Result]]
+    if labels:
+        found = [labelled_results(each) for each in predictor.detect_videos(batch.features, durations)]
+    else:
+        found = [results(each) for each in predictor.propose_videos(batch.features, durations)]
+    return list(zip(batch.items, found, strict=True))

@@ -1,7 +1,7 @@
 """Partial results of a long prediction, from which a later start resumes."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class PartFile:
         """Whether it has the result of a file."""
         return (item.path, _stamp(item)) in self._done
 
-    def append(self, results: Iterable[tuple[Item, list[Result]]]) -> None:
+    def append(self, results: Iterable[tuple[Item, Sequence[Result]]]) -> None:
         """Add results; once this returns, killing the process does not lose them.
 
         Raises:
@@ -62,7 +62,7 @@ class PartFile:
                 f"{self.path}: cannot be written ({error.strerror}); make room or choose another folder"
             ) from error
 
-    def read(self, items: Iterable[Item]) -> Iterator[tuple[Item, list[Result]]]:
+    def read(self, items: Iterable[Item]) -> Iterator[tuple[Item, Sequence[Result]]]:
         """The results of the files that have one, in the part file's order, one in memory at a time."""
         wanted = {(item.path, _stamp(item)): item for item in items}
         with open(self.path, encoding="utf-8") as file:

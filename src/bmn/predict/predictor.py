@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
-from bmn.data.windows import cut
+from bmn.classify.classifier import FILE, Detected, read_classifier
+from bmn.classify.results import LabelledResult, labelled_results
+from bmn.data.windows import Cut, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
 from bmn.runtimes.programs import LARGEST_BATCH, MANIFEST, find_program, open_program
 
@@ -32,6 +34,9 @@ class Predictor:
         device: ``cpu`` or ``gpu``.
         use_tensorrt: let TensorRT run what it can (GPU only).
 
+    Attributes:
+        classifier: labels proposals; None if the model has none.
+
     Raises:
         BmnError: the model or device does not exist.
     """
@@ -45,6 +50,8 @@ class Predictor:
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
         manifest = self.program.with_name(MANIFEST)
         self.overlap: float | None = read_json(manifest).get("overlap") if manifest.exists() else None
+        classifier = self.program.with_name(FILE)
+        self.classifier = read_classifier(classifier) if classifier.exists() else None
         self._batch = CPU_BATCH if device == "cpu" else LARGEST_BATCH
 
     def maps(self, features: NDArray[np.float32]) -> Maps:
@@ -70,6 +77,24 @@ class Predictor:
         Raises:
             BmnError: the features have the wrong shape or are not finite, or the duration is not positive.
         """
+        self._check(features, duration)
+        [rows] = self.propose_videos([np.asarray(features, np.float32)], np.array([float(duration)]))
+        return results(rows)
+
+    def detect(self, features: NDArray[np.float32], duration: float) -> list[LabelledResult]:
+        """The labelled detections of one video, best first, segments in seconds.
+
+        Args:
+            features, duration: see :meth:`propose`.
+
+        Raises:
+            BmnError: see :meth:`propose`; or the model has no classifier.
+        """
+        self._check(features, duration)
+        [found] = self.detect_videos([np.asarray(features, np.float32)], np.array([float(duration)]))
+        return labelled_results(found)
+
+    def _check(self, features: NDArray[np.float32], duration: float) -> None:
         features = np.asarray(features)
         if features.ndim != 2 or features.shape[1] != self.channels or not len(features):
             raise BmnError(
@@ -80,8 +105,6 @@ class Predictor:
             raise BmnError("the features contain NaN or infinity; extract them again")
         if not 0 < duration < np.inf:
             raise BmnError(f"the duration is {duration}; it should be a positive number of seconds")
-        [rows] = self.propose_videos([features.astype(np.float32)], np.array([float(duration)]))
-        return results(rows)
 
     def propose_videos(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[Floats]:
         """The proposals of each video, ``[proposal, 3]`` (start and end in seconds, score).
@@ -91,6 +114,29 @@ class Predictor:
                 as in training.
             durations: ``[video]``, seconds.
         """
+        return [proposals for _, proposals in self._propose(videos, durations)]
+
+    def detect_videos(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[Detected]:
+        """The labelled detections of each video: class → ``[detection, 3]`` (start and end in seconds, score).
+
+        Args:
+            videos, durations: see :meth:`propose_videos`.
+
+        Raises:
+            BmnError: the model has no classifier.
+        """
+        if self.classifier is None:
+            raise BmnError(
+                f"{self.program.parent}: has no {FILE}, so it cannot label proposals; train on labelled segments with "
+                "classify.enabled and export again"
+            )
+        return [
+            self.classifier.detect(np.stack([own.T for _, own in cuts]), [window for window, _ in cuts], proposals)
+            for cuts, proposals in self._propose(videos, durations)
+        ]
+
+    def _propose(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[tuple[list[Cut], Floats]]:
+        """The windows of each video, and its proposals."""
         by_number = {str(number): float(duration) for number, duration in enumerate(durations)}
         cuts = [
             cut(features, number, duration, self.tscale, self.overlap)
@@ -98,4 +144,5 @@ class Predictor:
         ]
         windows, features = zip(*chain.from_iterable(cuts), strict=True)
         maps = self.maps(np.stack([window.T for window in features]))
-        return list(propose(maps, windows, by_number, self.settings).values())
+        proposals = propose(maps, windows, by_number, self.settings).values()
+        return list(zip(cuts, proposals, strict=True))

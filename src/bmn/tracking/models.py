@@ -71,6 +71,7 @@ def log_inference_model(
             [
                 ParamSpec("durations", DataType.double, [], shape=(-1,)),
                 ParamSpec("maps", DataType.boolean, False),
+                ParamSpec("labels", DataType.boolean, False),
             ]
         ),
     )
