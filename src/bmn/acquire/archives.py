@@ -26,6 +26,14 @@ DAMAGE = (  # what the readers raise when they meet bytes that make no sense
 FREE_GROWTH = 64 << 20  # unpacked bytes that are allowed in any case
 
 
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others can ask for any amount of memory
+
+
+def most_unpacked(size: int) -> int:
+    """How many bytes a compressed file of ``size`` bytes may grow to."""
+    return FREE_GROWTH + MOST_GROWTH * size
+
+
 class DamagedArchiveError(BmnError):
     """An archive that ends too early or whose checksums do not agree."""
 
@@ -56,7 +64,7 @@ def unpack(archive: Path, folder: Path) -> int:
             disk is too small. What was unpacked until then stays in ``folder``.
     """
     size = _size(archive)
-    allowed = FREE_GROWTH + MOST_GROWTH * size
+    allowed = most_unpacked(size)
     seen: set[PurePosixPath] = set()
     written = 0
     try:
@@ -173,6 +181,8 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
                 raise BmnError(f"{archive}: holds the name {info.orig_filename!a}, which is not UTF-8; rename it")
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise BmnError(f"{archive}: {info.orig_filename!a} is a link or no plain file; pack plain files only")
+            if info.compress_type not in COMPRESSIONS:
+                raise NotImplementedError(f"{info.orig_filename!a} is neither stored nor deflated")
             name = _plain_name(archive, info.orig_filename)
             with packed.open(info) as content:
                 yield _Member(name, info.file_size, content)

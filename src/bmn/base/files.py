@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,5 +98,18 @@ def read_json(path: Path) -> Any:
         raise BmnError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BmnError(f"{path}: cannot be read ({error})") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BmnError(f"{path}: is not JSON ({error})") from error
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An ``object_pairs_hook`` of :func:`json.loads`: of a key that stands twice, JSON silently keeps the last value.
+
+    Raises:
+        ValueError: a key stands twice in an object.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        [(name, count)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {name!r} stands {count} times in one object")
+    return value

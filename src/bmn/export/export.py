@@ -24,7 +24,8 @@ from bmn.export.quantize import write_lower
 from bmn.launch.lifetime import die_with
 from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
-from bmn.runtimes.programs import MANIFEST, Maps, Program, open_program
+from bmn.runtimes.engines import Maps, Program, open_engine
+from bmn.runtimes.programs import MANIFEST
 
 TIMED = 5  # calls whose median is the latency
 
@@ -72,7 +73,7 @@ def export(
                 limits[lower] = f"lower_precision.{precision}", tolerance
         measured = {}
         for file, (name, tolerance) in limits.items():
-            program = open_program(file)
+            program = open_engine(file)
             difference = largest_difference(wanted, program.run(features))
             if not difference <= tolerance:
                 raise BmnError(

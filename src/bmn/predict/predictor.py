@@ -12,7 +12,8 @@ from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.data.windows import cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
-from bmn.runtimes.programs import LARGEST_BATCH, MANIFEST, find_program, open_program
+from bmn.runtimes.engines import LARGEST_BATCH
+from bmn.runtimes.programs import MANIFEST, find_program, open_program
 
 COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
 
@@ -33,7 +34,8 @@ class Predictor:
         use_tensorrt: let TensorRT run what it can; on a GPU.
 
     Raises:
-        BmnError: there is no such model, or no such device.
+        BmnError: there is no such model, or no such device; or it is refused
+            (:func:`bmn.runtimes.programs.open_program`).
     """
 
     def __init__(
@@ -43,8 +45,7 @@ class Predictor:
         self.program = find_program(model)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
-        manifest = self.program.with_name(MANIFEST)
-        self.overlap: float | None = read_json(manifest).get("overlap") if manifest.exists() else None
+        self.overlap = _overlap(self.program.with_name(MANIFEST))
         self._together = COMPUTED_TOGETHER if device == "cpu" else LARGEST_BATCH
 
     def maps(self, features: NDArray[np.float32]) -> Maps:
@@ -99,3 +100,15 @@ class Predictor:
         windows, features = zip(*chain.from_iterable(cuts), strict=True)
         maps = self.maps(np.stack([window.T for window in features]))
         return list(propose(maps, windows, by_number, self.settings).values())
+
+
+def _overlap(manifest: Path) -> float | None:
+    """The overlap of the windows that the network saw; None where it saw whole videos."""
+    match read_json(manifest) if manifest.exists() else {}:
+        case {"overlap": float() | int() as overlap} if 0 <= overlap < 1:
+            return overlap
+        case {"overlap": overlap} if overlap is not None:
+            raise BmnError(f"{manifest}: overlap is {overlap!r}; a fraction below 1, or null, is expected")
+        case dict():
+            return None
+    raise BmnError(f"{manifest}: is not the manifest of an exported model; export it again")
