@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from bmn.base.errors import BmnError
+from bmn.base.files import read_yaml
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -257,13 +256,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         BmnError: the file cannot be read, or a key is unknown, missing, of the wrong type or out of range; a line
             for each names the dotted key, the value and what is allowed.
     """
-    try:
-        values = YAML(typ="safe").load(path)
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror}); run from the project's folder") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise BmnError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    return validate_params(values, str(path))
+    return validate_params(read_yaml(path), str(path))
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -291,7 +284,7 @@ def validate_params(values: Any, origin: str) -> Params:
 def _sentence(problem: dict[str, Any]) -> str:
     """One of pydantic's problems as a sentence: dotted key, value, what is allowed."""
     key = ".".join(str(part) for part in problem["loc"] if part != "[key]")  # [key]: pydantic's, for a key of a dict
-    value = problem["input"]
+    value = f"{problem['input']!r:.200}"
     match problem["type"]:
         case "extra_forbidden":
             return f"{key} is unknown; remove it or correct its spelling"
@@ -300,10 +293,10 @@ def _sentence(problem: dict[str, Any]) -> str:
         case "value_error":
             return f"{key}.{problem['ctx']['error']}"
         case "model_type":
-            return f"{key or 'the file'} is {value!r}; a group of keys is expected"
+            return f"{key or 'the file'} is {value}; a group of keys is expected"
         case "string_pattern_mismatch" if key == "train.devices":
             allowed = "auto, cpu, cpu:<processes> or gpu:<numbers separated by commas> is expected"
         case _:
             message = problem["msg"].removeprefix("Input ")
             allowed = message[0].lower() + message[1:]
-    return f"{key} is {value!r}; it {allowed}" if allowed.startswith("should") else f"{key} is {value!r}; {allowed}"
+    return f"{key} is {value}; it {allowed}" if allowed.startswith("should") else f"{key} is {value}; {allowed}"
