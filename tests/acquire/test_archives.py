@@ -198,5 +198,5 @@ def test_damage_anywhere_ends_in_files_or_a_sentence(tmp_path_factory, kind, dat
 def test_compressions_that_take_any_amount_of_memory_are_refused(tmp_path, compression):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as packed:
         packed.writestr("v_a.npy", b"1" * 1000)
-    with pytest.raises(BmnError, match="cannot be unpacked .*neither stored nor deflated.*; pack it as tar.gz"):
+    with pytest.raises(BmnError, match=r"cannot be unpacked .*neither stored nor deflated.*; pack it as tar\.gz"):
         unpack(tmp_path / "a.zip", tmp_path / "out")

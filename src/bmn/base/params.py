@@ -56,6 +56,15 @@ class DataParams(Group):
         return self
 
 
+class DownloadParams(Group):
+    """Patience with servers."""
+
+    timeout: Positive = 30.0
+    attempts: Count = 8
+    slowest: NotNegative = 1000.0
+    slow_minutes: Positive = 5.0
+
+
 class ModelParams(Group):
     """The network; the defaults are the published sizes."""
 
@@ -240,6 +249,7 @@ class Params(Group):
     """The whole of ``params.yaml``."""
 
     data: DataParams
+    download: DownloadParams = DownloadParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     proposals: ProposalSettings = ProposalSettings()
