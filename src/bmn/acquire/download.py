@@ -200,13 +200,8 @@ def _append(answer: requests.Response, part: Path, have: int, total: int | None,
 
 
 def _continues(answer: requests.Response, have: int, known: dict[str, Any]) -> bool:
-    """Whether an answer goes on with the version of the file of which the first ``have`` bytes are there.
-
-    An answer may leave out when the file was last changed, but not its ETag.
-    """
-    validator = _validator(answer)
-    same = validator == known["validator"] or (validator is None and not known["validator"].startswith('"'))
-    return same and _content_range(answer) == (have, known["total"])
+    """Whether an answer goes on with the version of the file of which the first ``have`` bytes are there."""
+    return _validator(answer) == known["validator"] and _content_range(answer) == (have, known["total"])
 
 
 def _content_range(answer: requests.Response) -> tuple[int | None, int | None]:

@@ -107,11 +107,11 @@ def _load(path: Path) -> NDArray[Any]:
     """The one array of numbers that a file holds, as it stands there."""
     if path.suffix in CODE:
         raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
-    if not path.is_file():
-        raise BmnError(f"{path}: no such feature file; add it or take the video out")
-    if path.suffix == ".csv":
-        return _load_csv(path)
     try:
+        if not path.is_file():
+            raise BmnError(f"{path}: no such feature file; add it or take the video out")
+        if path.suffix == ".csv":
+            return _load_csv(path)
         with open(path, "rb") as file:
             size = path.stat().st_size
             return _read_npz(path, file, size) if file.peek(2)[:2] == b"PK" else _read_npy(file, size)

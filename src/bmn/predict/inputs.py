@@ -80,7 +80,7 @@ def _item(line: str, place: str) -> Item:
     match entry:
         case {"feat_path": str(path), "duration_second": int() | float() as duration}:
             if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
-                raise BmnError(f"{place}: feat_path is {path!a}, which no file can be called; correct it")
+                raise BmnError(f"{place}: feat_path is {path!a:.200}, which no file can be called; correct it")
             if not isinstance(duration, bool) and 0 < duration <= sys.float_info.max:
                 return Item(path, float(duration))
             raise BmnError(f"{place}: duration_second is {duration!s:.40}; a number of seconds above 0 is expected")
