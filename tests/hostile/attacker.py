@@ -13,7 +13,8 @@ import sys
 import traceback
 from pathlib import Path
 
-from hostile.kinds import KINDS, Garbage
+from hostile.judge import Garbage
+from hostile.kinds import KINDS
 
 from bmn.base.errors import BmnError
 
