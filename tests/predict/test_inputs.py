@@ -93,3 +93,24 @@ def test_a_missing_or_binary_list_is_refused(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BmnError, match="cannot be read as a list"):
         find_items([str(tmp_path / "binary")], None)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"feat_path": "a.npy", "duration_second": ' + "9" * 400 + "}", "duration_second is 9{40}; a number"),
+        ('{"feat_path": "a.npy", "duration_second": ' + "9" * 5000 + "}", "is not JSON .*4300 digits"),
+        ('{"feat_path": "a.npy", "duration_second": 1e999}', "duration_second is inf"),
+        ('{"feat_path": "a\\u0000.npy", "duration_second": 1}', "which no file can be called"),
+        ('{"feat_path": "a\\ud800.npy", "duration_second": 1}', "which no file can be called"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"feat_path": "a.npy", "duration_second": 1, "duration_second": 2}', "stands 2 times"),
+    ],
+    ids=["400 digits", "5000 digits", "infinite", "NUL", "surrogate", "deep", "twice"],
+)
+def test_a_hostile_line_is_refused_in_a_short_sentence(tmp_path, line, sentence):
+    path = tmp_path / "videos.list"
+    path.write_text(line)
+    with pytest.raises(BmnError, match=f"line 1: .*{sentence}") as caught:
+        find_items([str(path)], None)
+    assert len(str(caught.value)) < 500

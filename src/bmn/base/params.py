@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from bmn.base.errors import BmnError
+from bmn.base.files import read_yaml
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -55,6 +54,15 @@ class DataParams(Group):
                 if getattr(self, key) is None:
                     raise ValueError(f"{key} is null; data.source {self.source} requires a path or URL")
         return self
+
+
+class DownloadParams(Group):
+    """Patience with servers."""
+
+    timeout: Positive = 30.0
+    attempts: Count = 8
+    slowest: NotNegative = 1000.0
+    slow_minutes: Positive = 5.0
 
 
 class ModelParams(Group):
@@ -248,6 +256,7 @@ class Params(Group):
     """The whole of ``params.yaml``."""
 
     data: DataParams
+    download: DownloadParams = DownloadParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     classify: ClassifyParams = ClassifyParams()
@@ -265,13 +274,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         BmnError: the file cannot be read, or keys are unknown, missing, of the wrong type or out of range; one line
             each names the dotted key, the value and what is allowed.
     """
-    try:
-        values = YAML(typ="safe").load(path)
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror}); run from the project folder") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise BmnError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    return validate_params(values, str(path))
+    return validate_params(read_yaml(path), str(path))
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -299,7 +302,7 @@ def validate_params(values: Any, origin: str) -> Params:
 def _sentence(problem: dict[str, Any]) -> str:
     """A pydantic error as a sentence: dotted key, value, what is allowed."""
     key = ".".join(str(part) for part in problem["loc"] if part != "[key]")  # [key]: pydantic's mark of a dict key
-    value = problem["input"]
+    value = f"{problem['input']!r:.200}"
     match problem["type"]:
         case "extra_forbidden":
             return f"{key} is unknown; remove it or correct its spelling"
@@ -308,10 +311,10 @@ def _sentence(problem: dict[str, Any]) -> str:
         case "value_error":
             return f"{key}.{problem['ctx']['error']}"
         case "model_type":
-            return f"{key or 'the file'} is {value!r}; it should be a group of keys"
+            return f"{key or 'the file'} is {value}; it should be a group of keys"
         case "string_pattern_mismatch" if key == "train.devices":
             allowed = "should be auto, cpu, cpu:<processes> or gpu:<comma-separated numbers>"
         case _:
             message = problem["msg"].removeprefix("Input ")
             allowed = message[0].lower() + message[1:]
-    return f"{key} is {value!r}; it {allowed}" if allowed.startswith("should") else f"{key} is {value!r}; {allowed}"
+    return f"{key} is {value}; it {allowed}" if allowed.startswith("should") else f"{key} is {value}; {allowed}"

@@ -26,7 +26,8 @@ from bmn.export.quantize import quantize
 from bmn.launch.lifetime import die_with
 from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
-from bmn.runtimes.programs import MANIFEST, Maps, Program, open_program
+from bmn.runtimes.engines import Maps, Program, open_engine
+from bmn.runtimes.programs import MANIFEST
 
 TIMED = 5  # calls; the latency is their median
 
@@ -75,7 +76,7 @@ def export(
                 limits[quantized] = f"lower_precision.{precision}", tolerance
         measured = {}
         for file, (name, tolerance) in limits.items():
-            program = open_program(file)
+            program = open_engine(file)
             difference = largest_difference(wanted, program.run(features))
             if not difference <= tolerance:
                 raise BmnError(

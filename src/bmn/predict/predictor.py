@@ -14,7 +14,8 @@ from bmn.classify.classifier import FILE, Detected, read_classifier
 from bmn.classify.results import LabelledResult, labelled_results
 from bmn.data.windows import Cut, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
-from bmn.runtimes.programs import LARGEST_BATCH, MANIFEST, find_program, open_program
+from bmn.runtimes.engines import LARGEST_BATCH
+from bmn.runtimes.programs import MANIFEST, find_program, open_program
 
 CPU_BATCH = 2  # videos: more are no faster, and take 200 MB each
 
@@ -38,7 +39,8 @@ class Predictor:
         classifier: labels proposals; None if the model has none.
 
     Raises:
-        BmnError: the model or device does not exist.
+        BmnError: the model or device does not exist, or the model is refused
+            (:func:`bmn.runtimes.programs.open_program`).
     """
 
     def __init__(
@@ -48,8 +50,7 @@ class Predictor:
         self.program = find_program(model)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
-        manifest = self.program.with_name(MANIFEST)
-        self.overlap: float | None = read_json(manifest).get("overlap") if manifest.exists() else None
+        self.overlap = _overlap(self.program.with_name(MANIFEST))
         classifier = self.program.with_name(FILE)
         self.classifier = read_classifier(classifier) if classifier.exists() else None
         self._batch = CPU_BATCH if device == "cpu" else LARGEST_BATCH
@@ -146,3 +147,15 @@ class Predictor:
         maps = self.maps(np.stack([window.T for window in features]))
         proposals = propose(maps, windows, by_number, self.settings).values()
         return list(zip(cuts, proposals, strict=True))
+
+
+def _overlap(manifest: Path) -> float | None:
+    """The overlap of the windows that the network saw; None if it saw whole videos."""
+    match read_json(manifest) if manifest.exists() else {}:
+        case {"overlap": float() | int() as overlap} if 0 <= overlap < 1:
+            return overlap
+        case {"overlap": overlap} if overlap is not None:
+            raise BmnError(f"{manifest}: overlap is {overlap!r}; it should be a fraction below 1, or null")
+        case dict():
+            return None
+    raise BmnError(f"{manifest}: is not the manifest of an exported model; export it again")
