@@ -1,4 +1,4 @@
-"""Draw overview.png, what goes in and what comes out, from a project after `make repro`: ``python docs/pictures.py``."""
+"""Draw overview.png, what goes in and what comes out: ``python docs/pictures.py`` after `make repro`."""
 
 from pathlib import Path
 
@@ -23,7 +23,8 @@ def example(model: Predictor, validation: Subset) -> int:
         video = validation.videos[validation.store.windows[row].video]
         proposals = model.propose(validation.store.read([row])[0].T, video.duration)[:SHOWN]
         segments = np.array([(one.start, one.end) for one in video.segments])
-        overlaps = tiou(segments, np.array([proposal["segment"] for proposal in proposals]))
+        start, end = np.array([proposal["segment"] for proposal in proposals]).T
+        overlaps = tiou(segments[:, :1], segments[:, 1:], start, end)
         return float(overlaps.max(axis=1).mean())
 
     rows = [row for row, segments in enumerate(validation.segments) if len(segments) in (2, 3)]
