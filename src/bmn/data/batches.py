@@ -1,25 +1,20 @@
-"""Which windows form a batch, and a thread that has the next batches ready before they are asked for.
+"""Which windows form a batch, and batches that are ready before they are asked for.
 
 Orders are pure functions of (seed, epoch), so a run can be taken up at any batch and shared among any number
 of processes without anything to remember.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
+from bmn.base.prefetch import prefetch
 from bmn.data.store import FeatureStore
 from bmn.data.videos import Video
 from bmn.data.windows import Window, fractions, pad
-
-Item = TypeVar("Item")
-Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -120,21 +115,3 @@ def load_batches(
         return Batch(rows, store.read(rows), pad([segments[row] for row in rows]))
 
     return prefetch(load, batches, ahead)
-
-
-def prefetch(load: Callable[[Item], Loaded], items: Iterable[Item], ahead: int) -> Iterator[Loaded]:
-    """``map(load, items)`` with up to ``ahead`` results computed in a thread before they are asked for.
-
-    An exception of ``load`` is raised in its place. Closing the iterator ends the thread.
-    """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch") as pool:
-        ready: deque[Future[Loaded]] = deque()
-        try:
-            for item in items:
-                ready.append(pool.submit(load, item))
-                if len(ready) > ahead:
-                    yield ready.popleft().result()
-            while ready:
-                yield ready.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

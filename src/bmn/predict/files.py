@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from bmn.acquire.features import read_features
 from bmn.base.errors import BmnError
-from bmn.data.batches import prefetch
+from bmn.base.prefetch import prefetch
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import Save
 from bmn.predict.partial import PartFile
