@@ -45,7 +45,7 @@ def film(path: Path, times=None, *, seconds=10, codec="libx264", size=(64, 48), 
 
 
 def brightness(time: float) -> int:
-    return round(BLACK + STEP * time)
+    return min(round(BLACK + STEP * time), 255)
 
 
 def second(image) -> float:
