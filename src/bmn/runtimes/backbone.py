@@ -1,23 +1,22 @@
 """What runs a backbone: an exported program of anybody's that takes images or clips and gives channels.
 
-Its input tells what it takes: ``[N, 3, H, W]`` images, ``[N, 3, T, H, W]`` or ``[N, T, 3, H, W]`` clips; any of them may be
-left open (None, -1 or a name) but the 3. Of its output what stands behind the channels is averaged.
+Its input tells what it takes: ``[N, 3, H, W]`` images, ``[N, 3, T, H, W]`` or ``[N, T, 3, H, W]`` clips. N must be
+free, and each but the 3 may be. Of its output what stands behind the channels is averaged.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
-from bmn.runtimes.programs import GPU_MEMORY, PROGRAMS
+from bmn.runtimes.descriptions import describe
+from bmn.runtimes.engines import GPU_MEMORY
+from bmn.runtimes.programs import PROGRAMS
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-FORMS = {"N3HW": (0, 2), "N3THW": (0, 2, 1), "NT3HW": (0, 1, 2)}
-"""What an input is, and where it takes batch, frame and channel of ``[batch, frame, 3, H, W]`` from."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,17 @@ def open_backbone(program: Path, output: str | None, frames: int, size: int, dev
     """
     if program.suffix not in PROGRAMS or not program.is_file():
         raise BmnError(f"{program}: no such program; extract.backbone is a file that ends with {', '.join(PROGRAMS)}")
+    inputs = describe(program)
+    if len(inputs) != 1:
+        raise BmnError(f"{program}: takes {len(inputs)} inputs ({', '.join(inputs)}); a backbone takes one")
+    [(name, shape)] = inputs.items()
+    form = _form(program, shape, frames, size)
     try:
-        run, shape = (_onnx if program.suffix == ".onnx" else _paddle)(program, output, device, threads)
+        run = (_onnx if program.suffix == ".onnx" else _paddle)(program, name, output, device, threads)
     except BmnError:
         raise
-    except Exception as error:  # whatever the engines raise
+    except Exception as error:  # whatever the runtimes raise
         raise BmnError(f"{program}: cannot be opened ({_words(error)}); export it again") from error
-    form = _form(program, shape, frames, size)
     try:
         features = _described(run, form, np.zeros((2, frames, 3, size, size), np.float32))
     except Exception as error:
@@ -76,8 +79,10 @@ def open_backbone(program: Path, output: str | None, frames: int, size: int, dev
             "correct extract.frames or extract.size"
         ) from error
     if features.shape[0] != 2 or features.ndim != 2:
-        raise BmnError(f"{program}: gives {list(features.shape)} for 2 snippets; [2, channel] is expected, name another "
-                       "tensor in extract.output")  # fmt: skip
+        raise BmnError(
+            f"{program}: gives {list(features.shape)} for 2 snippets; [2, channel] is expected, so name another tensor "
+            "in extract.output"
+        )
     return Backbone(form != "N3HW", features.shape[1], run, form)
 
 
@@ -87,32 +92,29 @@ def _described(run: Run, form: str, snippets: NDArray[np.float32]) -> NDArray[np
         found = found.reshape(*snippets.shape[:2], *found.shape[1:]).mean(axis=1)
     else:
         found = run(snippets.swapaxes(1, 2) if form == "N3THW" else snippets)
-    return found.mean(axis=tuple(range(2, found.ndim)))
+    features: NDArray[np.float32] = found.mean(axis=tuple(range(2, found.ndim)))
+    return features
 
 
-def _form(program: Path, shape: Sequence[Any], frames: int, size: int) -> str:
+def _form(program: Path, shape: Sequence[int], frames: int, size: int) -> str:
     """Which kind of input this is.
 
     Raises:
         BmnError: none that is known, or of other sizes.
     """
-    known = [length if isinstance(length, int) and length > 0 else None for length in shape]
-    wanted = {
-        "N3HW": [None, 3, size, size],
-        "N3THW": [None, 3, frames, size, size],
-        "NT3HW": [None, frames, 3, size, size],
-    }
-    for form, lengths in wanted.items():
-        if len(known) == len(lengths) and known[0] is None:
-            if all(a in (None, b) for a, b in zip(known[1:], lengths[1:], strict=True)):
-                return form
+    forms = {"N3HW": (3, size, size), "N3THW": (3, frames, size, size), "NT3HW": (frames, 3, size, size)}
+    for form, lengths in forms.items():
+        expected = [(-1,), *((-1, length) for length in lengths)]
+        if len(shape) == len(expected) and all(given in fits for given, fits in zip(shape, expected, strict=True)):
+            return form
+    wanted = ", ".join(str([-1, *lengths]) for lengths in forms.values())
     raise BmnError(
-        f"{program}: takes {known}; [None, 3, {size}, {size}], [None, 3, {frames}, {size}, {size}] or "
-        f"[None, {frames}, 3, {size}, {size}] is expected of extract.frames {frames} and extract.size {size}"
+        f"{program}: takes {list(shape)}, where -1 is free; one of {wanted} is expected by extract.frames and "
+        "extract.size"
     )
 
 
-def _paddle(program: Path, output: str | None, device: str, threads: int) -> tuple[Run, Sequence[Any]]:
+def _paddle(program: Path, name: str, output: str | None, device: str, threads: int) -> Run:
     try:
         from bmn.model.paddle import paddle
     except ImportError as error:
@@ -131,7 +133,7 @@ def _paddle(program: Path, output: str | None, device: str, threads: int) -> tup
         config.enable_mkldnn()
         config.set_cpu_math_library_num_threads(threads)
     predictor = inference.create_predictor(config)
-    name, outputs = _one(program, predictor.get_input_names()), predictor.get_output_names()
+    outputs = predictor.get_output_names()
     if output is not None and output not in outputs:
         raise BmnError(f"{program}: has no output {output!r}, but {', '.join(outputs)}; correct extract.output")
     given, wanted = predictor.get_input_handle(name), predictor.get_output_handle(output or outputs[0])
@@ -142,10 +144,10 @@ def _paddle(program: Path, output: str | None, device: str, threads: int) -> tup
         found: NDArray[np.float32] = wanted.copy_to_cpu()
         return found
 
-    return run, predictor.get_input_tensor_shape()[name]
+    return run
 
 
-def _onnx(program: Path, output: str | None, device: str, threads: int) -> tuple[Run, Sequence[Any]]:
+def _onnx(program: Path, name: str, output: str | None, device: str, threads: int) -> Run:
     try:
         import onnxruntime
     except ImportError as error:
@@ -159,18 +161,17 @@ def _onnx(program: Path, output: str | None, device: str, threads: int) -> tuple
     session = onnxruntime.InferenceSession(program, options, providers=[provider])
     if output is not None and output not in (found.name for found in session.get_outputs()):
         session = onnxruntime.InferenceSession(_with_output(program, output), options, providers=[provider])
-    name = _one(program, [found.name for found in session.get_inputs()])
     wanted = output or session.get_outputs()[0].name
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
         [found] = session.run([wanted], {name: np.ascontiguousarray(images)})
         return np.asarray(found, np.float32)
 
-    return run, session.get_inputs()[0].shape
+    return run
 
 
 def _with_output(program: Path, name: str) -> bytes:
-    """An ONNX model that gives an inner tensor, too: messages of protobuf are merged by writing one behind the other."""
+    """An ONNX model that gives an inner tensor too: protobuf reads messages that follow each other as one."""
 
     def field(number: int, content: bytes) -> bytes:
         length, size = b"", len(content)
@@ -180,12 +181,6 @@ def _with_output(program: Path, name: str) -> bytes:
 
     graph, outputs, called = 7, 12, 1  # the fields ModelProto.graph, GraphProto.output, ValueInfoProto.name
     return program.read_bytes() + field(graph, field(outputs, field(called, name.encode())))
-
-
-def _one(program: Path, inputs: Sequence[str]) -> str:
-    if len(inputs) != 1:
-        raise BmnError(f"{program}: takes {len(inputs)} inputs ({', '.join(inputs)}); a backbone takes one")
-    return inputs[0]
 
 
 def _words(error: Exception) -> str:

@@ -65,15 +65,16 @@ def _pretrained(name: str) -> Any:
     build = getattr(paddle.vision.models, name, None) if name.islower() else None
     if build is None:
         raise BmnError(
-            f"params.yaml: extract.backbone is {name!r}; {PACKAGE}, the name of a model of paddle.vision.models such as "
+            f"params.yaml: extract.backbone is {name!r}; {PACKAGE}, a model of paddle.vision.models such as "
             f"mobilenet_v2, or a file that ends with {', '.join(PROGRAMS)} is expected"
         )
     try:
         return build(pretrained=True, num_classes=0)
     except (Exception, SystemExit) as error:  # whatever the download raises
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise BmnError(
-            f"params.yaml: extract.backbone is {name!r}, whose weights cannot be had from Paddle "
-            f"({type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}); try again, or name another backbone"
+            f"params.yaml: extract.backbone is {name!r}, whose weights Paddle cannot fetch ({reason}); try again, or "
+            "name another backbone"
         ) from error
 
 

