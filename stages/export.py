@@ -20,6 +20,7 @@ def main() -> None:
     about = {
         "overlap": params.data.overlap if params.data.length == "window" else None,  # of windows; None: resized
         "data": {name: open_subset(PROCESSED, name).digest for name in ("training", "validation")},
+        "extractor": read_json(PROCESSED / "extractor.json"),  # null: the features came in files
         "validation": read_json(TRAIN / "metrics.json"),
     }
     measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about)

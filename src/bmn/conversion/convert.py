@@ -21,6 +21,8 @@ from bmn.data.videos import Video, subset_videos, write_annotations, write_groun
 from bmn.data.windows import Cut, cut, fractions
 from bmn.provenance import identity
 
+EXTRACTOR = "extractor.json"  # how the features were made of videos; null where they were not
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -66,9 +68,9 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     """
     files = find_features(raw.features)
     entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
-    videos, mended = clean(_measured(entry, files, choices) for entry in entries)
+    videos, mended = clean(_measured(entry, files, raw.durations, choices) for entry in entries)
     refuse(mended, raw.annotations, choices.strict)
-    videos, paths, unmatched = _match(videos, files)
+    videos, paths, unmatched = _match(videos, files, raw.broken)
     refuse(unmatched, raw.features, choices.strict)
     findings = chosen + mended + unmatched
     subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
@@ -81,6 +83,7 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     truth = videos if raw.ground_truth is None else as_they_stand(read_annotations(raw.ground_truth), raw.ground_truth)
     write_ground_truth(folder / "ground_truth.json", truth)
     write_findings(folder / "findings.json", findings)
+    write_json(folder / EXTRACTOR, raw.extractor)
     for name, members in subsets.items():
         packed = (
             _packed(video, paths[video.id], choices, every=name != "training")
@@ -95,8 +98,12 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     return {name: len(members) for name, members in subsets.items()}, findings
 
 
-def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
-    """The entry with a duration: where it has none, that of its features."""
+def _measured(
+    entry: Entry, files: Mapping[str, Path], durations: Mapping[str, float], choices: Choices
+) -> Entry:
+    """The entry with a duration: that of its video where it is known; where it has none, that of its features."""
+    if isinstance(entry.id, str) and entry.id in durations:
+        return replace(entry, duration=durations[entry.id])
     path = files.get(entry.id) if isinstance(entry.id, str) else None
     if entry.duration is not None or choices.snippet_seconds is None or path is None:
         return entry
@@ -118,11 +125,13 @@ def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
     return [row for row in rows if every or len(fractions(video.segments, row[0]))]
 
 
-def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video], dict[str, Path], list[Finding]]:
+def _match(
+    videos: list[Video], files: Mapping[str, Path], broken: Mapping[str, str]
+) -> tuple[list[Video], dict[str, Path], list[Finding]]:
     """The videos that have features, the file of each, and what has no counterpart."""
     paths = {video.id: path for video in videos if (path := files.get(video.id))}
     findings = [
-        Finding(video.id, "features", "missing", "add the file or take the video out", "dropped")
+        Finding(video.id, "features", "missing", broken.get(video.id, "add the file or take the video out"), "dropped")
         for video in videos
         if video.id not in paths
     ]

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 
-SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 CONTAINERS = "mov,matroska,avi,mpeg"  # no playlists: they name other files
 LARGEST = 1 << 26  # pixels of a frame; 8K has half as many
 LONGEST = 24 * 3600.0  # seconds of a video
