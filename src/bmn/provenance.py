@@ -35,6 +35,7 @@ NEUTRAL_PARAMETERS = {
         "where data lie; what they hold is in data/inputs.json",
     ),
     "download": "how long servers are waited for",
+    "extract.device": "where features are made of videos",
     "train.devices": "where a training runs; the number of processes does not change its bits",
     "train.checkpoint_minutes": "how much a killed training loses",
     "tracking": "what MLflow is told, and where",

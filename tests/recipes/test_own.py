@@ -67,5 +67,5 @@ def test_a_batch_never_holds_more_than_there_is_to_train_on(project):
 def test_what_is_not_there_is_named(project, missing):
     path = project / missing
     path.rename(project / "away")
-    with pytest.raises(BmnError, match=f"{missing}: no such file or folder; correct FEATURES, ANNOTATIONS or SUBSETS"):
+    with pytest.raises(BmnError, match=f"{missing}: no such file or folder; correct what names it"):
         use(project)

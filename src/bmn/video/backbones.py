@@ -15,22 +15,22 @@ from bmn.runtimes.programs import PROGRAMS
 from bmn.video.packaged import PACKAGE, packaged_weights
 
 NAME = "backbone"
+CACHE = Path(".cache/download/backbones")  # of those that were exported, in the project's folder
 
 
-def backbone_program(name: str, root: Path, cache: Path) -> Path:
+def backbone_program(name: str, root: Path) -> Path:
     """The program of a backbone; one that has a name is exported into the cache where it is not there.
 
     Args:
         name: ``extract.backbone``.
-        root: the folder that relative paths start from.
-        cache: the folder of exported backbones.
+        root: the project's folder, that relative paths start from.
 
     Raises:
         BmnError: there is no such file or name, or its weights cannot be fetched.
     """
     if name.endswith(PROGRAMS):
         return root / name
-    folder = cache / name
+    folder = root / CACHE / name
     if not folder.is_dir():
         network = _packaged() if name == PACKAGE else _pretrained(name)
         with atomic_folder(folder) as unfinished:

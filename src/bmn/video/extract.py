@@ -56,17 +56,16 @@ class Extractor:
         return hashlib.sha256(json.dumps([shapes, sources], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def find_extractor(params: ExtractParams, root: Path, cache: Path) -> Extractor:
+def find_extractor(params: ExtractParams, root: Path) -> Extractor:
     """The extractor that parameters name.
 
     Args:
         root: the folder that relative paths start from.
-        cache: the folder of exported backbones.
 
     Raises:
         BmnError: there is no such backbone.
     """
-    program = backbone_program(params.backbone, root, cache)
+    program = backbone_program(params.backbone, root)
     return Extractor(params, program, checksum(program))
 
 
@@ -141,6 +140,15 @@ class Lane:
         mean, deviation = (np.asarray(values, np.float32) for values in (self._params.mean, self._params.std))
         scaled: NDArray[np.float32] = images * (1 / (255 * deviation)) - mean / deviation
         return np.ascontiguousarray(np.moveaxis(scaled, -1, 2), np.float32)
+
+
+def feature_channels(extractor: Extractor) -> int:
+    """How many channels its features have.
+
+    Raises:
+        BmnError: the backbone cannot be run.
+    """
+    return Lane(extractor, threads()).channels
 
 
 def extract_videos(paths: Sequence[Path], extractor: Extractor) -> Iterator[tuple[Path, Features | BmnError]]:
