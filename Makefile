@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds predict evaluate pretrained export serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ send: setup  ## send MLflow what trainings could not tell it while it was away
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
 	bmn seeds $(SEEDS)
+
+propose: setup  ## proposals for videos, and pages to watch them: VIDEOS=clip.mp4, folder or list (MODEL=, ARGS=--help)
+	bmn propose $(VIDEOS) --params params.yaml $(call option,model,MODEL) $(ARGS)
 
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
 	bmn predict $(INPUT) --params params.yaml $(call option,model,MODEL) $(ARGS)

@@ -1,8 +1,10 @@
 """Proposals from an exported model: nothing of training, tracking or the pipeline is needed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +12,26 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
-from bmn.data.windows import cut
+from bmn.data.windows import Window, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
 from bmn.runtimes.engines import LARGEST_BATCH
 from bmn.runtimes.programs import MANIFEST, find_program, open_program
 
 COMPUTED_TOGETHER = 2  # videos on a CPU: more are no faster, and take 200 MB each
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """Where actions of a video start and end.
+
+    Attributes:
+        step: seconds from one probability to the next.
+        start, end: ``[step]``, the probabilities.
+    """
+
+    step: float
+    start: Floats
+    end: Floats
 
 
 def settings_of(params: str | Path | None) -> ProposalSettings:
@@ -46,6 +62,7 @@ class Predictor:
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
         self.overlap = _overlap(self.program.with_name(MANIFEST))
+        self.extractor = _extractor(self.program.with_name(MANIFEST))
         self._together = COMPUTED_TOGETHER if device == "cpu" else LARGEST_BATCH
 
     def maps(self, features: NDArray[np.float32]) -> Maps:
@@ -93,13 +110,47 @@ class Predictor:
             durations: ``[video]``, seconds.
         """
         by_number = {str(number): float(duration) for number, duration in enumerate(durations)}
+        maps, windows = self._windows(videos, by_number)
+        return list(propose(maps, windows, by_number, self.settings).values())
+
+    def watch(self, features: NDArray[np.float32], duration: float) -> tuple[Floats, Boundaries]:
+        """The proposals of one video ``[proposal, 3]``, as of :meth:`propose_videos`, and what they follow from.
+
+        Args:
+            features: ``[snippet, channel]``.
+            duration: of the video, in seconds.
+        """
+        maps, windows = self._windows([features], {"0": duration})
+        return propose(maps, windows, {"0": duration}, self.settings)["0"], _boundaries(maps, windows, duration)
+
+    def _windows(
+        self, videos: Sequence[NDArray[np.float32]], durations: Mapping[str, float]
+    ) -> tuple[Maps, Sequence[Window]]:
         cuts = [
             cut(features, number, duration, self.tscale, self.overlap)
-            for features, (number, duration) in zip(videos, by_number.items(), strict=True)
+            for features, (number, duration) in zip(videos, durations.items(), strict=True)
         ]
         windows, features = zip(*chain.from_iterable(cuts), strict=True)
-        maps = self.maps(np.stack([window.T for window in features]))
-        return list(propose(maps, windows, by_number, self.settings).values())
+        return self.maps(np.stack([window.T for window in features])), windows
+
+
+def _boundaries(maps: Maps, windows: Sequence[Window], duration: float) -> Boundaries:
+    """The probabilities of windows as those of their video: where windows overlap, their mean."""
+    _, start, end = maps
+    step = (windows[0].end - windows[0].start) / start.shape[1]
+    places = np.array([round(window.start / step) for window in windows])[:, None] + np.arange(start.shape[1])
+    seen = np.bincount(places.ravel())
+    shown = -(-duration // step) if step * len(seen) > duration else len(seen)
+    merged = (np.bincount(places.ravel(), each.ravel()) / np.maximum(seen, 1) for each in (start, end))
+    return Boundaries(step, *(each[: int(shown)] for each in merged))
+
+
+def _extractor(manifest: Path) -> dict[str, Any] | None:
+    """How the features that the network was trained on were made of videos; None where they came in files."""
+    match read_json(manifest) if manifest.exists() else {}:
+        case {"extractor": dict(extractor)}:
+            return extractor
+    return None
 
 
 def _overlap(manifest: Path) -> float | None:

@@ -1,7 +1,7 @@
 """A process that decodes: what kills it, stops it or fills its memory ends one video with one sentence, and no more.
 
-It is asked for a video with a line of JSON, and answers with the video's timeline and then its frames. The pipe holds
-it back where nobody reads: it never decodes more than it can hand over.
+It is asked for a video with a line of JSON, and answers with the video's timeline and then its frames. It decodes some
+of them ahead, so that it works while the network does; where nobody reads it waits.
 """
 
 import json
@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -19,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
+from bmn.base.prefetch import prefetch
 
 PATIENCE = 60  # seconds without a frame
 MEMORY = 4 << 30  # bytes of address space
+AHEAD = 16 << 20  # bytes of frames that wait to be read
 IMAGE, REFUSAL = b"I", b"R"  # what an answer begins with
 
 
@@ -121,6 +125,10 @@ class Decoder:
         raise BmnError(f"{path}: {reason}; get it again or encode it anew")
 
 
+def _bytes_of(images: Iterator[NDArray[np.uint8]], frames: int, snippet: int) -> bytes:
+    return b"".join(image.tobytes() for image in islice(images, frames))
+
+
 def _name(number: int) -> str:
     return signal.Signals(number).name if number in {*signal.Signals} else f"exit code {-number}"
 
@@ -147,10 +155,11 @@ def _serve(threads: int, asked: IO[bytes], answers: IO[bytes]) -> None:
             timeline = measure(path)
             count = snippets(timeline.duration, wanted["seconds"])
             answer(IMAGE, json.dumps([timeline.duration, count]).encode())
-            images = sample(path, timeline, count * wanted["frames"], wanted["size"], threads)
-            for first in images:
-                rest = [next(images) for _ in range(wanted["frames"] - 1)]
-                answer(IMAGE, np.stack([first, *rest]).tobytes())
+            frames = wanted["frames"]
+            images = sample(path, timeline, count * frames, wanted["size"], threads)
+            take = partial(_bytes_of, images, frames)
+            for snippet in prefetch(take, range(count), max(1, AHEAD // (frames * wanted["size"] ** 2 * 3))):
+                answer(IMAGE, snippet)
         except BmnError as error:
             answer(REFUSAL, str(error).encode())
         signal.alarm(0)

@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.base.params import ExtractParams
-from bmn.base.prefetch import prefetch
 from bmn.base.runtime import threads
 from bmn.provenance import code
 from bmn.video.backbones import backbone_program, checksum, opened
 from bmn.video.decoder import Decoder, Wanted
 
 TOGETHER = 16  # images that the network sees at once
-AHEAD = 3  # such batches that wait for it
 PLACES = {"backbone", "device"}  # where things lie or run; they shape no feature
 
 
@@ -111,13 +109,10 @@ class Lane:
         batches = -(-decoded.snippets // together)
         found: list[NDArray[np.float32]] = []
         last = None
-        ready = prefetch(lambda _: np.stack(list(islice(decoded.images, together))), range(batches), AHEAD)
-        try:
-            for images in ready:
-                found.append(self._describe(images, images[:1, 0] if last is None else last))
-                last = images[-1:, -1]
-        finally:
-            ready.close()  # type: ignore[attr-defined]  # it is a generator
+        for _ in range(batches):
+            images = np.stack(list(islice(decoded.images, together)))
+            found.append(self._describe(images, images[:1, 0] if last is None else last))
+            last = images[-1:, -1]
         array = np.concatenate(found)
         if not np.isfinite(array).all():
             raise BmnError(f"{path}: {params.backbone} gives features that are not finite; correct extract.mean or std")
