@@ -87,7 +87,7 @@ tune-apply: setup  ## write the confirmed best of a sweep into params.yaml (STUD
 tune-ui: setup  ## the trials of all sweeps in a browser (PORT=5000)
 	@bmn tune ui --port $(PORT)
 
-use: setup  ## fit params.yaml to data: PRESET=embedded, activitynet, bmn_lite, or local with FEATURES= or VIDEOS=, ANNOTATIONS= (RESET=1)
+use: setup  ## fit params.yaml to data: PRESET=embedded, clips, activitynet, bmn_lite, or local with FEATURES= or VIDEOS=, ANNOTATIONS= (RESET=1)
 	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
 
 data-report: setup  ## is my data right? a page with counts, figures, what was mended (outputs/data_report/report.html)

@@ -50,7 +50,8 @@ def main(
         write_page(page, watched, os.path.relpath(path, folder))
         best = distinct(watched.proposals, max(clips, 5))
         for number, proposal in enumerate(best[:clips], 1):
-            cut_segment(path, *proposal["segment"], folder / f"{path.stem}.{number}.mp4")
+            start, end = proposal["segment"]
+            cut_segment(path, start, end, folder / f"{path.stem}.{number}.mp4")
         shown = ", ".join("{:.1f} to {:.1f} s".format(*proposal["segment"]) for proposal in best)
         print(f"{page}: {len(watched.proposals)} proposals in {watched.duration:.1f} s; the best: {shown}", flush=True)
     if broken:

