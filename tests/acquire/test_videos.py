@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from video.films import film
+from video.seeing import PARAMS, write_seeing
 
 from bmn.acquire.download import Patience
 from bmn.acquire.features import find_features, find_videos
@@ -20,19 +21,11 @@ from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
 from bmn.base.params import Params
 
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper  # noqa: E402
-
 
 @pytest.fixture
 def place(tmp_path):
-    """Four short videos, and a backbone whose channels are the mean red, green and blue."""
-    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-              for name, shape in {"x": ["n", 3, "h", "w"], "y": ["n", 3]}.items()}  # fmt: skip
-    mean = helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)
-    graph = helper.make_graph([mean], "seeing", [values["x"]], [values["y"]])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "seeing.onnx")
+    """Four short videos, and a backbone."""
+    write_seeing(tmp_path / "seeing.onnx")
     (tmp_path / "clips" / "deep").mkdir(parents=True)
     for number, name in enumerate(["v_a.mp4", "b.mkv", "deep/c.MP4", "d.avi"]):
         path = film(tmp_path / "clips" / name.lower(), seconds=2 + number, codec="mpeg4")
@@ -42,10 +35,8 @@ def place(tmp_path):
 
 
 def params_of(**extract):
-    extract = {"backbone": "seeing.onnx", "size": 16, **extract}
-    return Params.model_validate(
-        {"data": {"source": "local", "features": "clips", "annotations": "segments.csv"}, "extract": extract}
-    )
+    data = {"source": "local", "features": "clips", "annotations": "segments.csv"}
+    return Params.model_validate({"data": data, "extract": PARAMS | extract})
 
 
 def identified(place, params):

@@ -3,30 +3,18 @@
 import numpy as np
 import pytest
 from video.films import BLACK, STEP, film
+from video.seeing import PARAMS, write_seeing
 
 from bmn.base.errors import BmnError
 from bmn.base.params import ExtractParams
 from bmn.video.extract import Lane, extract_videos, find_extractor
 
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper  # noqa: E402
-
 
 @pytest.fixture
 def seeing(tmp_path):
-    """A backbone whose channels are the mean red, green and blue, not normalized."""
-    shapes = {"x": ["n", 3, "h", "w"], "y": ["n", 3]}
-    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()}
-    mean = helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)
-    graph = helper.make_graph([mean], "seeing", [values["x"]], [values["y"]])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "seeing.onnx")
-
-    def extractor(**changes):
-        params = {"backbone": "seeing.onnx", "size": 16, "mean": [0.0] * 3, "std": [1.0] * 3, **changes}
-        return find_extractor(ExtractParams(**params), tmp_path)
-
-    return extractor
+    """Extractors with a backbone that sees colours."""
+    write_seeing(tmp_path / "seeing.onnx")
+    return lambda **changes: find_extractor(ExtractParams(**PARAMS | changes), tmp_path)
 
 
 def only(paths, extractor):

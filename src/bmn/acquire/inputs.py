@@ -52,8 +52,11 @@ def local_path(key: str, source: str, root: Path) -> Path:
 
 def _backbone(params: Params, root: Path, known: Checksums) -> str | None:
     """The checksum of ``extract.backbone``, with the weights beside it, where it is a file that is used."""
-    source, features = params.extract.backbone, params.data.features
-    if features is None or not (root / features).is_dir() or not find_videos(root / features) or "." not in source:
+    features = params.data.features
+    if features is None or not (root / features).is_dir() or not find_videos(root / features):
+        return None
+    source = params.extract.backbone
+    if "." not in source:
         return None
     program = local_path("extract.backbone", source, root)
     files = [path for path in (program, program.with_suffix(".pdiparams")) if path.exists()]
