@@ -52,7 +52,7 @@ def run(place, **extract):
 
 
 def stamps(place):
-    return {path.name: path.stat().st_mtime_ns for path in (place / "cache" / "features").rglob("*.npy")}
+    return {path.name: path.stat().st_mtime_ns for path in (place / "cache" / "features").rglob("[!.]*.npy")}
 
 
 def test_a_folder_of_videos_becomes_one_of_features(place):
@@ -135,11 +135,11 @@ def test_what_was_killed_goes_on_where_it_was(place):
     job = subprocess.Popen([sys.executable, "-c", code, str(place)])
     deadline = time.monotonic() + 120
     folder = place / "cache/features"
-    while len(list(folder.rglob("*.npy"))) < 3 and time.monotonic() < deadline and job.poll() is None:
+    while len(list(folder.rglob("[!.]*.npy"))) < 3 and time.monotonic() < deadline and job.poll() is None:
         time.sleep(0.01)
     os.kill(job.pid, signal.SIGKILL)
     job.wait()
-    before = {name: stamp for name, stamp in stamps(place).items() if not name.startswith(".")}
+    before = stamps(place)
     assert len(before) >= 3
     raw = run(place)
     assert len(find_features(raw.features)) == 16
