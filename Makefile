@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ send: setup  ## send MLflow what could not be logged while it was unreachable
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
 	bmn seeds $(SEEDS)
 
+propose: setup  ## proposals for videos, and pages to watch them: VIDEOS=clip.mp4, folder or list (MODEL=, ARGS=--help)
+	bmn propose $(VIDEOS) --params params.yaml $(call option,model,MODEL) $(ARGS)
+
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
 	bmn predict $(INPUT) --params params.yaml $(call option,model,MODEL) $(ARGS)
 
@@ -87,8 +90,8 @@ tune-apply: setup  ## write the confirmed best of a sweep to params.yaml (STUDY=
 tune-ui: setup  ## show the trials of all sweeps in a browser (PORT=5000)
 	@bmn tune ui --port $(PORT)
 
-use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, activitynet, bmn_lite, or local FEATURES= ANNOTATIONS= (RESET=1)
-	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
+use: setup  ## adapt params.yaml to data: PRESET=embedded, clips, gestures, activitynet, bmn_lite, or local with FEATURES= or VIDEOS=, ANNOTATIONS= (RESET=1)
+	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
 
 data-report: setup  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
 	dvc repro --quiet convert

@@ -140,7 +140,7 @@ def test_features_are_found_by_name_in_any_folder(tmp_path):
     files = find_features(tmp_path)
     assert files == {"a": tmp_path / "deep" / "v_a.npy", "b": tmp_path / "b.csv"}
     np.save(tmp_path / "a.npy", FEATURES)
-    with pytest.raises(BmnError, match=r"v_a\.npy: .*a\.npy has this video's features too; keep one"):
+    with pytest.raises(BmnError, match=r"v_a\.npy: .*a\.npy is of this video too; keep one"):
         find_features(tmp_path)
 
 

@@ -65,6 +65,20 @@ class DownloadParams(Group):
     slow_minutes: Positive = 5.0
 
 
+class ExtractParams(Group):
+    """From videos to features."""
+
+    backbone: Annotated[str, Field(min_length=1)] = "mobilenet_v2"
+    output: str | None = None
+    fps: Annotated[float, Field(gt=0, le=120)] = 4.0
+    frames: Annotated[int, Field(ge=1, le=256)] = 2
+    size: Annotated[int, Field(ge=16, le=1024)] = 224
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
+    motion: bool = False
+    device: Literal["cpu", "gpu"] = "cpu"
+
+
 class ModelParams(Group):
     """The network; the defaults are the published sizes."""
 
@@ -257,6 +271,7 @@ class Params(Group):
 
     data: DataParams
     download: DownloadParams = DownloadParams()
+    extract: ExtractParams = ExtractParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     classify: ClassifyParams = ClassifyParams()

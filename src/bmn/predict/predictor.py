@@ -1,8 +1,10 @@
 """Proposals from an exported model, without training, tracking or the pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +14,26 @@ from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.classify.classifier import FILE, Detected, read_classifier
 from bmn.classify.results import LabelledResult, labelled_results
-from bmn.data.windows import Cut, cut
+from bmn.data.windows import Cut, Window, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
 from bmn.runtimes.engines import LARGEST_BATCH
 from bmn.runtimes.programs import MANIFEST, find_program, open_program
 
 CPU_BATCH = 2  # videos: more are no faster, and take 200 MB each
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """Where actions of a video start and end.
+
+    Attributes:
+        step: seconds from one probability to the next.
+        start, end: ``[step]``, the probabilities.
+    """
+
+    step: float
+    start: Floats
+    end: Floats
 
 
 def settings_of(params: str | Path | None) -> ProposalSettings:
@@ -51,6 +67,7 @@ class Predictor:
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
         self.overlap = _overlap(self.program.with_name(MANIFEST))
+        self.extractor = _extractor(self.program.with_name(MANIFEST))
         classifier = self.program.with_name(FILE)
         self.classifier = read_classifier(classifier) if classifier.exists() else None
         self._batch = CPU_BATCH if device == "cpu" else LARGEST_BATCH
@@ -136,17 +153,51 @@ class Predictor:
             for cuts, proposals in self._propose(videos, durations)
         ]
 
+    def watch(self, features: NDArray[np.float32], duration: float) -> tuple[Floats, Boundaries]:
+        """The proposals of one video ``[proposal, 3]``, as from :meth:`propose_videos`, and its boundary probabilities.
+
+        Args:
+            features: ``[snippet, channel]``.
+            duration: of the video, in seconds.
+        """
+        _, windows, maps = self._windows([features], {"0": duration})
+        return propose(maps, windows, {"0": duration}, self.settings)["0"], _boundaries(maps, windows, duration)
+
     def _propose(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[tuple[list[Cut], Floats]]:
         """The windows of each video, and its proposals."""
         by_number = {str(number): float(duration) for number, duration in enumerate(durations)}
+        cuts, windows, maps = self._windows(videos, by_number)
+        return list(zip(cuts, propose(maps, windows, by_number, self.settings).values(), strict=True))
+
+    def _windows(
+        self, videos: Sequence[NDArray[np.float32]], durations: Mapping[str, float]
+    ) -> tuple[list[list[Cut]], Sequence[Window], Maps]:
+        """The windows of each video, all of them in a row, and their maps."""
         cuts = [
             cut(features, number, duration, self.tscale, self.overlap)
-            for features, (number, duration) in zip(videos, by_number.items(), strict=True)
+            for features, (number, duration) in zip(videos, durations.items(), strict=True)
         ]
         windows, features = zip(*chain.from_iterable(cuts), strict=True)
-        maps = self.maps(np.stack([window.T for window in features]))
-        proposals = propose(maps, windows, by_number, self.settings).values()
-        return list(zip(cuts, proposals, strict=True))
+        return cuts, windows, self.maps(np.stack([window.T for window in features]))
+
+
+def _boundaries(maps: Maps, windows: Sequence[Window], duration: float) -> Boundaries:
+    """The probabilities of windows as those of their video: their mean where windows overlap."""
+    _, start, end = maps
+    step = (windows[0].end - windows[0].start) / start.shape[1]
+    places = np.array([round(window.start / step) for window in windows])[:, None] + np.arange(start.shape[1])
+    seen = np.bincount(places.ravel())
+    shown = -(-duration // step) if step * len(seen) > duration else len(seen)
+    merged = (np.bincount(places.ravel(), each.ravel()) / np.maximum(seen, 1) for each in (start, end))
+    return Boundaries(step, *(each[: int(shown)] for each in merged))
+
+
+def _extractor(manifest: Path) -> dict[str, Any] | None:
+    """How the features that the network was trained on were extracted from videos; None if they came in files."""
+    match read_json(manifest) if manifest.exists() else {}:
+        case {"extractor": dict(extractor)}:
+            return extractor
+    return None
 
 
 def _overlap(manifest: Path) -> float | None:
