@@ -1,4 +1,4 @@
-"""Stage 1: bring features and annotations to ``data/raw``."""
+"""Stage 1: fetch features and annotations into ``data/raw``."""
 
 from layout import DOWNLOADS, INPUTS, PROJECT, RAW
 
@@ -13,7 +13,7 @@ from bmn.launch.command import command
 
 @command
 def main() -> None:
-    """Make the embedded data set, or bring the one that params.yaml names."""
+    """Generate the embedded data set, or fetch the one named in params.yaml."""
     params = load_params()
     if params.data.source != "synthetic":
         given = params.download
@@ -34,7 +34,7 @@ def main() -> None:
             tscale=params.model.tscale,
         )
         record_raw(folder)
-    print(f"{RAW}: made {videos['training']} training and {videos['validation']} validation videos")
+    print(f"{RAW}: generated {videos['training']} training and {videos['validation']} validation videos")
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(values, dotted, value, word
 def test_a_score_of_nothing_is_refused(values):
     for part in ("boundary", "regression", "classification"):
         values = changed(values, f"proposals.{part}_exponent", 0.0)
-    with pytest.raises(BmnError, match=r"proposals\.boundary_exponent is 0, and so are .* one at least above 0"):
+    with pytest.raises(BmnError, match=r"boundary_exponent is 0, and so are .* at least one must be above 0"):
         validate_params(values, "params.yaml")
 
 

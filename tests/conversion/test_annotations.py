@@ -65,7 +65,7 @@ def test_a_segment_given_twice_is_kept_and_reported():
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        (entry((3, 2)), r"annotations\[0\].segment is \[3, 2\], but the end must lie after the start"),
+        (entry((3, 2)), r"annotations\[0\].segment is \[3, 2\], but the end must be after the start"),
         (entry((1, math.nan)), r"segment is \[1, nan\], but must be two finite numbers"),
         (entry((math.inf, 1)), r"but must be two finite numbers"),
         (entry(("1", 2)), r"segment is \['1', 2\], but must be two finite numbers"),
@@ -108,7 +108,7 @@ def test_what_is_refused(bad, sentence, tmp_path):
 def test_a_second_video_of_an_id_is_refused(tmp_path):
     videos, findings = clean([entry((1, 2)), entry((3, 4))])
     assert videos[0].segments == (Segment(1.0, 2.0, "jump"),)
-    with pytest.raises(BmnError, match="id is 'v_a', which an earlier video has"):
+    with pytest.raises(BmnError, match="id is 'v_a', which an earlier video already has"):
         refuse(findings, tmp_path)
 
 
@@ -194,7 +194,7 @@ def test_findings_are_written_for_machines(tmp_path):
         "video": "v_a",
         "field": "annotations[0].segment",
         "value": "[8, 12]",
-        "problem": "which passes the edges of the video of 10.0 s; cut it",
+        "problem": "which extends beyond the video of 10.0 s; cut it",
         "action": "cut",
     }
 
@@ -203,7 +203,7 @@ def test_findings_are_counted_by_kind_for_people():
     _, findings = clean([entry((8, 12), (4, 4), id=f"v_{number}") for number in range(5)])
     lines = table(findings).splitlines()
     assert [line.split()[:2] for line in lines if line[0] != " "] == [
-        ["done", "number"],
+        ["action", "number"],
         ["cut", "5"],
         ["dropped", "5"],
     ]
@@ -214,7 +214,7 @@ def test_a_published_ground_truth_is_left_as_it_stands(tmp_path):
     [video] = as_they_stand([entry((8, 12), (4, 4), (-1, 3), subset="val")], tmp_path)
     assert [(segment.start, segment.end) for segment in video.segments] == [(8, 12), (4, 4), (-1, 3)]
     for bad in (entry((1, None)), entry(subset="x"), entry(duration=None), entry(id=3)):
-        with pytest.raises(BmnError, match="lacks subset, duration or numbers"):
+        with pytest.raises(BmnError, match="lacks a subset, duration or numeric segments"):
             as_they_stand([bad], tmp_path)
 
 

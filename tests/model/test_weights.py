@@ -1,10 +1,10 @@
 import os
 import pickle
 
+import golden
 import numpy as np
 import paddle
 import pytest
-from reference import reference
 
 from bmn.base.errors import BmnError
 from bmn.base.params import ModelParams
@@ -30,9 +30,11 @@ def test_weights_come_back_and_paddle_reads_them_too(tmp_path, weights):
         np.testing.assert_array_equal(theirs[name].numpy(), array)
 
 
-def test_published_weights_load(tmp_path):
-    network = load_network(ModelParams(), reference("bmn_weights.pdparams"))
+def test_published_weights_load(golden_weights):
+    network = load_network(ModelParams(), golden_weights)
     assert not network.training
+    for name, array in golden.weights().items():
+        np.testing.assert_array_equal(network.state_dict()[name].numpy(), array)
 
 
 def test_the_prefix_of_paddlevideo_is_taken_off(tmp_path, weights):
@@ -50,7 +52,7 @@ def test_a_file_that_wants_to_run_something_is_refused_and_runs_nothing(tmp_path
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "bomb.pdparams"
     path.write_bytes(pickle.dumps({"b_conv1.weight": Bomb()}))
-    with pytest.raises(BmnError, match=r"bomb\.pdparams: is not a plain file of weights .*system"):
+    with pytest.raises(BmnError, match=r"bomb\.pdparams: is not a plain weights file .*system"):
         read_weights(path)
     assert not (tmp_path / "exploded").exists()
 

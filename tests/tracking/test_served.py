@@ -1,4 +1,4 @@
-"""The model that MLflow keeps: filed, loaded, served as a process."""
+"""The model in MLflow: logged, loaded, and served by a process."""
 
 import json
 import re
@@ -33,7 +33,7 @@ SHAPE = "this model takes [video, snippet, channel] with 8 channels"
 
 @pytest.fixture(scope="module")
 def filed(tmp_path_factory, exported, processed, features):
-    """A project with a training, its export and its evaluation, and the model's address."""
+    """A project with a training, its export and its evaluation, and the model's URI."""
     folder = tmp_path_factory.mktemp("project")
     with filed_model(folder, exported, processed, features) as source:
         yield folder, source
@@ -60,7 +60,7 @@ def predictor_of(exported, params):
     return Predictor(exported, ProposalSettings(**params.model_dump()))
 
 
-def test_loaded_by_itself_it_has_the_settings_that_it_was_filed_with(filed, exported, features):
+def test_loaded_by_itself_it_has_the_settings_it_was_logged_with(filed, exported, features):
     mlflow.set_tracking_uri(f"sqlite:///{filed[0]}/mlruns/mlflow.db")
     [given] = mlflow.pyfunc.load_model(filed[1]).predict(features[:1].transpose(0, 2, 1), params={"durations": [12.5]})
     assert given["proposals"] == predictor_of(exported, FILED).propose(features[0].T, 12.5)
@@ -80,7 +80,17 @@ def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(serv
             np.testing.assert_array_equal(np.asarray(given[name], np.float32), array[video])
 
 
-def test_without_durations_segments_are_fractions_and_any_number_of_snippets_will_do(server, exported):
+def test_labels_come_on_request(server, exported, features):
+    _, address, _ = server
+    video = features[0].T
+    body = {"inputs": [video.tolist()], "params": {"durations": [12.5], "labels": True}}
+    status, answer = post(address, body)
+    assert status == 200
+    [given] = answer["predictions"]
+    assert given["detections"] == predictor_of(exported, EVALUATED).detect(video, 12.5)
+
+
+def test_without_durations_segments_are_fractions_and_any_number_of_snippets_works(server, exported):
     _, address, _ = server
     video = np.random.default_rng(4).normal(size=(23, 8)).astype(np.float32)
     status, answer = post(address, {"inputs": [video.tolist()]})
@@ -117,16 +127,16 @@ def test_the_printed_curl_line_works(server):
         (b'{"inputs":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
     ],
 )
-def test_what_it_cannot_use_is_refused_in_a_sentence_and_it_stays_up(server, body, sentence):
+def test_a_bad_request_is_refused_and_the_server_stays_up(server, body, sentence):
     _, address, process = server
     status, answer = post(address, body)
     assert 400 <= status < 500
     assert sentence in answer["message"]
-    assert len(answer["message"]) < 1000  # no dump of arrays
+    assert len(answer["message"]) < 1000  # no array dump
     assert process.poll() is None
 
 
-def test_a_huge_request_is_refused_unread(server):
+def test_a_huge_request_is_refused_without_reading_it(server):
     _, address, process = server
     status, answer = post(address, b" " * (33 * 2**20))
     assert status == 413
@@ -148,7 +158,7 @@ def test_many_clients_at_once_get_the_same_answers(server, features):
     assert found == [wanted] * 40
 
 
-def test_a_load_of_clients_is_answered_rightly(server, features, tmp_path):
+def test_clients_under_load_get_the_right_answers(server, features, tmp_path):
     _, address, _ = server
     example = tmp_path / "example.json"
     example.write_text(json.dumps({"inputs": [features[0].T.tolist()], "params": {"durations": [12.5]}}))
@@ -158,7 +168,7 @@ def test_a_load_of_clients_is_answered_rightly(server, features, tmp_path):
     )  # fmt: skip
     answered, _, memory = done.stdout.splitlines()
     assert re.fullmatch(r"[1-9]\d* requests answered, 0 failed", answered)
-    assert re.fullmatch(r"memory of the server: [1-9]\d* MiB at most", memory)
+    assert re.fullmatch(r"server memory: at most [1-9]\d* MiB", memory)
 
 
 def refused(folder, *words):
@@ -168,21 +178,21 @@ def refused(folder, *words):
     )  # fmt: skip
 
 
-def test_a_model_that_is_not_there_ends_with_a_sentence(filed):
+def test_a_missing_model_is_reported(filed):
     done = refused(filed[0], "--model", "models:/nothing@champion")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: models:/nothing@champion: no such model")
 
 
-def test_it_says_which_model_answers(server, filed):
+def test_it_prints_which_model_it_serves(server, filed):
     (line, _), address, _ = server
     digest = open_subset(filed[0] / "data/processed", "validation").digest
     about = f"bmn version 1 (AUC 61.25 on the validation data in data/processed, {digest})"
     assert line == f"{about} answers at {address} (stop it with Ctrl-C). Try:\n"
 
 
-def test_the_champion_of_other_data_does_not_answer(filed, tmp_path):
-    """The ground truth differs by one segment."""
+def test_the_champion_of_other_data_is_not_served(filed, tmp_path):
+    """Their ground truths differ by one segment."""
     shutil.copytree(filed[0], tmp_path / "project")
     truth = tmp_path / "project/data/processed/ground_truth.json"
     entries = json.loads(truth.read_text())
@@ -208,6 +218,7 @@ def test_the_champion_of_other_data_does_not_answer(filed, tmp_path):
         (b'{"inputs": [[["a"]]]}', 400, ""),
         (b'{"inputs": [[[null]]]}', 400, ""),
         (b'{"inputs": [[[1, {}]]]}', 400, ""),
+        (b'{"inputs": [[[1]]], "' + b"a" * 100_000 + b'": 1}', 400, ""),
     ],
 )
 def test_a_hostile_body_is_the_clients_fault(server, body, status, sentence):
@@ -215,6 +226,7 @@ def test_a_hostile_body_is_the_clients_fault(server, body, status, sentence):
     found, answer = post(address, body)
     assert found == status
     assert sentence in answer["message"]
+    assert len(answer["message"]) <= 500
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """``bmn tune`` as a person has it: real trainings, real MLflow, killed on the way."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -95,3 +97,33 @@ def test_nothing_begins_on_bad_input(folder):
     assert process.returncode == 1
     assert err.splitlines()[-1].startswith("error: params.yaml: tune.space: model.num_samples is unknown")
     params.write_text(before)
+
+
+def test_data_that_change_midway_end_the_sweep(folder, processed):
+    """The trials before and after would be compared on different data."""
+    data = folder.path / "data/processed"
+    process = folder.start("run", "--study", "moving", "--trials", "40")
+    while not folder.trials("moving"):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    data.unlink()
+    shutil.copytree(processed, data)
+    annotations = json.loads((data / "annotations.json").read_text())
+    video = next(video for video in annotations.values() if video["annotations"])
+    video["annotations"][0]["segment"][1] -= 0.5
+    (data / "annotations.json").write_text(json.dumps(annotations))
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert "data/processed: is not the data that this sweep began with" in err
+    compared = [trial.number for trial in folder.trials("moving") if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert len(compared) < 3
+
+    again = folder.start("run", "--study", "moving", "--trials", "40")
+    _, err = again.communicate()
+    assert again.returncode == 1
+    assert err.splitlines()[-1].startswith("error: ")
+    assert "moving" in err.splitlines()[-1]
+    after = [trial.number for trial in folder.trials("moving") if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert after == compared
+    shutil.rmtree(data)
+    data.symlink_to(processed)

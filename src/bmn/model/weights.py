@@ -1,4 +1,4 @@
-"""Weights in files: ``.pdparams`` under the published names, read without executing anything from the file."""
+"""Weight files: ``.pdparams`` with the published names, read without executing anything from the file."""
 
 import pickle
 from pathlib import Path
@@ -18,23 +18,21 @@ PREFIX = "backbone."  # PaddleVideo's files hold the network under this name
 
 
 def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Read the arrays of a ``.pdparams`` file, ours or PaddleVideo's (its ``backbone.`` is taken off).
+    """Read the arrays of a ``.pdparams`` file, ours or PaddleVideo's (without its ``backbone.`` prefix).
 
     Arrays of 16 or 64 bits become float32.
 
     Raises:
-        BmnError: the file is missing, damaged, or holds anything but named arrays of finite numbers.
+        BmnError: the file is missing, damaged, or contains anything but named arrays of finite numbers.
     """
     try:
         content = read_pickle(path.read_bytes())
     except FileNotFoundError as error:
         raise BmnError(f"{path}: no such file") from error
     except Exception as error:  # a damaged pickle can raise anything at all
-        raise BmnError(
-            f"{path}: is not a plain file of weights ({error!s:.200}); nothing of it was executed"
-        ) from error
+        raise BmnError(f"{path}: is not a plain weights file ({error!s:.200}); none of it was executed") from error
     if not isinstance(content, dict):
-        raise BmnError(f"{path}: holds a {type(content).__name__}; a dictionary of arrays is expected")
+        raise BmnError(f"{path}: holds a {type(content).__name__}; it should hold a dictionary of arrays")
     weights = {}
     for key, value in content.items():
         if key == "StructuredToParameterName@@":
@@ -50,9 +48,9 @@ def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
-    """Write weights in the form of ``paddle.save``, whole or not at all; equal weights give equal bytes.
+    """Write weights in the format of ``paddle.save``, atomically; equal weights give equal bytes.
 
-    Paddle itself files tensors with names that depend on what else the process has made.
+    Paddle's own files contain tensor names that depend on what else the process has created.
     """
     content = {name: np.ascontiguousarray(array) for name, array in weights.items()}
     names = {name: name for name in weights}
@@ -61,7 +59,7 @@ def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
 
 
 def load_network(model: ModelParams, path: Path) -> BMN:
-    """A network with weights from a file, ready for evaluation.
+    """A network with weights from a file, in evaluation mode.
 
     Raises:
         BmnError: see :func:`read_weights` and :func:`load_weights`.
@@ -70,7 +68,7 @@ def load_network(model: ModelParams, path: Path) -> BMN:
 
 
 def make_network(model: ModelParams, weights: dict[str, NDArray[np.float32]], origin: Path | None = None) -> BMN:
-    """A network with given weights, ready for evaluation.
+    """A network with given weights, in evaluation mode.
 
     Raises:
         BmnError: they do not fit; see :func:`load_weights`.
@@ -82,21 +80,21 @@ def make_network(model: ModelParams, weights: dict[str, NDArray[np.float32]], or
 
 
 def load_weights(network: paddle.nn.Layer, weights: dict[str, NDArray[np.float32]], origin: Path) -> None:
-    """Put weights into a network.
+    """Load weights into a network.
 
     Raises:
-        BmnError: a parameter is missing, unknown or of another shape; ``origin`` is named as their file.
+        BmnError: a parameter is missing, unknown or of the wrong shape; the message names ``origin`` as the file.
     """
     own = cast(dict[str, paddle.Tensor], network.state_dict())
     for name in own.keys() | weights.keys():
         if name not in weights:
-            raise BmnError(f"{origin}: has no {name}; weights of this network are expected")
+            raise BmnError(f"{origin}: has no {name}, which this network needs; use weights of a BMN")
         if name not in own:
-            raise BmnError(f"{origin}: has {name}, which this network does not; weights of a BMN are expected")
+            raise BmnError(f"{origin}: has {name}, which this network does not have; use weights of a BMN")
         found, wanted = list(weights[name].shape), list(own[name].shape)
         if found != wanted:
             raise BmnError(
-                f"{origin}: {name} has the shape {found}, the network of params.yaml {wanted}; "
-                f"give model the values that the weights were trained with"
+                f"{origin}: {name} has the shape {found}, but in params.yaml's network {wanted}; "
+                f"set model to the values that the weights were trained with"
             )
     network.set_state_dict(weights)

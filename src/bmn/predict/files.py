@@ -1,4 +1,4 @@
-"""Proposals for any number of feature files, as PaddleVideo's predict.py gives them."""
+"""Proposals for any number of feature files, printed like PaddleVideo's predict.py."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,15 +13,17 @@ from tqdm import tqdm
 from bmn.acquire.features import read_features
 from bmn.base.errors import BmnError
 from bmn.base.prefetch import prefetch
+from bmn.classify.classifier import FILE
+from bmn.classify.results import labelled_results
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import Save
 from bmn.predict.partial import PartFile
 from bmn.predict.predictor import Predictor
 from bmn.proposals import Result, results
 
-PRINTED = 5  # best proposals a file
+PRINTED = 5  # best proposals per file
 RESULT = "bmn_results_inference"  # the published name
-AHEAD = 2  # batches read while one is computed
+AHEAD = 2  # batches read ahead
 
 
 def predict_files(
@@ -32,25 +34,30 @@ def predict_files(
     batch_size: int,
     strict: bool = False,
     quiet: bool = False,
+    labels: bool = False,
 ) -> None:
-    """Print the best proposals of each feature file and save all of them; what was stopped goes on.
+    """Print the best proposals of each feature file and save all of them; resume after an interruption.
 
     Args:
-        folder: of the results, ``bmn_results_inference`` with the suffix of each form.
-        savers: suffix → what saves the results in that form.
+        folder: for the results, ``bmn_results_inference`` plus the suffix of each format.
+        savers: by suffix.
         batch_size: files computed together.
-        strict: stop at a file that cannot be read, rather than skip and report it.
+        strict: stop at an unreadable file instead of skipping and reporting it.
         quiet: print no proposals.
+        labels: predict labelled detections instead of proposals.
 
     Raises:
-        BmnError: files were skipped, or with ``strict`` one cannot be read; or the results cannot be written.
+        BmnError: files were skipped, one is unreadable (``strict``), or the results cannot be written.
     """
     origin = {"model": checksum(predictor.program), "proposals": predictor.settings.model_dump()}
+    if labels:
+        classifier = predictor.program.with_name(FILE)
+        origin["classifier"] = sha256(classifier.read_bytes()).hexdigest() if classifier.exists() else ""
     part = PartFile(folder / f"{RESULT}.part", origin)
 
     todo = [item for item in items if not part.holds(item)]
     if len(todo) < len(items):
-        print(f"{part.path}: holds {len(items) - len(todo)} of {len(items)} files already")
+        print(f"{part.path}: already holds {len(items) - len(todo)} of {len(items)} files")
     skipped = 0
     with tqdm(total=len(items), initial=len(items) - len(todo), unit="file", disable=None) as progress:
         for batch in batches(todo, predictor, batch_size):
@@ -59,7 +66,7 @@ def predict_files(
             for error in batch.unreadable:
                 tqdm.write(f"skipped: {error}", file=sys.stderr)
             skipped += len(batch.unreadable)
-            found = propose(batch, predictor)
+            found = propose(batch, predictor, labels)
             if found:
                 part.append(found)
             if not quiet:
@@ -67,11 +74,11 @@ def predict_files(
                     tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
             progress.update(len(found) + len(batch.unreadable))
     if skipped < len(items):
-        for form, save in savers.items():
-            save(folder / f"{RESULT}.{form}", part.read(items))
+        for suffix, save in savers.items():
+            save(folder / f"{RESULT}.{suffix}", part.read(items))
         part.remove()
     if skipped:
-        raise BmnError(f"{skipped} of {len(items)} files were skipped, for the reasons above; the others are done")
+        raise BmnError(f"{skipped} of {len(items)} files were skipped, see above; the others are done")
 
 
 def checksum(program: Path) -> str:
@@ -84,12 +91,12 @@ def checksum(program: Path) -> str:
 
 @dataclass(frozen=True)
 class Batch:
-    """Feature files, read.
+    """A batch of feature files.
 
     Attributes:
-        items: those that could be read.
-        features: of each of them ``[snippet, channel]``.
-        unreadable: what is wrong with the others.
+        items: the readable ones.
+        features: ``[snippet, channel]`` of each.
+        unreadable: the errors of the others.
     """
 
     items: list[Item]
@@ -117,9 +124,14 @@ def batches(items: Sequence[Item], predictor: Predictor, size: int) -> Iterator[
     return prefetch(lambda chunk: read_batch(chunk, predictor.channels), chunks, AHEAD)
 
 
-def propose(batch: Batch, predictor: Predictor) -> list[tuple[Item, list[Result]]]:
-    """The proposals of each file of a batch."""
+def propose(batch: Batch, predictor: Predictor, labels: bool = False) -> list[tuple[Item, Sequence[Result]]]:
+    """The proposals, or with ``labels`` the detections, of each file in a batch."""
     if not batch.items:
         return []
-    rows = predictor.propose_videos(batch.features, np.array([item.duration for item in batch.items]))
-    return [(item, results(found)) for item, found in zip(batch.items, rows, strict=True)]
+    durations = np.array([item.duration for item in batch.items])
+    found: Sequence[Sequence[Result]]
+    if labels:
+        found = [labelled_results(each) for each in predictor.detect_videos(batch.features, durations)]
+    else:
+        found = [results(each) for each in predictor.propose_videos(batch.features, durations)]
+    return list(zip(batch.items, found, strict=True))

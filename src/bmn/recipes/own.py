@@ -1,4 +1,4 @@
-"""The parameters that fit a person's own data."""
+"""The parameters for your own data."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,28 +15,28 @@ from bmn.video.extract import feature_channels, find_extractor
 UNKNOWN = 1e9  # seconds, longer than any video: its file will tell
 
 
-def fitting(
+def own_values(
     current: Params, features: str, annotations: str, subsets: str | None = None, reset: bool = False
 ) -> dict[str, Any]:
-    """The parameters that own data need, by dotted key.
+    """The parameters that own data require, by dotted key.
 
-    What the data decide: where they are, the number of channels, and a batch that holds no more videos than there are
-    to train on. For other data than the current ones, or with ``reset``, the published recipe besides.
+    The data determine the paths, the number of channels, and a batch size of at most the number of training videos.
+    If the data are new, or with ``reset``, the published recipe is included.
 
     Args:
-        current: the parameters so far.
-        features: a folder of feature files, or of videos, for which ``extract.*`` stays as it is.
-        annotations: a file, or a folder with a file a subset.
-        subsets: a CSV with the subset of each video, where the annotations do not name it.
+        current: the current parameters.
+        features: a folder of feature files, or of videos (``extract.*`` is kept).
+        annotations: a file, or a folder with one file per subset.
+        subsets: a CSV with the subset of each video, if the annotations do not name it.
 
     Raises:
-        BmnError: something is not there or cannot be read.
+        BmnError: something is missing or unreadable.
     """
     for path in (features, annotations, subsets):
         if path is not None and not (path and Path(path).exists()):
             raise BmnError(f"{path or 'nothing'}: no such file or folder; correct what names it")
     if not Path(features).is_dir():
-        raise BmnError(f"{features}: is no folder; unpack it, or set data.features and model.feat_dim in params.yaml")
+        raise BmnError(f"{features}: not a folder; unpack it, or set data.features and model.feat_dim in params.yaml")
     if find_videos(Path(features)):
         channels = feature_channels(find_extractor(current.extract, Path()))
     else:
