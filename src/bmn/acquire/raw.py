@@ -28,7 +28,7 @@ class Raw:
         annotations: a file, or a folder with one file per subset.
         subsets: a CSV with the subset of each video, or None.
         ground_truth: a published ground truth, or None to use the annotations.
-        extractor: how the features were extracted from videos, or None if they came in files.
+        extractor: how the features were extracted from videos, or None if they came as files.
         durations: of those videos by id, in seconds.
         broken: what is wrong with videos that could not be decoded, by id.
     """

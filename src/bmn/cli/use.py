@@ -15,7 +15,7 @@ import click
 def main(preset: str, features: str, videos: str, annotations: str, subsets: str | None, reset: bool) -> None:
     """Switch params.yaml to a data set: a preset or your own.
 
-    PRESET is embedded, clips, gestures, activitynet, bmn_lite, or local: your own data, with --annotations, and
+    PRESET is embedded, gestures, clips, activitynet, bmn_lite, or local: your own data, with --annotations and either
     --features or --videos. Keeps comments and prints the diff.
     """
     from bmn.base.params import load_params
@@ -28,7 +28,7 @@ def main(preset: str, features: str, videos: str, annotations: str, subsets: str
             f"--features, --videos, --annotations and --subsets belong to the preset local, not {preset}"
         )
     if preset == "local" and not (bool(features) != bool(videos) and annotations):
-        raise click.UsageError("the preset local needs --annotations, and --features or --videos")
+        raise click.UsageError("the preset local needs --annotations, and either --features or --videos")
     path = Path("params.yaml")
     if preset == "local":
         difference = edit(path, own_values(load_params(path), features or videos, annotations, subsets, reset))

@@ -96,7 +96,7 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
 
 
 def _with_duration(entry: Entry, files: Mapping[str, Path], durations: Mapping[str, float], choices: Choices) -> Entry:
-    """The entry with the duration of its video file, if there is one; if it has none, computed from its features."""
+    """The entry with the duration of its video file; without one and if missing, computed from its features."""
     if isinstance(entry.id, str) and entry.id in durations:
         return replace(entry, duration=durations[entry.id])
     path = files.get(entry.id) if isinstance(entry.id, str) else None

@@ -1,4 +1,4 @@
-"""Which windows form a batch, and loading of batches in advance.
+"""Which windows form a batch, and batches read ahead in a thread.
 
 The order is a pure function of (seed, epoch), so a run can resume at any batch and be shared among any number of
 processes without further state.

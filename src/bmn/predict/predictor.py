@@ -1,6 +1,6 @@
 """Proposals from an exported model, without training, tracking or the pipeline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
-from bmn.classify.classifier import FILE, Detected, read_classifier
+from bmn.classify.classifier import FILE, Detected, SegmentClassifier, read_classifier
 from bmn.classify.results import LabelledResult, labelled_results
 from bmn.data.windows import Cut, Window, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
@@ -132,7 +132,7 @@ class Predictor:
                 as in training.
             durations: ``[video]``, seconds.
         """
-        return [proposals for _, proposals in self._propose(videos, durations)]
+        return self._propose(videos, durations)[2]
 
     def detect_videos(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[Detected]:
         """The labelled detections of each video: class → ``[detection, 3]`` (start and end in seconds, score).
@@ -148,37 +148,41 @@ class Predictor:
                 f"{self.program.parent}: has no {FILE}, so it cannot label proposals; train on labelled segments with "
                 "classify.enabled and export again"
             )
-        return [
-            self.classifier.detect(np.stack([own.T for _, own in cuts]), [window for window, _ in cuts], proposals)
-            for cuts, proposals in self._propose(videos, durations)
-        ]
+        cuts, _, proposals = self._propose(videos, durations)
+        return [_detect(self.classifier, own, rows) for own, rows in zip(cuts, proposals, strict=True)]
 
-    def watch(self, features: NDArray[np.float32], duration: float) -> tuple[Floats, Boundaries]:
-        """The proposals of one video ``[proposal, 3]``, as from :meth:`propose_videos`, and its boundary probabilities.
+    def watch(self, features: NDArray[np.float32], duration: float) -> tuple[Sequence[Result], Boundaries]:
+        """What is in one video: proposals, or detections if the model has a classifier, best first; and the boundary
+        probabilities.
 
         Args:
-            features: ``[snippet, channel]``.
-            duration: of the video, in seconds.
+            features, duration: see :meth:`propose`.
+
+        Raises:
+            BmnError: see :meth:`propose`.
         """
-        _, windows, maps = self._windows([features], {"0": duration})
-        return propose(maps, windows, {"0": duration}, self.settings)["0"], _boundaries(maps, windows, duration)
+        self._check(features, duration)
+        [cuts], maps, [rows] = self._propose([np.asarray(features, np.float32)], np.array([float(duration)]))
+        found = results(rows) if self.classifier is None else labelled_results(_detect(self.classifier, cuts, rows))
+        return found, _boundaries(maps, [window for window, _ in cuts], duration)
 
-    def _propose(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[tuple[list[Cut], Floats]]:
-        """The windows of each video, and its proposals."""
+    def _propose(
+        self, videos: Sequence[NDArray[np.float32]], durations: Floats
+    ) -> tuple[list[list[Cut]], Maps, list[Floats]]:
+        """The windows of each video, the maps of all windows, and the proposals of each video."""
         by_number = {str(number): float(duration) for number, duration in enumerate(durations)}
-        cuts, windows, maps = self._windows(videos, by_number)
-        return list(zip(cuts, propose(maps, windows, by_number, self.settings).values(), strict=True))
-
-    def _windows(
-        self, videos: Sequence[NDArray[np.float32]], durations: Mapping[str, float]
-    ) -> tuple[list[list[Cut]], Sequence[Window], Maps]:
-        """The windows of each video, all of them in a row, and their maps."""
         cuts = [
             cut(features, number, duration, self.tscale, self.overlap)
-            for features, (number, duration) in zip(videos, durations.items(), strict=True)
+            for features, (number, duration) in zip(videos, by_number.items(), strict=True)
         ]
         windows, features = zip(*chain.from_iterable(cuts), strict=True)
-        return cuts, windows, self.maps(np.stack([window.T for window in features]))
+        maps = self.maps(np.stack([window.T for window in features]))
+        return cuts, maps, list(propose(maps, windows, by_number, self.settings).values())
+
+
+def _detect(classifier: SegmentClassifier, cuts: list[Cut], proposals: Floats) -> Detected:
+    """The labelled detections of one video."""
+    return classifier.detect(np.stack([own.T for _, own in cuts]), [window for window, _ in cuts], proposals)
 
 
 def _boundaries(maps: Maps, windows: Sequence[Window], duration: float) -> Boundaries:

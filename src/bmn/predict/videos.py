@@ -15,7 +15,7 @@ from bmn.base.params import ExtractParams
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import save_csv
 from bmn.predict.predictor import Boundaries, Predictor
-from bmn.proposals import Result, results
+from bmn.proposals import Result
 from bmn.video.extract import Extractor, extract_videos, find_extractor
 
 
@@ -26,13 +26,13 @@ class Watched:
     Attributes:
         path: of the video.
         duration: in seconds.
-        proposals: best first.
-        boundaries: where actions start and end.
+        proposals: best first; labelled if the model has a classifier.
+        boundaries: the probabilities that an action starts or ends.
     """
 
     path: Path
     duration: float
-    proposals: list[Result]
+    proposals: Sequence[Result]
     boundaries: Boundaries
 
 
@@ -110,8 +110,7 @@ def watch_videos(
             if isinstance(features, BmnError):
                 yield path, features
             else:
-                rows, boundaries = predictor.watch(features.array, features.duration)
-                yield path, Watched(path, features.duration, results(rows), boundaries)
+                yield path, Watched(path, features.duration, *predictor.watch(features.array, features.duration))
             bar.update()
 
 
@@ -127,7 +126,7 @@ def distinct(proposals: Sequence[Result], count: int) -> list[Result]:
 
 
 def save(watched: Watched, stem: Path) -> None:
-    """Write ``<stem>.json``, all that was found, and ``<stem>.csv``, a line a proposal."""
+    """Write ``<stem>.json``, all that was found, and ``<stem>.csv``, one line per proposal."""
     boundaries = watched.boundaries
     write_json(
         stem.with_name(f"{stem.name}.json"),
@@ -143,4 +142,5 @@ def save(watched: Watched, stem: Path) -> None:
         },
         indent=None,
     )
-    save_csv(stem.with_name(f"{stem.name}.csv"), [(Item(watched.path.name, watched.duration), watched.proposals)])
+    found = [(Item(watched.path.name, watched.duration), watched.proposals)]
+    save_csv(stem.with_name(f"{stem.name}.csv"), found, labels=any("label" in each for each in watched.proposals[:1]))

@@ -25,7 +25,7 @@ def own_values(
 
     Args:
         current: the current parameters.
-        features: a folder of feature files, or of videos, for which ``extract.*`` stays as it is.
+        features: a folder of feature files, or of videos (``extract.*`` is kept).
         annotations: a file, or a folder with one file per subset.
         subsets: a CSV with the subset of each video, if the annotations do not name it.
 

@@ -88,7 +88,7 @@ def use_preset(name: str, path: Path, reset: bool = False) -> str:
     """
     preset, current = preset_params(name), load_params(path)
     if name == "clips" and not (path.parent / str(preset.data.features)).exists():
-        from bmn.video.clips import make_clips  # with PyAV, which the other presets do without
+        from bmn.video.clips import make_clips  # needs PyAV, which the other presets do not
 
         make_clips(path.parent / str(preset.data.features), **CLIPS)
     if not reset and _same_data(preset, current):
