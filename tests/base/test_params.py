@@ -1,4 +1,5 @@
 import copy
+import re
 from itertools import pairwise
 from pathlib import Path
 
