@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).parent
 # What only reports, or only places work: it changes no result, so it names none, and its imports are not followed.
 NEUTRAL_CODE = {
     "bmn/__init__.py": "names the public functions; code imports the modules that hold them",
+    "bmn/execution": "runs jobs in processes, here or elsewhere",
     "bmn/launch": "starts, watches and stops the processes that do the work",
     "bmn/report/progress.py": "shows how a training goes",
     "bmn/tracking": "tells MLflow what happened",
@@ -38,6 +39,7 @@ NEUTRAL_PARAMETERS = {
     "train.checkpoint_minutes": "how much a killed training loses",
     "tracking": "what MLflow is told, and where",
     "tune": "sweeps stand beside the stages",
+    "execution": "where jobs run",
 }
 
 

@@ -214,6 +214,15 @@ class Dimension(Group):
         return {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
 
 
+class ExecutionParams(Group):
+    """Where jobs run: trials, seeds, chunks of predictions."""
+
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
+    jobs: Count | None = None
+    cpus: Count | None = None
+
+
 class ConfirmParams(Group):
     """How the best of a sweep are confirmed."""
 
@@ -248,6 +257,7 @@ class Params(Group):
     export: ExportParams = ExportParams()
     tracking: TrackingParams = TrackingParams()
     tune: TuneParams = TuneParams()
+    execution: ExecutionParams = ExecutionParams()
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

@@ -33,7 +33,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 PLACES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
 IN_USE = ("source", "features", "annotations")  # of ``data``: what tells one data set from another
-KEPT = ("train.devices", "tracking", "tune")  # of the machine and of the person, not of the recipe
+KEPT = ("train.devices", "tracking", "tune", "execution")  # of the machine and of the person, not of the recipe
 
 
 def preset_params(name: str) -> Params:
