@@ -189,18 +189,23 @@ class TrackingParams(Group):
 
 
 class Dimension(Group):
-    """What a parameter may be in a sweep: a range with both ends, or choices."""
+    """What a parameter may be in a sweep: a range with both ends, or choices.
+
+    Attributes:
+        of: the dotted key of a parameter that the ends of a range are fractions of.
+    """
 
     low: Annotated[float, Field(allow_inf_nan=False)] | None = None
     high: Annotated[float, Field(allow_inf_nan=False)] | None = None
     log: bool = False
+    of: str | None = None
     choices: Annotated[list[Any], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
         if self.choices is not None:
-            if self.low is not None or self.high is not None or self.log:
-                raise ValueError("choices stand beside low, high or log; keep one of both")
+            if self.low is not None or self.high is not None or self.log or self.of is not None:
+                raise ValueError("choices stand beside low, high, log or of; keep one of both")
         elif self.low is None or self.high is None:
             raise ValueError("low is missing; give low and high, or choices" if self.low is None else "high is missing")
         elif self.low >= self.high:

@@ -104,9 +104,7 @@ class Cluster:
         ray.shutdown()
 
     def _room(self) -> int:
-        return sum(
-            int(min(node.get(name, 0) // number for name, number in self._needs.items())) for node in _nodes()
-        )
+        return sum(int(min(node.get(name, 0) // number for name, number in self._needs.items())) for node in _nodes())
 
 
 def _connect(address: str | None) -> None:

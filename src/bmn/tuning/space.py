@@ -46,32 +46,35 @@ def check_space(params: Params) -> Space:
 
     Raises:
         BmnError: it is empty or varies nothing that is trained; a key does not exist or cannot be varied; an end of a
-            range or a choice is not allowed there; the present value is not within. A line for each.
+            range or a choice is not allowed there; the current value is not within. A line for each.
     """
-    present = dict(flatten(params.model_dump(exclude={"tune"})))
+    current = dict(flatten(params.model_dump(exclude={"tune", "execution"})))
     problems = [
         problem
         for key, dimension in params.tune.space.items()
-        for problem in _problems(key, dimension, params, present)
+        for problem in _problems(key, dimension, params, current)
     ]
     if problems:
         raise BmnError("\n".join(f"params.yaml: tune.space: {problem}" for problem in problems))
-    trained = {key: _exact(dim, present[key]) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
+    trained = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
     if not trained:
         what = "is empty" if not params.tune.space else "varies proposals.* only, which one training can try out"
         raise BmnError(f"params.yaml: tune.space {what}; name a key of model or train, such as train.learning_rate")
-    searched = {key: _exact(dim, present[key]) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
-    return Space(trained, searched, {key: present[key] for key in trained | searched})
+    searched = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
+    return Space(trained, searched, {key: current[key] for key in trained | searched})
 
 
-def _problems(key: str, dimension: Dimension, params: Params, present: Mapping[str, Any]) -> Iterable[str]:
-    if key not in present:
+def _problems(key: str, dimension: Dimension, params: Params, current: Mapping[str, Any]) -> Iterable[str]:
+    if key not in current:
         yield f"{key} is unknown; correct its spelling"
         return
     if key in FIXED or not key.startswith((*TRAINED, SEARCHED)):
         yield f"{key} cannot be varied: {FIXED.get(key, 'it does not change what is trained')}; remove it"
         return
-    dimension = _exact(dimension, present[key])
+    if dimension.of is not None and not isinstance(current.get(dimension.of), int | float):
+        yield f"{key} is relative to {dimension.of}, which is no number of these parameters; correct its spelling"
+        return
+    dimension = _exact(dimension, key, current)
     for value in dimension.choices or (dimension.low, dimension.high):
         try:
             with_values(params, {key: value}, key)
@@ -79,19 +82,23 @@ def _problems(key: str, dimension: Dimension, params: Params, present: Mapping[s
             yield f"{key} reaches {value!r}; " + "; ".join(
                 line.removeprefix(f"{key}: ") for line in str(error).splitlines()
             )
-    if not contains(dimension, present[key]):
+    if not contains(dimension, current[key]):
         yield (
-            f"{key} is {present[key]!r} in params.yaml, outside of what is to be tried; the present value is always "
+            f"{key} is {current[key]!r} in params.yaml, outside of what is to be tried; the current value is always "
             f"the first trial, so widen the space or change the value"
         )
 
 
-def _exact(dimension: Dimension, present: Any) -> Dimension:
-    """The dimension of a whole number has whole ends, where they are whole."""
-    if dimension.choices is not None or not isinstance(present, int):
+def _exact(dimension: Dimension, key: str, current: Mapping[str, Any]) -> Dimension:
+    """The dimension in numbers of its own: multiplied by what it is relative to, with whole ends for a whole number."""
+    if dimension.choices is not None:
         return dimension
-    low, high = (int(end) if end is not None and end.is_integer() else end for end in (dimension.low, dimension.high))
-    return dimension.model_copy(update={"low": low, "high": high})
+    scale = 1 if dimension.of is None else current[dimension.of]
+    low, high = _ends(dimension)
+    ends = {"low": low * scale, "high": high * scale}
+    if isinstance(current[key], int):
+        ends = {name: round(end) if dimension.of or end.is_integer() else end for name, end in ends.items()}
+    return dimension.model_copy(update={**ends, "of": None})
 
 
 def contains(dimension: Dimension, value: Any) -> bool:
@@ -169,7 +176,7 @@ def digest(params: Params, data: str) -> str:
     Two sweeps with the same digest are one sweep, also when ``make tune-apply`` wrote its best in between.
 
     Args:
-        data: checksum of the converted data (:func:`bmn.tuning.training_process.digest_of_data`).
+        data: checksum of the converted data (:func:`bmn.tuning.job.digest_of_data`).
     """
     values = dict(flatten(params.model_dump(include={"model", "train", "proposals", "tune"})))
     kept = {
@@ -178,4 +185,4 @@ def digest(params: Params, data: str) -> str:
         if key not in params.tune.space and key not in NEUTRAL_PARAMETERS and not key.startswith(NOT_COMPARED)
     }
     initial = [sha256(Path(params.train.init_from))] if params.train.init_from else []
-    return identity(Path(__file__).with_name("trial.py"), kept, [data, *initial])
+    return identity(Path(__file__).with_name("job.py"), kept, [data, *initial])

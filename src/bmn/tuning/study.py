@@ -1,39 +1,60 @@
-"""The study that workers share: its storage, its pruner, and the refusal to mix sweeps that cannot be compared."""
+"""A study: its storage, its pruner and sampler, who may write it, and what it holds."""
 
-import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import optuna
+from filelock import FileLock, Timeout
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from sqlalchemy import make_url
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bmn.base.errors import BmnError
-from bmn.base.params import TuneParams
+from bmn.base.params import Params, TuneParams
+from bmn.tuning.confirmation import Confirmation
 
 FOLDER = Path(".cache/tune")
 
 
-class FileLock:
-    """Keeps other processes off the journal; the system lets go of it when its holder dies."""
+LOCKS = {  # what makes a connection to a database the only one of a name, until it ends, however that is
+    "postgresql": "SELECT pg_try_advisory_lock(hashtext(:name))",
+    "mysql": "SELECT GET_LOCK(:name, 0)",
+}
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: IO[bytes] | None = None
 
-    def acquire(self) -> bool:
-        self._file = open(self.path, "wb")  # noqa: SIM115 - closed by release
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        return True
+@contextmanager
+def only_driver(storage: BaseStorage, name: str, folder: Path = FOLDER) -> Iterator[None]:
+    """Within its context no other process drives the study; the lock of one that was killed is gone with it.
 
-    def release(self) -> None:
-        assert self._file is not None
-        self._file.close()
+    Raises:
+        BmnError: another process does.
+    """
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(folder / f"{name}.lock", timeout=0))
+            alone = True
+        except Timeout:
+            alone = False
+        except OSError as error:
+            raise BmnError(f"{folder}: cannot be written ({error.strerror}); make it writable") from error
+        if alone and isinstance(storage, RDBStorage) and storage.engine.dialect.name in LOCKS:
+            connection = held.enter_context(storage.engine.connect())
+            question = text(LOCKS[storage.engine.dialect.name])
+            alone = bool(connection.execute(question, {"name": f"bmn {name}"}).scalar())
+        if not alone:
+            raise BmnError(
+                f"params.yaml: tune.study is {name!r}; another bmn tune runs it: stop that one, or begin another study: "
+                f"make tune STUDY=<another name>"
+            )
+        yield
 
 
 def open_storage(url: str | None, folder: Path = FOLDER) -> BaseStorage:
@@ -66,11 +87,10 @@ def _open_journal(path: Path) -> BaseStorage:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_suffix(".lock"))
-        lock.acquire()
+        with lock:
+            _drop_torn_line(path)
     except OSError as error:
         raise BmnError(f"{path}: cannot be written ({error.strerror}); make its folder writable") from error
-    _drop_torn_line(path)
-    lock.release()
     try:
         return JournalStorage(JournalFileBackend(str(path), lock))  # type: ignore[arg-type]
     except ValueError as error:
@@ -108,6 +128,20 @@ def open_study(storage: BaseStorage, name: str, tune: TuneParams, digest: str) -
     return study
 
 
+def find_study(params: Params) -> optuna.Study:
+    """The study that the parameters name.
+
+    Raises:
+        BmnError: there is none of that name.
+    """
+    storage = open_storage(params.tune.storage)
+    names = [study.study_name for study in storage.get_all_studies()]
+    if params.tune.study not in names:
+        there = f"there are {', '.join(map(repr, names))}" if names else "there is none yet; make tune begins one"
+        raise BmnError(f"params.yaml: tune.study is {params.tune.study!r}; no such study: {there}")
+    return optuna.load_study(study_name=params.tune.study, storage=storage)
+
+
 def pruner(tune: TuneParams) -> BasePruner:
     """Asynchronous successive halving; Optuna has none for two objectives."""
     if tune.cost:
@@ -129,3 +163,71 @@ def sampler(tune: TuneParams, number: int) -> BaseSampler:
     """The sampler of one trial: seeded by its number, so that what it draws depends on the trials before it alone."""
     seed = 1_000_003 * tune.seed + number
     return TPESampler(seed=seed) if tune.sampler == "tpe" else RandomSampler(seed=seed)
+
+
+def rows(study: optuna.Study) -> list[dict[str, Any]]:
+    """The trials that have begun, for a program to read.
+
+    Returns:
+        For each ``number``, ``state``, ``AUC`` (percent; the last that is known), ``epochs`` (None: all of them),
+        ``seconds`` (None while it runs), ``values`` (what it tried, by dotted key), ``note`` (what went wrong).
+    """
+    return [_row(trial) for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
+
+
+def _row(trial: FrozenTrial) -> dict[str, Any]:
+    reported, attributes = trial.intermediate_values, trial.user_attrs
+    last = reported[max(reported)] if reported else None
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "AUC": trial.values[0] if trial.values else last,
+        "epochs": None if trial.state == TrialState.COMPLETE else max(reported, default=0),
+        "seconds": None if trial.duration is None else trial.duration.total_seconds(),
+        "values": {**trial.params, **attributes.get("proposals", {})},
+        "note": attributes.get("error", ""),
+    }
+
+
+def status(study: optuna.Study) -> str:
+    """A table of the trials: state, AUC in percent, epochs, seconds, parameters."""
+    trials = study.get_trials(deepcopy=False)
+    counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
+    lines = [f"{study.study_name}: " + ", ".join(f"{n} {state.name.lower()}" for state, n in counts.items() if n)]
+    lines.append(f"{'trial':>5}  {'state':<9}{'AUC':>6}{'epochs':>8}{'seconds':>9}  parameters")
+    lines += map(_line, rows(study))
+    known = Confirmation.of(study)
+    lines += ["", known.verdict()] if known else []
+    return "\n".join(lines)
+
+
+def _line(row: dict[str, Any]) -> str:
+    auc = "" if row["AUC"] is None else f"{row['AUC']:.2f}"
+    epochs = "all" if row["epochs"] is None else row["epochs"] or ""
+    seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
+    return (
+        f"{row['number']:>5}  {row['state']:<9}{auc:>6}{epochs:>8}{seconds:>9}  {named(row['values'])} {row['note']}"
+    ).rstrip()
+
+
+def named(values: Mapping[str, Any]) -> str:
+    """Parameters in a line, by the last part of their keys."""
+    return " ".join(f"{key.rpartition('.')[2]}={short(value)}" for key, value in values.items())
+
+
+def short(value: Any) -> str:
+    """A value in few digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def show(storage: str | None, port: int) -> None:
+    """Show the trials of all studies in a browser, until Ctrl-C.
+
+    Args:
+        storage: of the studies, as :func:`open_storage` takes it.
+    """
+    from optuna_dashboard import run_server
+
+    opened = open_storage(storage)
+    print(f"http://localhost:{port} (stop it with Ctrl-C)", flush=True)
+    run_server(opened, port=port)

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from plotly.offline import get_plotlyjs
 
 from bmn.report.figures import fill
-from bmn.tuning.confirmation import from_json, verdict
+from bmn.tuning.confirmation import Confirmation
+from bmn.tuning.study import short
 
 TITLES = {
     "optimization_history": "Trial after trial",
@@ -35,7 +36,7 @@ def pictures(study: optuna.Study) -> dict[str, Figure]:
 
 def page(study: optuna.Study) -> str:
     """What was confirmed, the trials, best first, and the same figures, to be turned and read off; needs no network."""
-    confirmed = study.user_attrs.get("confirmed")
+    confirmation = Confirmation.of(study)
     study = _readable(study)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
     counts = Counter(trial.state.name.lower() for trial in trials)
@@ -45,7 +46,7 @@ def page(study: optuna.Study) -> str:
         "sweep.html",
         title=f"Sweep {study.study_name}",
         plotly=get_plotlyjs(),
-        verdict=verdict(from_json(confirmed)) if confirmed else None,
+        verdict=confirmation.verdict() if confirmation else None,
         counts=", ".join(f"{number} {state}" for state, number in counts.items()),
         names=names,
         trials=[
@@ -53,7 +54,7 @@ def page(study: optuna.Study) -> str:
                 "number": trial.number,
                 "state": trial.state.name.lower(),
                 "auc": "–" if _auc(trial) is None else f"{_auc(trial):.2f}",
-                "params": {key: _short(value) for key, value in trial.params.items()},
+                "params": {key: short(value) for key, value in trial.params.items()},
             }
             for trial in best_first
         ],
@@ -137,7 +138,3 @@ def _words(study: optuna.Study, name: str) -> dict[str, Any]:
 def _auc(trial: FrozenTrial) -> float | None:
     reported = trial.intermediate_values
     return trial.values[0] if trial.values else reported[max(reported)] if reported else None
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,258 @@
+"""The driver of a sweep: asks the study for trials, has them trained, prunes, tells what came of them, confirms the best.
+
+It alone writes the study, MLflow and the figures; jobs only train. So whatever is killed, the same command goes on: a
+trial that was running is taken up under its number, and its job resumes from its checkpoint.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from bmn.base.errors import BmnError
+from bmn.base.params import Params
+from bmn.data.subset import open_subset
+from bmn.execution.engines import open_engine
+from bmn.execution.jobs import Engine, Event, Job, run
+from bmn.tracking.trials import Record
+from bmn.tuning.confirmation import Confirmation, candidates, confirmed, fresh_seeds, name_of
+from bmn.tuning.figures import page, pictures
+from bmn.tuning.job import digest_of_data
+from bmn.tuning.space import Space, check_space, digest, suggest, with_values
+from bmn.tuning.study import FOLDER, named, only_driver, open_storage, open_study, rungs, sampler
+from bmn.tuning.trainings import Progress, Trainings, raise_if_data_changed
+
+HOPELESS = 3  # trials that fail while none succeeds: the sweep stops
+ENDS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
+
+
+def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tuning.job:trial") -> None:
+    """Search for better parameters, or go on with a search.
+
+    Args:
+        timeout: seconds after which no trial begins.
+        data: folder of the converted data.
+        entry: what trains.
+
+    Raises:
+        BmnError: the search space, the data, the storage, the study or the engine does not allow it, another driver
+            is at the study, the data was replaced meanwhile, or no trial succeeds.
+    """
+    space = check_space(params)
+    data_digest = digest_of_data(data)
+    storage = open_storage(params.tune.storage)
+    with only_driver(storage, params.tune.study):
+        study = open_study(storage, params.tune.study, params.tune, digest(params, data_digest))
+        if "current" not in study.user_attrs:
+            study.set_user_attr("current", space.defaults)
+            study.set_user_attr("key", uuid.uuid4().hex)
+        # Where tune-apply has written since, the sweep still is about the parameters that it began from.
+        params = with_values(params, study.user_attrs["current"], "params.yaml")
+        with open_engine(params.execution, params.train.devices) as engine:
+            dimensions = {key: json.dumps(dimension.model_dump()) for key, dimension in params.tune.space.items()}
+            tags = {"optuna.study": study.study_name}
+            record = Record(study.user_attrs["key"], f"sweep {study.study_name}", params, tags, dimensions)
+            trainings = Trainings(engine, record, str(data), data_digest, str(FOLDER / "trainings"), entry)
+            deadline = time.time() + timeout if timeout is not None else float("inf")
+            status = "FAILED"
+            try:
+                sweep = Sweep(study, storage, params, check_space(params), engine, record, trainings, deadline)
+                status = "FINISHED" if sweep.search() and sweep.confirm(data) else "KILLED"
+            except (KeyboardInterrupt, SystemExit):
+                status = "KILLED"
+                raise
+            finally:
+                record.close(status)
+
+
+@dataclass
+class Sweep:
+    """One start of a sweep."""
+
+    study: optuna.Study
+    storage: BaseStorage
+    params: Params
+    space: Space
+    engine: Engine
+    record: Record
+    trainings: Trainings
+    deadline: float
+    _trials: dict[str, optuna.Trial] = field(default_factory=dict)
+    _runs: dict[str, str] = field(default_factory=dict)
+    _errors: list[str] = field(default_factory=list)
+
+    def search(self) -> bool:
+        """Run trials until there are ``tune.trials``, or the time is up: whether all are done."""
+        self._close_runs()
+        progress = Progress()
+        try:
+            for event in run(self.engine, self._jobs()):
+                progress.hear(event)
+                if event is not None:
+                    self._hear(event)
+        finally:
+            self._draw()
+        if any(not trial.state.is_finished() for trial in self._all()) or self._begun() < self.params.tune.trials:
+            print("the time is up; the same command goes on")
+            return False
+        return True
+
+    def confirm(self, data: Path) -> bool:
+        """Train the best again from fresh seeds, and say what came of it: whether all was done in time."""
+        found = candidates(self._all(), self.space.defaults, self.params.tune.confirm.top)
+        if len(found) == 1:
+            print("no trial that differs from the current parameters came to its end; more TRIALS may help")
+            return True
+        seeds = fresh_seeds(self.params.train.seed, self.params.tune.confirm.seeds)
+        plan = {
+            name_of(name, seed): with_values(self.params, {**values, "train.seed": seed}, name)
+            for name, values in found.items()
+            for seed in seeds
+        }
+        known = dict(self.study.user_attrs.get("confirmed trainings", {}))
+        print(f"{len(plan)} trainings confirm {', '.join(found)}", flush=True)
+        in_time = (pair for pair in plan.items() if pair[0] not in known and time.time() < self.deadline)
+        for name, figures in self.trainings.run(in_time, {"optuna.study": self.study.study_name}):
+            known[name] = figures["AUC"]
+            self.study.set_user_attr("confirmed trainings", known)
+        videos = len(open_subset(data, "validation").videos)
+        result = confirmed(found, seeds, known, videos)
+        result.write(self.study)
+        print(result.verdict())
+        self._draw()
+        for one in result.candidates:
+            means = {f"confirmed/{one.name}/mean": one.mean, f"confirmed/{one.name}/std": one.deviation}
+            self.record.metrics(self.record.run, means)
+        return time.time() < self.deadline or known.keys() >= plan.keys()
+
+    def _all(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+    def _begun(self) -> int:
+        return sum(trial.state != TrialState.WAITING for trial in self._all())
+
+    def _jobs(self) -> Iterator[Job]:
+        """The trials that a killed driver left running, then new ones; the current parameters are the first."""
+        left = [trial.number for trial in self._all() if trial.state == TrialState.RUNNING]
+        if not self._all():
+            self.study.enqueue_trial({key: self.space.defaults[key] for key in self.space.trained})
+        while time.time() < self.deadline and (left or self._begun() < self.params.tune.trials):
+            trial = self._taken_up(left.pop(0)) if left else self.study.ask()
+            job = self._begin(trial)
+            if job is not None:
+                yield job
+
+    def _taken_up(self, number: int) -> optuna.Trial:
+        study = self.storage.get_study_id_from_name(self.study.study_name)
+        return optuna.Trial(self.study, self.storage.get_trial_id_from_study_id_trial_number(study, number))
+
+    def _begin(self, trial: optuna.Trial) -> Job | None:
+        """The job of a trial; None where the parameters that it drew do not go together."""
+        name = f"trial {trial.number}"
+        self.study.sampler = sampler(self.params.tune, trial.number)
+        values = suggest(trial, self.space.trained)
+        self._trials[name] = trial
+        try:
+            params = with_values(self.params, values, name)
+        except BmnError as error:
+            self._failed(name, str(error))
+            return None
+        tags = {"optuna.study": self.study.study_name, "optuna.trial": str(trial.number)}
+        title = f"{self.study.study_name} {trial.number}: {named(values)}"
+        self._runs[name] = self.record.begin(name, title, params, tags)
+        searched = {key: dimension.model_dump() for key, dimension in self.space.searched.items()}
+        return self.trainings.job(name, params, searched)
+
+    def _hear(self, event: Event) -> None:
+        name, content = event.job, event.content
+        match event.kind:
+            case "started":
+                print(f"{name} starts on {content}: {named(self._trials[name].params)}", flush=True)
+            case "told" if "row" in content:
+                self.record.log(self._runs[name], content["row"])
+                if self._prunes(self._trials[name], content["row"]):
+                    self.engine.cancel(name)
+                    self._end(name, TrialState.PRUNED, {}, {})
+            case "result":
+                for key, value in content.items():
+                    self._trials[name].set_user_attr(key, value)
+                self._end(name, TrialState.COMPLETE, content["figures"], content["proposals"])
+            case "error":
+                raise_if_data_changed(content)
+                self._failed(name, content["text"])
+            case "died":
+                self._failed(name, content)
+
+    def _prunes(self, trial: optuna.Trial, row: dict[str, float]) -> bool:
+        """Whether a trial is not among the best after an epoch in which trials are compared."""
+        epoch, tune = int(row["epoch"]), self.params.tune
+        if tune.cost or "val/AUC" not in row or epoch not in rungs(tune, self.params.train.epochs)[:-1]:
+            return False
+        reported = self._all()[trial.number].intermediate_values
+        if epoch not in reported:
+            trial.report(row["val/AUC"], epoch)
+        return epoch >= max(reported, default=0) and trial.should_prune()
+
+    def _failed(self, name: str, why: str) -> None:
+        self._trials[name].set_user_attr("error", why)
+        self._errors.append(why)
+        self._end(name, TrialState.FAIL, {}, {"error": why})
+        succeeded = any(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in self._all())
+        if not succeeded and len(self._errors) >= min(HOPELESS, self.params.tune.trials):
+            raise BmnError(f"no trial succeeds; the first error: {self._errors[0]}")
+
+    def _end(self, name: str, state: TrialState, figures: dict[str, float], found: dict[str, Any]) -> None:
+        """Tell the study and MLflow how a trial ended, in this order: a run that is left open is closed later."""
+        objectives = (
+            [figures["AUC"], figures["milliseconds a video"]][: len(self.study.directions)] if figures else None
+        )
+        trial = self.study.tell(self._trials.pop(name), objectives, state)
+        self._close(self._runs.pop(name, None), trial)
+        ended = sum(one.state.is_finished() for one in self._all())
+        print(f"[{ended}/{self.params.tune.trials}] {describe(trial)}", flush=True)
+
+    def _close(self, run: str | None, trial: FrozenTrial) -> None:
+        if run is not None:
+            attributes = trial.user_attrs
+            metrics = {f"tune/{key}": value for key, value in attributes.get("figures", {}).items()}
+            tags = {
+                "optuna.state": trial.state.name,
+                **({"error": attributes["error"]} if "error" in attributes else {}),
+            }
+            self.record.end(run, ENDS[trial.state], metrics, attributes.get("proposals", {}), tags)
+
+    def _close_runs(self) -> None:
+        """End the runs of trials whose driver was killed after the trial's end and before the run's."""
+        trials = {str(trial.number): trial for trial in self._all() if trial.state.is_finished()}
+        for run, number in self.record.open_children("optuna.trial").items():
+            if number in trials:
+                self._close(run, trials[number])
+
+    def _draw(self) -> None:
+        """File the figures: pictures, and one page that needs no network."""
+        if any(trial.state == TrialState.COMPLETE for trial in self._all()):
+            drawn = pictures(self.study)
+            self.record.drawings(drawn, {"sweep": page(self.study)})
+            for figure in drawn.values():
+                figure.clear()
+
+
+def describe(trial: FrozenTrial) -> str:
+    """A trial in a line: how it ended, its AUC, why it failed."""
+    words = f"trial {trial.number} {trial.state.name.lower()}"
+    if trial.state == TrialState.COMPLETE:
+        words += f"  AUC {trial.values[0]:.2f}"
+    elif trial.state == TrialState.PRUNED:
+        epochs = max(trial.intermediate_values)
+        words += f"  after {epochs} epochs, AUC {trial.intermediate_values[epochs]:.2f}"
+    elif "error" in trial.user_attrs:
+        words += f"  {trial.user_attrs['error']}"
+    assert trial.duration is not None
+    return f"{words}  {trial.duration.total_seconds():.0f} s"
