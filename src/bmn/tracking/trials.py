@@ -54,13 +54,13 @@ class Record:
             self.metrics(run, {name: value for name, value in row.items() if "/" in name}, int(row["epoch"]))
             self._filed[run] = int(row["epoch"])
 
-    def end(self, run: str, status: str, metrics: Mapping[str, float], params: Row, tags: Mapping[str, Any]) -> None:
+    def end(self, run: str, status: str, metrics: Row, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """End a run: FINISHED, KILLED or FAILED; with its figures, the parameters it found, and what there is to know."""
         self.metrics(run, metrics)
         self._client.log_batch(
             run,
             params=[Param(key, str(value)) for key, value in params.items()],
-            tags=[RunTag(key, str(value)[:LONGEST_TAG]) for key, value in tags.items()],
+            tags=[RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()],
         )
         self._client.set_terminated(run, status)
         self._open.discard(run)

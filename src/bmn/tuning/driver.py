@@ -8,7 +8,6 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,13 @@ from bmn.base.errors import BmnError
 from bmn.base.params import Params
 from bmn.data.subset import open_subset
 from bmn.execution.engines import open_engine
-from bmn.execution.jobs import Engine, Event, Job, run
+from bmn.execution.jobs import Event
 from bmn.tracking.trials import Record
 from bmn.tuning.confirmation import Confirmation, candidates, confirmed, fresh_seeds, name_of
 from bmn.tuning.figures import page, pictures
-from bmn.tuning.job import digest_of_data
-from bmn.tuning.space import Space, check_space, digest, suggest, with_values
+from bmn.tuning.space import check_space, digest, digest_of_data, suggest, with_values
 from bmn.tuning.study import FOLDER, named, only_driver, open_storage, open_study, rungs, sampler
-from bmn.tuning.trainings import Progress, Trainings, raise_if_data_changed
+from bmn.tuning.trainings import Plan, Trainings
 
 HOPELESS = 3  # trials that fail while none succeeds: the sweep stops
 ENDS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
@@ -59,12 +57,12 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
             dimensions = {key: json.dumps(dimension.model_dump()) for key, dimension in params.tune.space.items()}
             tags = {"optuna.study": study.study_name}
             record = Record(study.user_attrs["key"], f"sweep {study.study_name}", params, tags, dimensions)
-            trainings = Trainings(engine, record, str(data), data_digest, str(FOLDER / "trainings"), entry)
+            trainings = Trainings(engine, record, entry, data, data_digest, FOLDER / "trainings")
             deadline = time.time() + timeout if timeout is not None else float("inf")
             status = "FAILED"
             try:
-                sweep = Sweep(study, storage, params, check_space(params), engine, record, trainings, deadline)
-                status = "FINISHED" if sweep.search() and sweep.confirm(data) else "KILLED"
+                sweep = Sweep(study, storage, params, trainings, deadline)
+                status = "FINISHED" if sweep.search() and sweep.confirm() else "KILLED"
             except (KeyboardInterrupt, SystemExit):
                 status = "KILLED"
                 raise
@@ -72,123 +70,109 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
                 record.close(status)
 
 
-@dataclass
 class Sweep:
-    """One start of a sweep."""
+    """One start of a sweep.
 
-    study: optuna.Study
-    storage: BaseStorage
-    params: Params
-    space: Space
-    engine: Engine
-    record: Record
-    trainings: Trainings
-    deadline: float
-    _trials: dict[str, optuna.Trial] = field(default_factory=dict)
-    _runs: dict[str, str] = field(default_factory=dict)
-    _errors: list[str] = field(default_factory=list)
+    Args:
+        deadline: seconds since 1970 after which no training begins.
+    """
+
+    def __init__(
+        self, study: optuna.Study, storage: BaseStorage, params: Params, trainings: Trainings, deadline: float
+    ) -> None:
+        self.study, self.storage, self.params, self.trainings, self.deadline = (
+            study,
+            storage,
+            params,
+            trainings,
+            deadline,
+        )
+        self.space = check_space(params)
+        self._tags = {"optuna.study": study.study_name}
+        self._running: dict[str, optuna.Trial] = {}
+        self._errors: list[str] = []
 
     def search(self) -> bool:
         """Run trials until there are ``tune.trials``, or the time is up: whether all are done."""
         self._close_runs()
-        progress = Progress()
         try:
-            for event in run(self.engine, self._jobs()):
-                progress.hear(event)
-                if event is not None:
-                    self._hear(event)
+            for event in self.trainings.run(self._plans()):
+                self._hear(event)
         finally:
             self._draw()
-        if any(not trial.state.is_finished() for trial in self._all()) or self._begun() < self.params.tune.trials:
+        if sum(trial.state.is_finished() for trial in self._all()) < self.params.tune.trials:
             print("the time is up; the same command goes on")
             return False
         return True
 
-    def confirm(self, data: Path) -> bool:
+    def confirm(self) -> bool:
         """Train the best again from fresh seeds, and say what came of it: whether all was done in time."""
         found = candidates(self._all(), self.space.defaults, self.params.tune.confirm.top)
         if len(found) == 1:
             print("no trial that differs from the current parameters came to its end; more TRIALS may help")
             return True
         seeds = fresh_seeds(self.params.train.seed, self.params.tune.confirm.seeds)
-        plan = {
-            name_of(name, seed): with_values(self.params, {**values, "train.seed": seed}, name)
-            for name, values in found.items()
-            for seed in seeds
-        }
+        values = {name_of(name, seed): {**found[name], "train.seed": seed} for name in found for seed in seeds}
         known = dict(self.study.user_attrs.get("confirmed trainings", {}))
-        print(f"{len(plan)} trainings confirm {', '.join(found)}", flush=True)
-        in_time = (pair for pair in plan.items() if pair[0] not in known and time.time() < self.deadline)
-        for name, figures in self.trainings.run(in_time, {"optuna.study": self.study.study_name}):
+        print(f"{len(values)} trainings confirm {', '.join(found)}", flush=True)
+        plans = (
+            Plan(name, name, with_values(self.params, values[name], name), self._tags)
+            for name in values
+            if name not in known and time.time() < self.deadline
+        )
+        for name, figures in self.trainings.figures(plans):
             known[name] = figures["AUC"]
             self.study.set_user_attr("confirmed trainings", known)
-        videos = len(open_subset(data, "validation").videos)
-        result = confirmed(found, seeds, known, videos)
+        result = confirmed(found, seeds, known, len(open_subset(self.trainings.data, "validation").videos))
         result.write(self.study)
         print(result.verdict())
         self._draw()
         for one in result.candidates:
             means = {f"confirmed/{one.name}/mean": one.mean, f"confirmed/{one.name}/std": one.deviation}
-            self.record.metrics(self.record.run, means)
-        return time.time() < self.deadline or known.keys() >= plan.keys()
+            self.trainings.record.metrics(self.trainings.record.run, means)
+        return time.time() < self.deadline or known.keys() >= values.keys()
 
     def _all(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
-    def _begun(self) -> int:
-        return sum(trial.state != TrialState.WAITING for trial in self._all())
-
-    def _jobs(self) -> Iterator[Job]:
+    def _plans(self) -> Iterator[Plan]:
         """The trials that a killed driver left running, then new ones; the current parameters are the first."""
         left = [trial.number for trial in self._all() if trial.state == TrialState.RUNNING]
         if not self._all():
             self.study.enqueue_trial({key: self.space.defaults[key] for key in self.space.trained})
-        while time.time() < self.deadline and (left or self._begun() < self.params.tune.trials):
+        while time.time() < self.deadline:
+            begun = sum(trial.state != TrialState.WAITING for trial in self._all())
+            if not left and begun >= self.params.tune.trials:
+                return
             trial = self._taken_up(left.pop(0)) if left else self.study.ask()
-            job = self._begin(trial)
-            if job is not None:
-                yield job
+            self.study.sampler = sampler(self.params.tune, trial.number)
+            values = suggest(trial, self.space.trained)
+            name = f"trial {trial.number}"
+            self._running[name] = trial
+            try:
+                params = with_values(self.params, values, name)
+            except BmnError as error:
+                self._failed(name, str(error))
+                continue
+            tags = {**self._tags, "optuna.trial": str(trial.number)}
+            yield Plan(
+                name, f"{self.study.study_name} {trial.number}: {named(values)}", params, tags, self.space.searched
+            )
 
     def _taken_up(self, number: int) -> optuna.Trial:
         study = self.storage.get_study_id_from_name(self.study.study_name)
         return optuna.Trial(self.study, self.storage.get_trial_id_from_study_id_trial_number(study, number))
 
-    def _begin(self, trial: optuna.Trial) -> Job | None:
-        """The job of a trial; None where the parameters that it drew do not go together."""
-        name = f"trial {trial.number}"
-        self.study.sampler = sampler(self.params.tune, trial.number)
-        values = suggest(trial, self.space.trained)
-        self._trials[name] = trial
-        try:
-            params = with_values(self.params, values, name)
-        except BmnError as error:
-            self._failed(name, str(error))
-            return None
-        tags = {"optuna.study": self.study.study_name, "optuna.trial": str(trial.number)}
-        title = f"{self.study.study_name} {trial.number}: {named(values)}"
-        self._runs[name] = self.record.begin(name, title, params, tags)
-        searched = {key: dimension.model_dump() for key, dimension in self.space.searched.items()}
-        return self.trainings.job(name, params, searched)
-
     def _hear(self, event: Event) -> None:
-        name, content = event.job, event.content
         match event.kind:
-            case "started":
-                print(f"{name} starts on {content}: {named(self._trials[name].params)}", flush=True)
-            case "told" if "row" in content:
-                self.record.log(self._runs[name], content["row"])
-                if self._prunes(self._trials[name], content["row"]):
-                    self.engine.cancel(name)
-                    self._end(name, TrialState.PRUNED, {}, {})
+            case "told" if "row" in event.content and self._prunes(self._running[event.job], event.content["row"]):
+                self._end(event.job, TrialState.PRUNED)
             case "result":
-                for key, value in content.items():
-                    self._trials[name].set_user_attr(key, value)
-                self._end(name, TrialState.COMPLETE, content["figures"], content["proposals"])
-            case "error":
-                raise_if_data_changed(content)
-                self._failed(name, content["text"])
+                for key, value in event.content.items():
+                    self._running[event.job].set_user_attr(key, value)
+                self._end(event.job, TrialState.COMPLETE)
             case "died":
-                self._failed(name, content)
+                self._failed(event.job, event.content)
 
     def _prunes(self, trial: optuna.Trial, row: dict[str, float]) -> bool:
         """Whether a trial is not among the best after an epoch in which trials are compared."""
@@ -201,47 +185,49 @@ class Sweep:
         return epoch >= max(reported, default=0) and trial.should_prune()
 
     def _failed(self, name: str, why: str) -> None:
-        self._trials[name].set_user_attr("error", why)
+        self._running[name].set_user_attr("error", why)
         self._errors.append(why)
-        self._end(name, TrialState.FAIL, {}, {"error": why})
+        self._end(name, TrialState.FAIL)
         succeeded = any(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in self._all())
         if not succeeded and len(self._errors) >= min(HOPELESS, self.params.tune.trials):
             raise BmnError(f"no trial succeeds; the first error: {self._errors[0]}")
 
-    def _end(self, name: str, state: TrialState, figures: dict[str, float], found: dict[str, Any]) -> None:
+    def _end(self, name: str, state: TrialState) -> None:
         """Tell the study and MLflow how a trial ended, in this order: a run that is left open is closed later."""
+        trial = self._running.pop(name)
+        figures = trial.user_attrs.get("figures", {})
         objectives = (
             [figures["AUC"], figures["milliseconds a video"]][: len(self.study.directions)] if figures else None
         )
-        trial = self.study.tell(self._trials.pop(name), objectives, state)
-        self._close(self._runs.pop(name, None), trial)
+        told = self.study.tell(trial, objectives, state)
+        self.trainings.end(name, *_end_of(told))
         ended = sum(one.state.is_finished() for one in self._all())
-        print(f"[{ended}/{self.params.tune.trials}] {describe(trial)}", flush=True)
-
-    def _close(self, run: str | None, trial: FrozenTrial) -> None:
-        if run is not None:
-            attributes = trial.user_attrs
-            metrics = {f"tune/{key}": value for key, value in attributes.get("figures", {}).items()}
-            tags = {
-                "optuna.state": trial.state.name,
-                **({"error": attributes["error"]} if "error" in attributes else {}),
-            }
-            self.record.end(run, ENDS[trial.state], metrics, attributes.get("proposals", {}), tags)
+        print(f"[{ended}/{self.params.tune.trials}] {describe(told)}", flush=True)
 
     def _close_runs(self) -> None:
         """End the runs of trials whose driver was killed after the trial's end and before the run's."""
         trials = {str(trial.number): trial for trial in self._all() if trial.state.is_finished()}
-        for run, number in self.record.open_children("optuna.trial").items():
+        record = self.trainings.record
+        for run, number in record.open_children("optuna.trial").items():
             if number in trials:
-                self._close(run, trials[number])
+                status, figures, found, tags = _end_of(trials[number])
+                record.end(run, status, figures, found, tags)
 
     def _draw(self) -> None:
         """File the figures: pictures, and one page that needs no network."""
         if any(trial.state == TrialState.COMPLETE for trial in self._all()):
             drawn = pictures(self.study)
-            self.record.drawings(drawn, {"sweep": page(self.study)})
+            self.trainings.record.drawings(drawn, {"sweep": page(self.study)})
             for figure in drawn.values():
                 figure.clear()
+
+
+def _end_of(trial: FrozenTrial) -> tuple[str, dict[str, float], dict[str, Any], dict[str, str]]:
+    """What MLflow is told of the end of a trial: status, figures, the parameters that it found, tags."""
+    attributes = trial.user_attrs
+    figures = {f"tune/{key}": value for key, value in attributes.get("figures", {}).items()}
+    tags = {"optuna.state": trial.state.name} | {key: attributes[key] for key in ("error",) if key in attributes}
+    return ENDS[trial.state], figures, attributes.get("proposals", {}), tags
 
 
 def describe(trial: FrozenTrial) -> str:

@@ -80,7 +80,9 @@ def _readable(study: optuna.Study) -> optuna.Study:
 def _names(study: optuna.Study) -> list[str]:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     two = len(study.directions) == 2
-    left_out = {"intermediate_values"} if two else {"pareto_front"}
+    left_out = set() if two else {"pareto_front"}
+    if not any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
+        left_out.add("intermediate_values")
     if len(complete) < ENOUGH:
         left_out |= set(COMPARING)
     return [name for name in TITLES if name not in left_out]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
 from bmn.base.params import Dimension, Params, validate_params
 from bmn.data.batches import ordered_batches
@@ -28,16 +27,12 @@ from bmn.training.loop import Position
 from bmn.training.naming import name_of_training
 from bmn.training.train import Training
 from bmn.tuning.proposal_search import Decoded, find
+from bmn.tuning.space import open_data
 
 BATCH_SIZE = 16  # windows a forward pass of the evaluation
 OFTEN = 5.0  # seconds between words within an epoch
-SUBSETS = ("training", "validation")
 
 Tell = Callable[[dict[str, Any]], None]
-
-
-class DataChangedError(BmnError):
-    """The converted data was replaced while a sweep was under way: no trial of it can go on."""
 
 
 def trial(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
@@ -83,15 +78,6 @@ def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return _trained(params, params.evaluate.model_dump(), arguments, tell, figures)
 
 
-def digest_of_data(data: Path) -> str:
-    """What the converted data is, by content: training and validation subset.
-
-    Raises:
-        BmnError: it is missing or damaged.
-    """
-    return "-".join(open_subset(data, name).digest for name in SUBSETS)
-
-
 def names(params: Params, evaluation: Any, training: Subset, validation: Subset) -> tuple[str, str]:
     """The names of a training's folder and, in it, of the file of an evaluation.
 
@@ -110,7 +96,7 @@ def _trained(
     figures: Callable[[BMN, Subset], dict[str, Any]],
 ) -> dict[str, Any]:
     """Train and evaluate, or give what an earlier start of the same job left."""
-    training, validation = _open_data(Path(arguments["data"]), arguments["digest"])
+    training, validation = open_data(Path(arguments["data"]), arguments["digest"])
     name, file = names(params, evaluation, training, validation)
     folder = Path(arguments["folder"]) / name
     if not (folder / file).exists():
@@ -151,19 +137,6 @@ class _Report:
     def _say(self, more: dict[str, Any]) -> None:
         self._told = time.monotonic()
         self._tell({"epoch": self._position.epoch, "done": self._position.iteration / self._iterations, **more})
-
-
-def _open_data(data: Path, digest: str) -> tuple[Subset, Subset]:
-    try:
-        training, validation = (open_subset(data, name) for name in SUBSETS)
-    except BmnError as error:
-        raise DataChangedError(f"{error}; the sweep needs the data that it began with") from error
-    if f"{training.digest}-{validation.digest}" != digest:
-        raise DataChangedError(
-            f"{data}: is not the data that this sweep began with; run dvc repro convert with the parameters of then to "
-            f"go on, or begin another study: make tune STUDY=<another name>"
-        )
-    return training, validation
 
 
 def evaluate(network: BMN, validation: Subset, params: Params, searched: Mapping[str, Dimension]) -> dict[str, Any]:

@@ -1,17 +1,20 @@
-"""What a sweep varies: dotted keys of the parameters, each with a range or choices, checked before anything runs."""
+"""What a sweep varies: dotted keys of the parameters, each with a range or choices, checked before anything runs; and
+what all its trials have in common: code, data, the other parameters."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from optuna import Trial
+from typing import TYPE_CHECKING, Any
 
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.params import Dimension, Params, flatten, validate_params
+from bmn.data.subset import Subset, open_subset
 from bmn.provenance import NEUTRAL_PARAMETERS, identity
+
+if TYPE_CHECKING:
+    from optuna import Trial
 
 TRAINED, SEARCHED = ("model.", "train."), "proposals."
 FIXED = {  # why a sweep does not vary it
@@ -23,7 +26,12 @@ FIXED = {  # why a sweep does not vary it
     "train.checkpoint_minutes": "it does not change the weights",
     "train.devices": "it does not change the weights",
 }
+SUBSETS = ("training", "validation")
 NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tune.sampler", "tune.seed")
+
+
+class DataChangedError(BmnError):
+    """The converted data was replaced while a sweep was under way: no trial of it can go on."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +129,12 @@ def with_values(params: Params, values: Mapping[str, Any], origin: str) -> Param
     return validate_params(changed, origin)
 
 
-def suggest(trial: Trial, dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
+def suggest(trial: "Trial", dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
     """Let Optuna's sampler choose a value for each dimension."""
     return {key: _suggest(trial, key, dimension) for key, dimension in dimensions.items()}
 
 
-def _suggest(trial: Trial, key: str, dimension: Dimension) -> Any:
+def _suggest(trial: "Trial", key: str, dimension: Dimension) -> Any:
     match dimension.choices, dimension.low, dimension.high:
         case list() as choices, _, _:
             return trial.suggest_categorical(key, choices)
@@ -176,7 +184,7 @@ def digest(params: Params, data: str) -> str:
     Two sweeps with the same digest are one sweep, also when ``make tune-apply`` wrote its best in between.
 
     Args:
-        data: checksum of the converted data (:func:`bmn.tuning.job.digest_of_data`).
+        data: checksum of the converted data (:func:`digest_of_data`).
     """
     values = dict(flatten(params.model_dump(include={"model", "train", "proposals", "tune"})))
     kept = {
@@ -186,3 +194,30 @@ def digest(params: Params, data: str) -> str:
     }
     initial = [sha256(Path(params.train.init_from))] if params.train.init_from else []
     return identity(Path(__file__).with_name("job.py"), kept, [data, *initial])
+
+
+def digest_of_data(data: Path) -> str:
+    """What the converted data is, by content: training and validation subset.
+
+    Raises:
+        BmnError: it is missing or damaged.
+    """
+    return "-".join(open_subset(data, name).digest for name in SUBSETS)
+
+
+def open_data(data: Path, expected: str) -> tuple[Subset, Subset]:
+    """The training and the validation subset of a sweep.
+
+    Raises:
+        DataChangedError: they are not what they were when the sweep began.
+    """
+    try:
+        training, validation = (open_subset(data, name) for name in SUBSETS)
+    except BmnError as error:
+        raise DataChangedError(f"{error}; the sweep needs the data that it began with") from error
+    if f"{training.digest}-{validation.digest}" != expected:
+        raise DataChangedError(
+            f"{data}: is not the data that this sweep began with; run dvc repro convert with the parameters of then to "
+            f"go on, or begin another study: make tune STUDY=<another name>"
+        )
+    return training, validation

@@ -1,85 +1,117 @@
-"""Trainings as jobs, filed in MLflow: a list of them, for the confirmation of a sweep and for several seeds."""
+"""Trainings as jobs, filed in MLflow as they go: the trials of a sweep, its confirmation, several seeds."""
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Params
+from bmn.base.params import Dimension, Params
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Engine, Event, Job, run
 from bmn.provenance import identity
 from bmn.tracking.trials import Record
-from bmn.tuning.job import DataChangedError, digest_of_data
+from bmn.tuning.space import DataChangedError, digest_of_data
 
 SAY = 30.0  # seconds between lines about each training
 
 
 @dataclass(frozen=True)
-class Trainings:
-    """What trainings have in common.
+class Plan:
+    """A training to come.
 
     Attributes:
+        name: told from the others of the record by it.
+        title: of its run.
+        searched: dimensions of ``proposals.`` for the inner search.
+    """
+
+    name: str
+    title: str
+    params: Params
+    tags: Mapping[str, str] = field(default_factory=dict)
+    searched: Mapping[str, Dimension] = field(default_factory=dict)
+
+
+@dataclass
+class Trainings:
+    """Has trainings run and files them; who receives the events decides what they mean.
+
+    Attributes:
+        entry: what trains; see :mod:`bmn.tuning.job`.
         data: folder of the converted data.
         digest: of its content.
         folder: of all trainings.
-        entry: what trains; see :mod:`bmn.tuning.job`.
     """
 
     engine: Engine
     record: Record
-    data: str
-    digest: str
-    folder: str
     entry: str
+    data: Path
+    digest: str
+    folder: Path
+    _runs: dict[str, str] = field(default_factory=dict)
 
-    def job(self, name: str, params: Params, searched: Mapping[str, Any]) -> Job:
-        """The job of a training."""
-        train = params.train.model_copy(update={"devices": self.engine.devices})
-        arguments = {
-            "params": params.model_copy(update={"train": train}).model_dump(),
-            "searched": dict(searched),
-            "data": self.data,
-            "digest": self.digest,
-            "folder": self.folder,
-        }
-        return Job(name, self.entry, arguments)
+    def run(self, plans: Iterator[Plan]) -> Iterator[Event]:
+        """Run trainings and give what is heard; each that ends without a ``result`` has an end with the reason.
 
-    def run(
-        self, plan: Iterator[tuple[str, Params]], tags: Mapping[str, str]
-    ) -> Iterator[tuple[str, dict[str, float]]]:
-        """Run trainings by name; gives the figures of each that succeeds, as it ends."""
-        runs: dict[str, str] = {}
-
-        def jobs() -> Iterator[Job]:
-            for name, params in plan:
-                runs[name] = self.record.begin(name, name, params, tags)
-                yield self.job(name, params, {})
-
+        Raises:
+            BmnError: the data was replaced: nothing trained from now on could be compared with what there is.
+        """
         progress = Progress()
-        for event in run(self.engine, jobs()):
+        for event in run(self.engine, map(self._job, plans)):
             progress.hear(event)
             if event is None:
                 continue
-            name, content = event.job, event.content
             if event.kind == "started":
-                print(f"{name} starts on {content}", flush=True)
-            elif event.kind == "told" and "row" in content:
-                self.record.log(runs[name], content["row"])
-            elif event.kind == "result":
-                figures = content["figures"]
-                self.record.end(runs[name], "FINISHED", {f"tune/{key}": figures[key] for key in figures}, {}, {})
-                print(f"{name} complete  AUC {figures['AUC']:.2f}", flush=True)
-                yield name, figures
-            elif event.kind in ("error", "died"):
-                if event.kind == "error":
-                    raise_if_data_changed(content)
-                why = content["text"] if event.kind == "error" else content
-                self.record.end(runs[name], "FAILED", {}, {}, {"error": why})
-                print(f"{name} fail  {why}", flush=True)
+                print(f"{event.job} starts on {event.content}", flush=True)
+            elif event.kind == "told" and "row" in event.content:
+                self.record.log(self._runs[event.job], event.content["row"])
+            elif event.kind == "error":
+                if event.content["type"] == DataChangedError.__name__:
+                    raise BmnError(event.content["text"])
+                event = Event(event.job, "died", event.content["text"])
+            yield event
+
+    def end(
+        self,
+        name: str,
+        status: str,
+        figures: Mapping[str, float],
+        found: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> None:
+        """End the run of a training: FINISHED, KILLED (it is stopped where it still runs) or FAILED."""
+        if name in self.engine.running:
+            self.engine.cancel(name)
+        if name in self._runs:
+            self.record.end(self._runs.pop(name), status, figures, found, tags)
+
+    def figures(self, plans: Iterator[Plan]) -> Iterator[tuple[str, dict[str, float]]]:
+        """Run trainings to their ends; gives name and figures of each that succeeds."""
+        for event in self.run(plans):
+            if event.kind == "result":
+                figures = event.content["figures"]
+                self.end(event.job, "FINISHED", {f"tune/{key}": figures[key] for key in figures}, {}, {})
+                print(f"{event.job} complete  AUC {figures['AUC']:.2f}", flush=True)
+                yield event.job, figures
+            elif event.kind == "died":
+                self.end(event.job, "FAILED", {}, {}, {"error": event.content})
+                print(f"{event.job} fail  {event.content}", flush=True)
+
+    def _job(self, plan: Plan) -> Job:
+        self._runs[plan.name] = self.record.begin(plan.name, plan.title, plan.params, plan.tags)
+        params = plan.params.model_dump()
+        params["train"]["devices"] = self.engine.devices
+        arguments = {
+            "params": params,
+            "searched": {key: dimension.model_dump() for key, dimension in plan.searched.items()},
+            "data": str(self.data),
+            "digest": self.digest,
+            "folder": str(self.folder),
+        }
+        return Job(plan.name, self.entry, arguments)
 
 
 class Progress:
@@ -91,57 +123,55 @@ class Progress:
         self._last: dict[str, dict[str, Any]] = {}
 
     def hear(self, event: Event | None) -> None:
-        """Take an event of a training."""
+        """Take what was heard of a training, if anything was."""
+        now = time.monotonic()
         if event is not None and event.kind == "told":
-            told = {**self._last.get(event.job, {}), **event.content}
+            told = self._last.get(event.job, {}) | event.content
             self._last[event.job] = told
-            self._begun.setdefault(event.job, (time.monotonic(), told["done"]))
+            self._begun.setdefault(event.job, (now, told["done"]))
         elif event is not None and event.kind != "started":
             self._last.pop(event.job, None)
             self._begun.pop(event.job, None)
-        if time.monotonic() - self._said > SAY:
-            self._said = time.monotonic()
+        if now - self._said > SAY:
+            self._said = now
             for name, told in self._last.items():
-                print(self._line(name, told), flush=True)
+                print(self._line(name, told, now), flush=True)
 
-    def _line(self, name: str, told: dict[str, Any]) -> str:
+    def _line(self, name: str, told: Mapping[str, Any], now: float) -> str:
         since, before = self._begun[name]
         auc = told.get("row", {}).get("val/AUC")
         words = f"{name}  {told['epoch']} epochs done" + ("" if auc is None else f"  AUC {auc:.2f}")
         if told["done"] > before:
-            left = (time.monotonic() - since) * (1 - told["done"]) / (told["done"] - before)
+            left = (now - since) * (1 - told["done"]) / (told["done"] - before)
             words += f"  {left:.0f} s left" if left < 120 else f"  {left / 60:.0f} min left"
         return words
-
-
-def raise_if_data_changed(error: Mapping[str, str]) -> None:
-    """Nothing that a sweep trains from now on could be compared with what it has."""
-    if error["type"] == DataChangedError.__name__:
-        raise BmnError(error["text"])
 
 
 def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> dict[str, dict[str, float]]:
     """Train with several seeds and evaluate each; gives the figures by name, in percent.
 
+    Args:
+        data: folder of the converted data.
+        folder: of all trainings.
+
     Raises:
         BmnError: the data or the engine does not allow it, or a training failed.
     """
     digest = digest_of_data(data)
-    plan = {
-        f"seed {seed}": params.model_copy(update={"train": params.train.model_copy(update={"seed": seed})})
-        for seed in seeds
-    }
+    plans = []
+    for seed in seeds:
+        train = params.train.model_copy(update={"seed": seed})
+        plans.append(Plan(f"seed {seed}", f"seed {seed}", params.model_copy(update={"train": train})))
+    key = identity(Path(__file__), params.model_dump(include={"model", "train", "proposals"}), [digest])
     with open_engine(params.execution, params.train.devices) as engine:
-        key = identity(Path(__file__), params.model_dump(include={"model", "train", "proposals"}), [digest])
-        record = Record(f"seeds {key}", "seeds", params, {}, {"seeds": seeds})
-        status = "FAILED"
+        record = Record(f"seeds {key}", "seeds", params, {}, {})
+        figures: dict[str, dict[str, float]] = {}
         try:
-            trainings = Trainings(engine, record, str(data), digest, str(folder), "bmn.tuning.job:seed")
-            figures = dict(trainings.run(iter(plan.items()), {}))
-            status = "FINISHED" if len(figures) == len(plan) else "FAILED"
+            entry = "bmn.tuning.job:seed"
+            figures |= Trainings(engine, record, entry, data, digest, folder).figures(iter(plans))
         finally:
-            record.close(status)
-    missing = [name for name in plan if name not in figures]
+            record.close("FINISHED" if len(figures) == len(plans) else "FAILED")
+    missing = [plan.name for plan in plans if plan.name not in figures]
     if missing:
         raise BmnError(f"{', '.join(missing)}: the training failed, for the reason above; the others are done")
-    return {name: figures[name] for name in plan}
+    return {plan.name: figures[plan.name] for plan in plans}
