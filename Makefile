@@ -50,6 +50,7 @@ send: setup  ## send MLflow what trainings could not tell it while it was away
 	bmn send
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
+	dvc repro --quiet convert
 	bmn seeds $(SEEDS)
 
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)

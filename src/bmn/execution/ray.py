@@ -122,8 +122,8 @@ def _connect(address: str | None) -> None:
     except (OSError, ValueError, RuntimeError, RayError) as error:
         cause = " ".join(str(error).split())
         raise BmnError(
-            f"params.yaml: execution.address is {address!r}; no Ray cluster can be used there ({cause}): start one with "
-            f"ray start --head, with this version of Ray ({ray.__version__}) and Python, or correct the address"
+            f"params.yaml: execution.address is {address!r}; no Ray cluster can be used there ({cause}): start one "
+            f"with ray start --head, with this version of Ray ({ray.__version__}) and Python, or correct the address"
         ) from error
 
 

@@ -1,10 +1,12 @@
 """Proposals for any number of feature files, as PaddleVideo's predict.py gives them."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,9 @@ from tqdm import tqdm
 
 from bmn.acquire.features import read_features
 from bmn.base.errors import BmnError
+from bmn.base.params import ProposalSettings
 from bmn.data.batches import prefetch
+from bmn.execution.jobs import Engine, Job, run
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import Save
 from bmn.predict.partial import PartFile
@@ -22,11 +26,18 @@ from bmn.proposals import Result, results
 PRINTED = 5  # best proposals a file
 RESULT = "bmn_results_inference"  # the published name
 AHEAD = 2  # batches read while one is computed
+CHUNK = 32  # batches a job: enough to make up for its start, few enough to lose
+
+Found = tuple[Item, list[Result]]
+Done = tuple[list[Found], list[str]]  # of a batch: what was found, and what is wrong with the files that it lacks
+Batches = Sequence[Sequence[Item]]
+Compute = Callable[[Batches], Iterator[Done]]
 
 
 def predict_files(
     items: Sequence[Item],
-    predictor: Predictor,
+    compute: Compute,
+    origin: Mapping[str, Any],
     folder: Path,
     savers: Mapping[str, Save],
     batch_size: int,
@@ -36,42 +47,95 @@ def predict_files(
     """Print the best proposals of each feature file and save all of them; what was stopped goes on.
 
     Args:
+        compute: batches → what came of each, in any order: :func:`here`, or :func:`by_jobs`.
+        origin: what all results follow from, beside the files.
         folder: of the results, ``bmn_results_inference`` with the suffix of each form.
         savers: suffix → what saves the results in that form.
-        batch_size: files computed together.
+        batch_size: files computed together, always the same ones: their company touches the last digits of a result.
         strict: stop at a file that cannot be read, rather than skip and report it.
         quiet: print no proposals.
 
     Raises:
         BmnError: files were skipped, or with ``strict`` one cannot be read; or the results cannot be written.
     """
-    origin = {"model": checksum(predictor.program), "proposals": predictor.settings.model_dump()}
-    part = PartFile(folder / f"{RESULT}.part", origin)
-
-    todo = [item for item in items if not part.holds(item)]
-    if len(todo) < len(items):
-        print(f"{part.path}: holds {len(items) - len(todo)} of {len(items)} files already")
+    part = PartFile(folder / f"{RESULT}.part", dict(origin))
+    batches = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
+    todo = [batch for batch in batches if not all(map(part.holds, batch))]
+    done = len(items) - sum(map(len, todo))
+    if done:
+        print(f"{part.path}: holds {done} of {len(items)} files already")
     skipped = 0
-    with tqdm(total=len(items), initial=len(items) - len(todo), unit="file", disable=None) as progress:
-        for batch in batches(todo, predictor, batch_size):
-            if strict and batch.unreadable:
-                raise batch.unreadable[0]
-            for error in batch.unreadable:
+    with tqdm(total=len(items), initial=done, unit="file", disable=None) as progress:
+        for found, unreadable in compute(todo):
+            if strict and unreadable:
+                raise BmnError(unreadable[0])
+            for error in unreadable:
                 tqdm.write(f"skipped: {error}", file=sys.stderr)
-            skipped += len(batch.unreadable)
-            found = propose(batch, predictor)
-            if found:
-                part.append(found)
+            skipped += len(unreadable)
+            part.append([(item, proposals) for item, proposals in found if not part.holds(item)])
             if not quiet:
                 for item, proposals in found:
                     tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
-            progress.update(len(found) + len(batch.unreadable))
+            progress.update(len(found) + len(unreadable))
     if skipped < len(items):
         for form, save in savers.items():
             save(folder / f"{RESULT}.{form}", part.read(items))
         part.remove()
     if skipped:
         raise BmnError(f"{skipped} of {len(items)} files were skipped, for the reasons above; the others are done")
+
+
+def here(predictor: Predictor) -> Compute:
+    """Compute in this process; the next batches are read meanwhile."""
+
+    def compute(batches: Batches) -> Iterator[Done]:
+        for items, features, unreadable in prefetch(partial(read_batch, predictor.channels), batches, AHEAD):
+            yield propose(items, features, predictor), unreadable
+
+    return compute
+
+
+def by_jobs(engine: Engine, choices: Mapping[str, Any]) -> Compute:
+    """Compute in jobs, ``CHUNK`` batches each.
+
+    Args:
+        choices: what :func:`chunk` makes its predictor of.
+    """
+
+    def compute(batches: Batches) -> Iterator[Done]:
+        chunks = [batches[first : first + CHUNK] for first in range(0, len(batches), CHUNK)]
+        jobs = (
+            Job(
+                f"chunk {number}",
+                "bmn.predict.files:chunk",
+                {**choices, "batches": [[astuple(item) for item in batch] for batch in batches]},
+            )
+            for number, batches in enumerate(chunks)
+        )
+        for event in run(engine, jobs):
+            if event is None:
+                continue
+            if event.kind == "told":
+                found = [(Item(*item), proposals) for item, proposals in event.content["found"]]
+                yield found, event.content["unreadable"]
+            elif event.kind in ("error", "died"):
+                raise BmnError(event.content["text"] if event.kind == "error" else f"{event.job}: {event.content}")
+
+    return compute
+
+
+def chunk(arguments: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
+    """The job: predict some batches, and tell what came of each.
+
+    Args:
+        arguments: ``batches``, of files and durations; of the predictor ``model``, ``settings``, ``device`` and
+            ``use_tensorrt``.
+    """
+    settings = ProposalSettings(**arguments["settings"])
+    predictor = Predictor(Path(arguments["model"]), settings, arguments["device"], arguments["use_tensorrt"])
+    batches = [[Item(*item) for item in batch] for batch in arguments["batches"]]
+    for found, unreadable in here(predictor)(batches):
+        tell({"found": [(astuple(item), proposals) for item, proposals in found], "unreadable": unreadable})
 
 
 def checksum(program: Path) -> str:
@@ -82,44 +146,23 @@ def checksum(program: Path) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Feature files, read.
-
-    Attributes:
-        items: those that could be read.
-        features: of each of them ``[snippet, channel]``.
-        unreadable: what is wrong with the others.
-    """
-
-    items: list[Item]
-    features: list[NDArray[np.float32]]
-    unreadable: list[BmnError]
-
-
-def read_batch(items: Sequence[Item], channels: int) -> Batch:
-    """Read feature files."""
+def read_batch(channels: int, items: Sequence[Item]) -> tuple[list[Item], list[NDArray[np.float32]], list[str]]:
+    """Read feature files: those that are readable, their features ``[snippet, channel]``, what is wrong with others."""
     readable: list[Item] = []
     features: list[NDArray[np.float32]] = []
-    unreadable: list[BmnError] = []
+    unreadable: list[str] = []
     for item in items:
         try:
             features.append(read_features(Path(item.path), channels))
             readable.append(item)
         except BmnError as error:
-            unreadable.append(error)
-    return Batch(readable, features, unreadable)
+            unreadable.append(str(error))
+    return readable, features, unreadable
 
 
-def batches(items: Sequence[Item], predictor: Predictor, size: int) -> Iterator[Batch]:
-    """The files in batches, read in the background."""
-    chunks = [items[first : first + size] for first in range(0, len(items), size)]
-    return prefetch(lambda chunk: read_batch(chunk, predictor.channels), chunks, AHEAD)
-
-
-def propose(batch: Batch, predictor: Predictor) -> list[tuple[Item, list[Result]]]:
+def propose(items: Sequence[Item], features: list[NDArray[np.float32]], predictor: Predictor) -> list[Found]:
     """The proposals of each file of a batch."""
-    if not batch.items:
+    if not items:
         return []
-    rows = predictor.propose_videos(batch.features, np.array([item.duration for item in batch.items]))
-    return [(item, results(found)) for item, found in zip(batch.items, rows, strict=True)]
+    rows = predictor.propose_videos(features, np.array([item.duration for item in items]))
+    return [(item, results(found)) for item, found in zip(items, rows, strict=True)]

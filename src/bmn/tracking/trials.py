@@ -55,7 +55,7 @@ class Record:
             self._filed[run] = int(row["epoch"])
 
     def end(self, run: str, status: str, metrics: Row, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-        """End a run: FINISHED, KILLED or FAILED; with its figures, the parameters it found, and what there is to know."""
+        """End a run: FINISHED, KILLED or FAILED; with its figures, the parameters it found, what else is known."""
         self.metrics(run, metrics)
         self._client.log_batch(
             run,

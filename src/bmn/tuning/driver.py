@@ -1,4 +1,4 @@
-"""The driver of a sweep: asks the study for trials, has them trained, prunes, tells what came of them, confirms the best.
+"""The driver of a sweep: asks the study for trials, has them trained, prunes, tells the study, confirms the best.
 
 It alone writes the study, MLflow and the figures; jobs only train. So whatever is killed, the same command goes on: a
 trial that was running is taken up under its number, and its job resumes from its checkpoint.
@@ -21,7 +21,7 @@ from bmn.data.subset import open_subset
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Event
 from bmn.tracking.trials import Record
-from bmn.tuning.confirmation import Confirmation, candidates, confirmed, fresh_seeds, name_of
+from bmn.tuning.confirmation import candidates, confirmed, fresh_seeds, name_of
 from bmn.tuning.figures import page, pictures
 from bmn.tuning.space import check_space, digest, digest_of_data, suggest, with_values
 from bmn.tuning.study import FOLDER, named, only_driver, open_storage, open_study, rungs, sampler

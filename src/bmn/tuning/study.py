@@ -51,8 +51,8 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = FOLDER) -> Itera
             alone = bool(connection.execute(question, {"name": f"bmn {name}"}).scalar())
         if not alone:
             raise BmnError(
-                f"params.yaml: tune.study is {name!r}; another bmn tune runs it: stop that one, or begin another study: "
-                f"make tune STUDY=<another name>"
+                f"params.yaml: tune.study is {name!r}; another bmn tune is at it: stop that one, or begin "
+                f"another study: make tune STUDY=<another name>"
             )
         yield
 
