@@ -7,7 +7,7 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 5000
 INPUT ?= data/example_feat.list
 option = $(if $($2),--$1 "$($2)")
-# Stages, DVC's workers and MLflow's servers find each other by name.
+# So that stages, DVC's workers and MLflow's servers find each other's commands.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
@@ -17,36 +17,36 @@ export DO_NOT_TRACK ?= true
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/ready  ## make .venv and install everything (PADDLE_INDEX= for Paddle's own GPU builds)
+setup: .venv/ready  ## create .venv and install everything (PADDLE_INDEX= for Paddle's own GPU builds)
 .venv/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(PIP) -r $(REQUIREMENTS) -r requirements-dev.txt $(if $(PADDLE_INDEX),--extra-index-url $(PADDLE_INDEX))
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-repro: setup  ## run the stages that a change touches: download, convert, train, evaluate, export
+repro: setup  ## run the stages affected by changes: download, convert, train, evaluate, export
 	dvc repro
 	@dvc metrics show --precision 2 outputs/evaluate/metrics.json
 
 test: setup  ## run the tests
 	pytest -n 2 --dist loadgroup
 
-lint: setup  ## check style, types and that dependencies point down
+lint: setup  ## check style, types and layering
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
 
-bench: setup  ## compare with the published form, in ten minutes (ARGS=--quick: in one or two)
+bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two)
 	python -m benchmarks $(ARGS)
 
-ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start can take a minute
+ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start may take a minute
 	@bmn ui --port $(PORT)
 
 compare: setup  ## compare runs: a table, a figure, a page (RUNS="id id", default: the last ten and the champion)
 	bmn compare $(RUNS)
 
-send: setup  ## send MLflow what trainings could not tell it while it was away
+send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
@@ -56,42 +56,42 @@ seeds: setup  ## train with several seeds and print mean and standard deviation:
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
 	bmn predict $(INPUT) --params params.yaml $(call option,model,MODEL) $(ARGS)
 
-evaluate: setup  ## how good proposals or weights are: PROPOSALS=file GROUND_TRUTH=file, or WEIGHTS=file (ARGS=--help)
+evaluate: setup  ## evaluate proposals or weights: PROPOSALS=file GROUND_TRUTH=file, or WEIGHTS=file (ARGS=--help)
 	bmn evaluate $(call option,proposals,PROPOSALS) $(call option,ground-truth,GROUND_TRUTH) $(call option,weights,WEIGHTS) $(ARGS)
 
-pretrained: setup  ## fetch PaddleVideo's weights to outputs/pretrained (FROM=file or URL)
+pretrained: setup  ## download PaddleVideo's weights to outputs/pretrained (FROM=file or URL)
 	bmn pretrained $(FROM)
 
-export: setup  ## weights as an inference model in outputs/exported: WEIGHTS=outputs/pretrained/BMN.pdparams
+export: setup  ## export weights as an inference model to outputs/exported: WEIGHTS=outputs/pretrained/BMN.pdparams
 	bmn export $(WEIGHTS) $(ARGS)
 
-serve: setup  ## answer requests with MLflow's champion (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
+serve: setup  ## serve MLflow's champion over HTTP (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
 	bmn serve $(call option,model,MODEL) $(ARGS)
 
 train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
 	bmn set train.devices=gpu:$(GPUS)
 	dvc repro train
 
-tune: setup  ## search for better parameters, or go on (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
+tune: setup  ## search for better parameters, or resume (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
 	dvc repro --quiet convert
 	bmn tune run $(call option,study,STUDY) $(call option,trials,TRIALS) $(call option,timeout,TIMEOUT) $(call option,workers,WORKERS)
 
-tune-status: setup  ## the trials of a sweep, while it runs or later (STUDY=)
+tune-status: setup  ## show the trials of a sweep, running or finished (STUDY=)
 	@bmn tune status $(call option,study,STUDY)
 
-tune-apply: setup  ## write the confirmed best of a sweep into params.yaml (STUDY=, TRIAL= for another trial)
+tune-apply: setup  ## write the confirmed best of a sweep to params.yaml (STUDY=, TRIAL= for another trial)
 	@bmn tune apply $(call option,study,STUDY) $(call option,trial,TRIAL)
 
-tune-ui: setup  ## the trials of all sweeps in a browser (PORT=5000)
+tune-ui: setup  ## show the trials of all sweeps in a browser (PORT=5000)
 	@bmn tune ui --port $(PORT)
 
-use: setup  ## fit params.yaml to data: PRESET=embedded, activitynet, bmn_lite, or local FEATURES= ANNOTATIONS= (RESET=1)
+use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, activitynet, bmn_lite, or local FEATURES= ANNOTATIONS= (RESET=1)
 	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
 
-data-report: setup  ## is my data right? a page with counts, figures, what was mended (outputs/data_report/report.html)
+data-report: setup  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
 	dvc repro --quiet convert
 	bmn data-report
 
-clean:  ## remove data, outputs and caches; .venv, mlruns and downloads stay
+clean:  ## remove data, outputs and caches; keep .venv, mlruns and downloads
 	rm -rf data/raw data/processed data/.raw.* data/.processed.* outputs .dvc/cache .dvc/tmp
 	if [ -d .cache ]; then find .cache -mindepth 1 -maxdepth 1 ! -name download -exec rm -rf {} +; fi

@@ -1,4 +1,4 @@
-"""Ours beside the published form: ``make bench``, or ``python -m benchmarks`` from the project's folder.
+"""Our implementation against the published one: ``make bench``, or ``python -m benchmarks`` in the project's folder.
 
-Nothing is imported here: one of the processes that :mod:`benchmarks.child` runs must meet Paddle before ``bmn``.
+Nothing is imported here: one of the processes of :mod:`benchmarks.child` must import Paddle before ``bmn``.
 """

@@ -1,6 +1,6 @@
-"""The command: compares, and prints a table of ratios and what the machine itself can do."""
+"""The command: prints a table of ratios to the published implementation, and the machine's own speed."""
 
-from bmn.model.paddle import paddle  # isort: skip  # with its settings, so it goes before all that imports Paddle
+from bmn.model.paddle import paddle  # isort: skip  # sets Paddle's flags, so it precedes every import of Paddle
 
 import argparse
 import os
@@ -17,23 +17,25 @@ from benchmarks.timing import compare
 from bmn.base.runtime import tune_process
 
 MACHINE, RECIPE = "machine", "recipe"
-ALONE = (RECIPE, MACHINE)  # not compared with the published form
+UNCOMPARED = (RECIPE, MACHINE)
 
 
 def main() -> None:
-    """Read the arguments, compare, print."""
+    """Parse the arguments, compare, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="row", help=f"only these of: {', '.join([*ROWS, *ALONE])}")
-    parser.add_argument("--quick", dest="size", action="store_const", const=QUICK, default=FULL, help="in a minute")
-    parser.add_argument("--tiny", dest="size", action="store_const", const=TINY, help="sizes that say nothing: a trial")
-    parser.add_argument("--profile", action="store_true", help="also where the time of a training step goes")
+    parser.add_argument("rows", nargs="*", metavar="row", help=f"any of {', '.join([*ROWS, *UNCOMPARED])}")
+    parser.add_argument("--quick", dest="size", action="store_const", const=QUICK, default=FULL, help="takes a minute")
+    parser.add_argument(
+        "--tiny", dest="size", action="store_const", const=TINY, help="meaningless sizes, to test the benchmarks"
+    )
+    parser.add_argument("--profile", action="store_true", help="also profile a training step")
     parser.add_argument("--device", default="cpu", help="cpu (default), gpu or gpu:<number>")
     arguments = parser.parse_args()
-    if unknown := set(arguments.rows) - {*ROWS, *ALONE}:
+    if unknown := set(arguments.rows) - {*ROWS, *UNCOMPARED}:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     if arguments.profile and arguments.device != "cpu":
-        parser.error("--profile shows the time of a CPU alone")
-    wanted = arguments.rows or [*ROWS, *ALONE]
+        parser.error("--profile supports only the CPU")
+    wanted = arguments.rows or [*ROWS, *UNCOMPARED]
 
     settings = tune_process()
     paddle.set_device(arguments.device)
@@ -46,12 +48,12 @@ def main() -> None:
             print(f"{row.what}: {row.ours}, {row.published}, {row.ratio}", file=sys.stderr)
             lines.append(cells(row))
     if lines:
-        print("\nRatio: published / ours, the median of the rounds; above 1 ours is better.\n")
+        print("\nRatio: published / ours, median of the rounds; above 1, ours is better.\n")
         print(table(cells(HEADER), lines))
     if RECIPE in wanted:
-        print("\n" + table((f"a training step on {BATCH} videos", "time", "to the first"), _recipe(bench)))
+        print("\n" + table((f"a training step on {BATCH} videos", "time", "relative to the first"), _recipe(bench)))
     if MACHINE in wanted:
-        print("\n" + table(("the machine and a training step of ours", ""), _machine(bench)))
+        print("\n" + table(("the machine and our training step", ""), _machine(bench)))
     if arguments.profile:
         for form in FORMS:
             print("\n" + table((f"a training step, {form}", "calls", "time", "share"), _profile(bench, form)))
@@ -79,9 +81,9 @@ def _machine(bench: Bench) -> list[tuple[str, ...]]:
     return [
         ("float32 matrix product", f"{measured.product / 1e9:.0f} GFLOP/s"),
         ("float32 convolution, 3 × 3, 128 channels, 100 × 100", f"{measured.convolution / 1e9:.0f} GFLOP/s"),
-        ("products of a training step, a video", f"{count / 1e9:.3g} GFLOP"),
-        ("the time that they imply at the matrix product's rate", seconds(implied)),
-        (f"measured, a video of a batch of {batch}", seconds(step)),
+        ("products in a training step, per video", f"{count / 1e9:.3g} GFLOP"),
+        ("implied time at the matrix product's rate", seconds(implied)),
+        (f"measured time per video, batch {batch}", seconds(step)),
         ("measured / implied", f"{step / implied:.1f} ×"),
     ]
 

@@ -1,6 +1,6 @@
-"""A process of its own that makes a training step whenever a line comes in, and says what it took.
+"""A process that performs one training step per line of input and reports its cost.
 
-For what one process cannot compare: the memory that a step adds, and Paddle as it comes out of the box.
+For what a single process cannot compare: the memory that a step adds, and Paddle with its default settings.
 """
 
 import importlib
@@ -20,12 +20,12 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Order:
-    """What the process works on.
+    """What the process measures.
 
     Attributes:
         form: ``ours`` or ``published``.
-        model: sizes of the network.
-        plain: Paddle as it comes, without the settings of :mod:`bmn.base.runtime`.
+        model: network sizes.
+        plain: Paddle with its defaults, without the settings of :mod:`bmn.base.runtime`.
     """
 
     form: str
@@ -37,12 +37,12 @@ class Order:
 
 @dataclass(frozen=True)
 class Report:
-    """What a step took.
+    """The cost of a step.
 
     Attributes:
-        seconds: of this step.
-        added: bytes at the peak of all steps so far, above those held before the first one.
-        whole: bytes of the whole process at that peak.
+        seconds: duration of this step.
+        added: peak bytes of all steps so far, above those held before the first one.
+        whole: peak bytes of the whole process.
     """
 
     seconds: float
@@ -57,7 +57,7 @@ class Child:
         self._process = process
 
     def step(self) -> Report:
-        """Have it make one training step."""
+        """Perform one training step."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write("step\n")
@@ -65,15 +65,15 @@ class Child:
         for line in self._process.stdout:
             if line.startswith("{"):
                 return Report(**json.loads(line))
-        raise RuntimeError(f"the process ended with {self._process.wait()} instead of making a step")
+        raise RuntimeError(f"the process ended with {self._process.wait()} before finishing a step")
 
 
 @contextmanager
 def child(order: Order) -> Iterator[Child]:
     """Start a process, and end it after use.
 
-    A plain one gets an environment without any of the settings. That is half of it: bmn would choose them
-    again, and so :func:`main` imports Paddle before it; from then on bmn lets everything be.
+    A plain process gets an environment without any of the settings. Since bmn would apply them again, :func:`main` also
+    imports Paddle first; after that, bmn changes nothing.
     """
     environment = dict(os.environ)
     if order.plain:
@@ -108,10 +108,10 @@ def main() -> None:
     def make(model: ModelParams, batch: int) -> Any:
         return training_step(make_network(model), order.form, batch)
 
-    # A step of the smallest sizes first: what every first step loads is not what a step needs.
+    # A minimal step first: what the first step loads once is not part of a step's memory.
     make(ModelParams(feat_dim=4, tscale=2, dscale=2, num_sample=1, num_sample_perbin=1), 1)()
     step = make(ModelParams(**order.model), order.batch)
-    memory.give_back()
+    memory.release()
     before = memory.held(order.device)
     for _ in sys.stdin:
         wait()

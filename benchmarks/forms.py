@@ -1,4 +1,4 @@
-"""The two forms of the network, on the same parameters, and what a training step makes of either."""
+"""The two forms of the network, with the same parameters, and a training step of each."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,7 +22,7 @@ Step = Callable[[], None]
 
 
 def make_network(model: ModelParams) -> BMN:
-    """The network with the weights of a fixed seed."""
+    """The network with weights from a fixed seed."""
     paddle.seed(1)
     return BMN(**model.model_dump())
 
@@ -54,7 +54,7 @@ def features(network: BMN, batch: int) -> Tensor:
 
 
 def training_step(network: BMN, form: str, batch: int) -> Step:
-    """Forward, losses, backward and Adam, the last three the same for both forms; the labels are made before."""
+    """Forward, losses, backward and Adam, the last three identical for both forms; labels are precomputed."""
     forward = forward_of(form, network)
     x = features(network, batch)
     segments = paddle.to_tensor(pad(random_segments(batch)))
@@ -73,5 +73,5 @@ def training_step(network: BMN, form: str, batch: int) -> Step:
 
 
 def wait_for(device: str) -> Callable[[], None]:
-    """What returns when the device has done all it was given: a GPU works on while the clock is read."""
+    """A function that waits for the device, because GPUs work asynchronously."""
     return paddle.device.cuda.synchronize if device.startswith("gpu") else lambda: None

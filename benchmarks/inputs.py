@@ -1,4 +1,4 @@
-"""Inputs that look like the real ones, from a fixed seed."""
+"""Realistic inputs from a fixed seed."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -11,7 +11,7 @@ Maps = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 def random_segments(windows: int, seed: int = 0) -> list[Floats]:
-    """For each window ``[segment, 2]``, fractions of it: 1.54 segments on average, as in ActivityNet."""
+    """Segments of each window, ``[segment, 2]`` in fractions of it: 1.54 on average, as in ActivityNet."""
     draw = np.random.default_rng(seed)
     segments = []
     for count in draw.geometric(1 / 1.54, windows):
@@ -22,7 +22,7 @@ def random_segments(windows: int, seed: int = 0) -> list[Floats]:
 
 
 def random_proposals(videos: int, proposals: int, seed: int = 0) -> list[Floats]:
-    """For each video ``[proposal, 3]``: start and end as fractions of it, and a score; best first."""
+    """Proposals of each video, ``[proposal, 3]``: start and end as fractions of it, and score; best first."""
     draw = np.random.default_rng(seed)
     segments = np.sort(draw.random((videos, proposals, 2)), axis=2)
     scores = -np.sort(-draw.random((videos, proposals, 1)), axis=1)
@@ -30,9 +30,9 @@ def random_proposals(videos: int, proposals: int, seed: int = 0) -> list[Floats]
 
 
 def trained_outputs(videos: int, dscale: int, tscale: int, seed: int = 0) -> Maps:
-    """What a trained network gives: boundaries peak at a few segments, confidence follows the tIoU, and noise on both.
+    """Outputs like a trained network's: boundaries peak at a few segments, confidence follows tIoU, and both are noisy.
 
-    The noise is as smooth in time as the outputs of a network are, since it decides how many candidates there are.
+    The noise is as smooth in time as a network's outputs, since it determines the number of candidates.
 
     Returns:
         Confidence maps ``[video, 2, dscale, tscale]``, start and end probabilities ``[video, tscale]``.

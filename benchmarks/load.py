@@ -1,4 +1,4 @@
-"""``python -m benchmarks.load EXAMPLE ADDRESS``: many clients ask a server the same, and every answer is looked at."""
+"""``python -m benchmarks.load EXAMPLE ADDRESS``: many clients send the same request, and every response is checked."""
 
 import argparse
 import statistics
@@ -14,12 +14,12 @@ import requests
 
 @dataclass(frozen=True)
 class Load:
-    """What the clients saw.
+    """The result of a load test.
 
     Attributes:
-        answered: seconds of each request that had the right answer.
-        failed: requests that had another one, or none.
-        memory: the most bytes that the server held, or 0 where it is on another host.
+        answered: seconds of each request with the right response.
+        failed: requests with a wrong response or none.
+        memory: peak bytes of the server; 0 if it is on another host.
     """
 
     answered: list[float]
@@ -28,7 +28,7 @@ class Load:
 
 
 def load(address: str, body: bytes, clients: int, seconds: float) -> Load:
-    """Let clients ask, each again as soon as it is answered, and compare with the answer that one client alone got."""
+    """Send requests from several clients without pause, and compare with the response to a single client."""
     expected = _ask(address, body)
     expected.raise_for_status()
     end = time.monotonic() + seconds
@@ -63,7 +63,7 @@ def _ask(address: str, body: bytes) -> requests.Response:
 
 
 def _listener(port: int | None) -> psutil.Process | None:
-    """The process of this host that listens on a port."""
+    """The process on this host that listens on a port."""
     for connection in psutil.net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
             return psutil.Process(connection.pid)
@@ -71,9 +71,9 @@ def _listener(port: int | None) -> psutil.Process | None:
 
 
 def main() -> None:
-    """Ask for some minutes and print how it went."""
+    """Run a load test and print the result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("example", type=Path, help="a request: the file that make serve prints")
+    parser.add_argument("example", type=Path, help="a request: the file named by make serve")
     parser.add_argument("address", help="http://127.0.0.1:5001/invocations")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=180)
@@ -81,8 +81,8 @@ def main() -> None:
     seen = load(given.address, given.example.read_bytes(), given.clients, given.seconds)
     median, slowest = statistics.median(seen.answered), max(seen.answered)
     print(f"{len(seen.answered)} requests answered, {seen.failed} failed")
-    print(f"median {median:.2f} s, slowest {slowest:.2f} s, {len(seen.answered) / given.seconds:.1f} a second")
-    print(f"memory of the server: {seen.memory / 2**20:.0f} MiB at most")
+    print(f"median {median:.2f} s, slowest {slowest:.2f} s, {len(seen.answered) / given.seconds:.1f} per second")
+    print(f"server memory: at most {seen.memory / 2**20:.0f} MiB")
 
 
 if __name__ == "__main__":

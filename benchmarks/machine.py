@@ -1,4 +1,4 @@
-"""What the machine can do, what a training step asks of it, and where its time goes."""
+"""The machine's speed, the operations of a training step, and a profile of it."""
 
 import statistics
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ IMAGE = 4, 128, 100, 100
 
 @dataclass(frozen=True)
 class Rates:
-    """Of one run, its medians.
+    """Medians of one run.
 
     Attributes:
-        product: operations a second of a float32 matrix product.
-        convolution: of a 3 x 3 convolution, 128 to 128 channels, at 100 x 100 places.
-        step: seconds of the training step that was measured in turns with them.
+        product: operations per second of a float32 matrix product.
+        convolution: of a 3 x 3 convolution, 128 to 128 channels, on a 100 x 100 image.
+        step: seconds of the training step, measured alternately with them.
     """
 
     product: float
@@ -33,7 +33,7 @@ class Rates:
 
 
 def rates(step: Step, rounds: int, wait: Call) -> Rates:
-    """Measure the machine's rates and a training step in turns."""
+    """Measure the machine's rates and a training step alternately."""
     left, right = paddle.rand([SIDE, SIDE]), paddle.rand([SIDE, SIDE])
     image, kernel = paddle.rand(list(IMAGE)), paddle.rand([IMAGE[1], IMAGE[1], 3, 3])
     calls: dict[str, Call] = {
@@ -50,11 +50,11 @@ def rates(step: Step, rounds: int, wait: Call) -> Rates:
 
 
 def operations(network: BMN) -> tuple[int, int]:
-    """Multiplications and additions of a forward pass and of a training step, for one video, from the plan.
+    """Multiplications and additions of a forward pass and of a training step per video, from the plan.
 
-    A gradient costs a product as large as the forward one: one for the weights, one for the input. The tiles'
-    weights are constants and the features want no gradient, so those take one, not two. What is gathered again,
-    and all that is no product, is not counted.
+    Each gradient, for the weights and for the input, costs as much as the forward product. The tiles' weights are
+    constants and the features need no gradient, so those take one instead of two. Gathering and everything other than
+    products is not counted.
     """
     plan = make_plan(
         network.tscale,
@@ -83,7 +83,7 @@ def operations(network: BMN) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Share:
-    """What one operator took of the profiled steps: its own time, without that of operators that it calls."""
+    """An operator's own time in the profiled steps, without the operators it calls."""
 
     operator: str
     calls: int
@@ -91,7 +91,7 @@ class Share:
 
 
 def profile(step: Step, steps: int) -> list[Share]:
-    """Where the time of some training steps goes, by Paddle's own profiler; the largest share first."""
+    """Profile training steps with Paddle's profiler; largest share first."""
     step()
     targets = [paddle.profiler.ProfilerTarget.CPU]
     profiler = paddle.profiler.Profiler(targets=targets, on_trace_ready=lambda _: None)
@@ -109,7 +109,7 @@ def profile(step: Step, steps: int) -> list[Share]:
 
 
 def _own_times(nodes: Iterable[Any]) -> Iterable[tuple[str, int]]:
-    """Each operator below some nodes of the profiler's trees, with its own nanoseconds."""
+    """Each operator below some nodes of the profiler's trees, with its own time in nanoseconds."""
     for node in nodes:
         inner = list(_operators(node.children_node))
         if node.type.name == "Operator":

@@ -1,4 +1,4 @@
-"""Bytes: what a step is expected to need, what is there, what this process holds (Linux), and how to give it back."""
+"""Bytes that a step is expected to need, that are available, and that this process holds and releases (Linux)."""
 
 import ctypes
 import gc
@@ -11,40 +11,40 @@ from bmn.base.params import ModelParams
 
 
 def expected(form: str, model: ModelParams, batch: int) -> int:
-    """About what a training step needs, matrix or plan included: a line through measured steps, rounded up."""
+    """Estimated need of a training step, including matrix or plan: a linear fit of measured steps, rounded up."""
     cells = model.tscale * model.dscale
     if form == "ours":
         return 4 * cells * (1400 * batch + 2200)
-    matrix = 3 * model.tscale * model.num_sample * cells  # in float64 while it is made, then in float32
+    matrix = 3 * model.tscale * model.num_sample * cells  # float64 while it is computed, then float32
     sampled = 128 * model.num_sample * cells
     return 4 * (matrix + sampled * (5 * batch + 8) // 2)
 
 
 def expected_of_published_program(model: ModelParams, batch: int) -> int:
-    """About what the published form's exported program needs: measured 7.3 GiB at the published sizes, batch 16."""
+    """Estimated need of the published form's exported program: measured 7.3 GiB at the published sizes, batch 16."""
     cells = model.tscale * model.dscale
     return 4 * model.num_sample * cells * (3 * 128 * batch + 3 * model.tscale)
 
 
 def available(device: str) -> int:
-    """What the device has to give."""
+    """Memory available on the device."""
     if device.startswith("gpu"):
         return int(paddle.device.cuda.get_device_properties().total_memory)
     return int(psutil.virtual_memory().available)
 
 
 def held(device: str) -> int:
-    """What this process holds."""
+    """Memory held by this process."""
     return int(paddle.device.cuda.memory_allocated()) if device.startswith("gpu") else _status("VmRSS")
 
 
 def peak(device: str) -> int:
-    """The most that this process has held, on a CPU since :func:`give_back`."""
+    """Peak memory of this process, on a CPU since :func:`release`."""
     return int(paddle.device.cuda.max_memory_allocated()) if device.startswith("gpu") else _status("VmHWM")
 
 
-def give_back() -> None:
-    """Return freed memory, which a tuned process keeps, to the system, and forget the peak so far."""
+def release() -> None:
+    """Return freed memory, which a tuned process keeps, to the system, and reset the peak."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")

@@ -1,7 +1,7 @@
 """The network and its published form as exported programs, with the same weights.
 
-``python -m benchmarks.programs WEIGHTS FOLDER MODEL`` exports the published form, in a process of its own: which form
-of program Paddle writes, it decides when it is imported.
+``python -m benchmarks.programs WEIGHTS FOLDER MODEL`` exports the published form, in its own process: Paddle settles on
+a program format at import.
 """
 
 import os
@@ -26,7 +26,7 @@ ONNX = all(find_spec(name) for name in ("paddle2onnx", "onnxruntime", "ml_dtypes
 
 
 class Published(nn.Layer):  # type: ignore[misc]
-    """The published forward on a network's parameters; its matrix goes into the program as ours does its plan."""
+    """The published forward pass with a network's parameters; its matrix is part of the program, like our plan."""
 
     def __init__(self, network: nn.Layer) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Published(nn.Layer):  # type: ignore[misc]
 
 
 def export_both(model: ModelParams, folder: Path) -> tuple[list[Path], Path]:
-    """Export a network in every form that can be written here, and its published form; gives ours and that one."""
+    """Export a network in every available format, and its published form; returns our programs and that one."""
     network, weights = make_network(model), folder / "weights.pdparams"
     write_weights({name: tensor.numpy() for name, tensor in network.state_dict().items()}, weights)
     settings = ExportParams(onnx=ONNX, lower_precision=ALLOWED if ONNX else {})

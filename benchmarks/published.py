@@ -1,8 +1,8 @@
-"""What ours is compared with: the oracles of the tests, and other forms where the published code has another speed.
+"""The published side of each comparison: the tests' oracles, or other versions where those are too slow or too fast.
 
-An oracle is written to be obvious. Where that made it slower than the code that people run (PaddleVideo's pipeline
-and metric, ActivityNet's evaluator), the form here has the published code's vectorisation instead, so that no ratio
-flatters ours. The oracle of the sampling matrix is faster than the published code, whose means are here too.
+Oracles are written to be obvious. Where that makes one slower than the code people run (PaddleVideo's pipeline and
+metric, ActivityNet's evaluator), the version here is vectorised like the published code, so that no ratio flatters
+ours. The oracle for the sampling matrix is faster than the published code, so that is reproduced here too.
 """
 
 import math
@@ -37,7 +37,7 @@ Labels = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 def matrix_by_bins(
     tscale: int, dscale: int, num_sample: int, num_sample_perbin: int, prop_boundary_ratio: float
 ) -> NDArray[np.float32]:
-    """The sampling matrix ``[snippet, bin, duration, start]`` by the published means: a vector a bin, then stacks."""
+    """The sampling matrix ``[snippet, bin, duration, start]`` as published: one vector per bin, then stacked."""
     points = num_sample * num_sample_perbin
 
     def cell(duration: int, start: int) -> Floats:
@@ -65,7 +65,7 @@ def matrix_by_bins(
 
 
 def label_maps(segments: Floats, tscale: int, dscale: int) -> Labels:
-    """One video's labels as PaddleVideo's pipeline makes them: the cells anew for each video, NumPy a segment.
+    """One video's labels computed like PaddleVideo's pipeline: new cells for each video, vectorised per segment.
 
     Args:
         segments: ``[segment, 2]``, fractions of the video.
@@ -95,11 +95,11 @@ def label_maps(segments: Floats, tscale: int, dscale: int) -> Labels:
 
 
 def evaluate(ground_truth: Sequence[Floats], proposals: Sequence[Floats]) -> float:
-    """The AUC in percent as the official evaluator finds it, its tables of videos left out (they only add time).
+    """The AUC in percent computed like the official evaluator, without its tables of videos, which only add time.
 
     Args:
-        ground_truth: for each video ``[segment, 2]``.
-        proposals: for each video ``[proposal, 3]``, (start, end, score), equally many for all.
+        ground_truth: ``[segment, 2]`` of each video.
+        proposals: ``[proposal, 3]`` (start, end, score) of each video, the same number for all.
     """
     tious = []
     for segments, rows in zip(ground_truth, proposals, strict=True):

@@ -1,4 +1,4 @@
-"""What the choices of the training recipe cost: real trainings on a little embedded data, in turns."""
+"""The cost of options in the training recipe: real training on a little embedded data, alternating."""
 
 import statistics
 import tempfile
@@ -26,7 +26,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 
 class _Pace:
-    """Remembers the videos a second of every iteration but the first, which warms up."""
+    """Records the videos per second of every iteration except the first, which warms up."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
@@ -36,11 +36,11 @@ class _Pace:
             self.seen.append(metrics["train/videos_per_second"])
 
     def epoch(self, row: dict[str, float]) -> None:
-        """Validation is no part of the figure."""
+        """Validation is not measured."""
 
 
 def costs(model: ModelParams, rounds: int) -> dict[str, list[float]]:
-    """Seconds of an iteration on ``BATCH`` videos, of each choice, one a round."""
+    """Seconds of an iteration on ``BATCH`` videos for each option, one per round."""
     found: dict[str, list[float]] = {name: [] for name in CHOICES}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

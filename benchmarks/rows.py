@@ -1,4 +1,4 @@
-"""The comparisons: each gives lines of the table, and refuses a result that is not the published one."""
+"""The comparisons: each yields rows of the table, and raises an error if the results differ from the published ones."""
 
 import json
 import statistics
@@ -30,10 +30,10 @@ from bmn.model.network import BMN
 from bmn.proposals import decode, score, soft_nms
 from bmn.runtimes.programs import open_program
 
-SHARE_OF_MEMORY = 0.6  # of what is available: no step that is expected to need more is tried
+SHARE_OF_MEMORY = 0.6  # of what is available: steps expected to need more are skipped
 PUBLISHED = ModelParams()  # sizes
-MORE_ROUNDS = 3  # times as many where a round takes no seconds
-REST = 0.2  # seconds until the threads of onnxruntime have gone to sleep
+MORE_ROUNDS = 3  # times as many for calls of less than a second
+REST = 0.2  # seconds until onnxruntime's threads sleep
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class Size:
     """How much is compared.
 
     Attributes:
-        model: sizes of the network.
-        batch: videos of a forward or a training step.
-        throughput_batch: videos of a call of an exported program, where not one alone.
-        rounds: how often both sides have their turn.
-        memory_batch: videos of the step whose memory is measured.
-        windows: whose labels are made.
-        suppressed: videos that are decoded and suppressed.
-        sample: how many of them the published loop works on, in a round.
+        model: network sizes.
+        batch: videos per forward pass or training step.
+        throughput_batch: videos per call of an exported program, for throughput.
+        rounds: how often both sides take a turn.
+        memory_batch: videos in the step whose memory is measured.
+        windows: number of windows to label.
+        suppressed: videos to decode and suppress.
+        sample: how many of them the published loop handles per round.
         evaluated: videos with 100 proposals each.
         long: T = D of the long sequence.
-        scaling: T = D of the training steps of other sizes.
-        batches: their videos.
+        scaling: T = D of training steps at other sizes.
+        batches: their batch sizes.
     """
 
     model: ModelParams = PUBLISHED
@@ -99,14 +99,14 @@ TINY = Size(
 
 @dataclass(frozen=True)
 class Bench:
-    """What the comparisons share."""
+    """Shared by the comparisons."""
 
     size: Size
     device: str
 
     @property
     def wait(self) -> Call:
-        """Returns when the device has done what it was given."""
+        """Wait for the device."""
         return wait_for(self.device)
 
     @cached_property
@@ -115,7 +115,7 @@ class Bench:
         return make_network(self.size.model)
 
     def order(self, form: str, batch: int, model: ModelParams | None = None, plain: bool = False) -> Order:
-        """What a child process is to work on."""
+        """The order for a child process."""
         return Order(form, (model or self.size.model).model_dump(), batch, self.device, plain)
 
 
@@ -133,7 +133,7 @@ def forward(bench: Bench) -> Iterator[Row]:
 
 
 def inference(bench: Bench) -> Iterator[Row]:
-    """The exported programs beside the published form's, all with the same settings; its matrix is in its program."""
+    """Exported programs, against the published form's, which contains its matrix; all with the same settings."""
     device = bench.device.partition(":")[0]
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = export_both(bench.size.model, Path(folder))
@@ -146,73 +146,73 @@ def inference(bench: Bench) -> Iterator[Row]:
         calls: dict[str, Call] = {name: partial(program.run, x) for name, program in programs.items()}
         needed = memory.expected_of_published_program(bench.size.model, batch)
         if needed > SHARE_OF_MEMORY * memory.available(bench.device):
-            yield Row(f"exported programs, batch {batch}", "–", how=f"left out: about {amount(needed)} needed")
+            yield Row(f"exported programs, batch {batch}", "–", how=f"skipped: needs about {amount(needed)}")
             continue
         rounds = MORE_ROUNDS * bench.size.rounds if batch == 1 else max(1, bench.size.rounds // 2)
-        for call in calls.values():  # the first of this size fetches its memory; no figure of a long one may hold that
+        for call in calls.values():  # the first call of a size allocates memory, and long calls get no warm-up
             call()
         taken = seconds_in_turns(calls, rounds, rest=REST)
         for file in files:
             comparison = compare(taken[file.name], taken[theirs.name])
-            beside = compare(taken[file.name], taken[files[0].name])
+            relative = compare(taken[file.name], taken[files[0].name])
             yield compared(
                 f"{file.name}, " + ("latency" if batch == 1 else f"throughput, batch {batch}"),
-                seconds if batch == 1 else partial(_a_second, batch),
+                seconds if batch == 1 else partial(_per_second, batch),
                 comparison,
-                "" if file == files[0] else f"{beside.ratio:.2f} × as fast as {files[0].name}",
+                "" if file == files[0] else f"{relative.ratio:.2f} × as fast as {files[0].name}",
             )
 
 
-def _a_second(batch: int, taken: float) -> str:
+def _per_second(batch: int, taken: float) -> str:
     return f"{batch / taken:.3g} videos/s"
 
 
 def step(bench: Bench) -> Iterator[Row]:
-    """Both sides with the best settings."""
+    """Both sides with our settings."""
     steps = {form: training_step(bench.network, form, bench.size.batch) for form in FORMS}
     comparison = compare_in_turns(steps, bench.size.rounds, bench.wait)
     yield compared(
-        "training step against the published form",
+        "training step",
         seconds,
         comparison,
-        f"batch {bench.size.batch}; both with our settings, the same losses, the same Adam",
+        f"batch {bench.size.batch}; same settings, losses and optimizer",
     )
 
 
 def out_of_the_box(bench: Bench) -> Iterator[Row]:
-    """Ours with its settings, the published form with none, in two processes."""
+    """Ours with its settings, the published form with Paddle's defaults, in two processes."""
     batch = bench.size.batch
-    rounds = 1 + max(1, bench.size.rounds // 2)  # the first to warm up
+    rounds = 1 + max(1, bench.size.rounds // 2)  # the first warms up
     with (
         child(bench.order("ours", batch)) as ours,
         child(bench.order("published", batch, plain=True)) as theirs,
     ):
         taken = [(ours.step().seconds, theirs.step().seconds) for _ in range(rounds)][1:]
     yield compared(
-        "training step against the published form as Paddle comes out of the box",
+        "training step, published form with Paddle's default settings",
         seconds,
         compare(*zip(*taken, strict=True)),
-        f"batch {batch}; in two processes, in turns",
+        f"batch {batch}; two processes, alternating",
     )
 
 
 def step_memory(bench: Bench) -> Iterator[Row]:
-    """The peak of three steps in a fresh process, above what it held before them."""
+    """Peak memory of three steps in a fresh process, above what it held before."""
     batch = bench.size.memory_batch
     added = []
     for form in FORMS:
         with child(bench.order(form, batch)) as process:
             added.append([process.step().added for _ in range(3)][-1])
     yield compared(
-        f"peak memory that a step adds, batch {batch}",
+        f"peak memory added by a step, batch {batch}",
         amount,
         compare(*([value] for value in added)),
-        "three steps of a fresh process, resident memory above that before them",
+        "resident memory after three steps in a fresh process, above that before",
     )
 
 
 def labels(bench: Bench) -> Iterator[Row]:
-    """Segments to label maps on the device, beside PaddleVideo's NumPy, a video at a time."""
+    """Label maps on the device, against PaddleVideo's NumPy code, one video at a time."""
     size = bench.size
     segments = random_segments(size.windows)
     tscale, dscale = size.model.tscale, size.model.dscale
@@ -228,11 +228,11 @@ def labels(bench: Bench) -> Iterator[Row]:
         wanted = np.stack(expected)
         _same("labels", made.numpy(), wanted * valid if wanted.ndim == 3 else wanted, 1e-6)
     comparison = compare_in_turns({"ours": ours, "published": theirs}, MORE_ROUNDS * size.rounds, bench.wait)
-    yield compared(f"label maps for a batch of {size.windows}", seconds, comparison)
+    yield compared(f"label maps, batch {size.windows}", seconds, comparison)
 
 
 def suppression(bench: Bench) -> Iterator[Row]:
-    """All videos by ours; by the published loop, which takes minutes, another few in each round."""
+    """Ours on all videos; the published loop, which would take minutes, on a different few in each round."""
     size = bench.size
     outputs = trained_outputs(size.suppressed, size.model.dscale, size.model.tscale)
     candidates = decode(*outputs)
@@ -254,12 +254,12 @@ def suppression(bench: Bench) -> Iterator[Row]:
         f"decode + Soft-NMS, {count(size.suppressed)} videos",
         seconds,
         compare(taken["ours"], scaled),
-        f"{candidates.counts.mean():.0f} candidates a video; published: {size.sample} a round, scaled; a core each",
+        f"{candidates.counts.mean():.0f} candidates per video; published: {size.sample} per round, scaled; single core",
     )
 
 
 def evaluation(bench: Bench) -> Iterator[Row]:
-    """AR/AUC of arrays in memory."""
+    """AR and AUC of arrays in memory."""
     videos = bench.size.evaluated
     segments, rows = random_segments(videos, seed=1), random_proposals(videos, 100)
     truth = {str(video): each for video, each in enumerate(segments)}
@@ -274,7 +274,7 @@ def evaluation(bench: Bench) -> Iterator[Row]:
 
 
 def construction(bench: Bench) -> Iterator[Row]:
-    """Ours plans; the published form makes its matrix bin by bin, beside the same layers."""
+    """Ours computes a plan, the published form its matrix bin by bin; the layers are the same."""
     model = bench.size.model
     sizes = (
         model.tscale,
@@ -283,7 +283,7 @@ def construction(bench: Bench) -> Iterator[Row]:
         model.num_sample_perbin,
         model.prop_boundary_ratio,
     )
-    # On a sequence of two snippets there is nothing to plan: what is left is the layers, which are the same.
+    # With two snippets there is nothing to plan, which leaves the layers.
     layers = model.model_copy(update={"tscale": 2, "dscale": 1})
 
     def theirs() -> None:
@@ -292,11 +292,11 @@ def construction(bench: Bench) -> Iterator[Row]:
 
     calls: dict[str, Call] = {"ours": lambda: make_network(model), "published": theirs}
     comparison = compare_in_turns(calls, bench.size.rounds, bench.wait)
-    yield compared("construction of the network", seconds, comparison)
+    yield compared("network construction", seconds, comparison)
 
 
 def imports(bench: Bench) -> Iterator[Row]:
-    """In fresh processes, and with a look at what came along."""
+    """Import times in fresh processes, and a check of what bmn imports."""
     code = (
         "import json, sys, time; begin = time.perf_counter(); import {0}; seconds = time.perf_counter() - begin;"
         "print(json.dumps([seconds, [name for name in ('paddle', 'mlflow') if name in sys.modules]]))"
@@ -316,15 +316,15 @@ def imports(bench: Bench) -> Iterator[Row]:
                 raise RuntimeError(f"import bmn imports {' and '.join(came_along)}; it should not")
             times.append(spent)
     yield compared(
-        "import bmn beside import paddle",
+        "import bmn, against import paddle",
         seconds,
         compare(taken["bmn"], taken["paddle"]),
-        "import bmn brought neither Paddle nor MLflow",
+        "import bmn imports neither Paddle nor MLflow",
     )
 
 
 def long_sequence(bench: Bench) -> Iterator[Row]:
-    """Ours alone: the published form's matrix and samples would need tens of GiB at T = D = 400."""
+    """Only ours: the published form's matrix and samples would need tens of GiB at T = D = 400."""
     side = bench.size.long
     model = bench.size.model.model_copy(update={"tscale": side, "dscale": side})
     with child(bench.order("ours", 1, model)) as process:
@@ -332,19 +332,19 @@ def long_sequence(bench: Bench) -> Iterator[Row]:
     yield Row(
         f"T = D = {side}, batch 1, forward + backward",
         f"{amount(report.whole)}, {seconds(report.seconds)}",
-        how=f"the whole process at its peak; a step adds {amount(report.added)}; "
+        how=f"peak of the whole process; a step adds {amount(report.added)}; "
         f"the published form would add about {amount(memory.expected('published', model, 1))}",
     )
 
 
 def scaling(bench: Bench) -> Iterator[Row]:
-    """Training steps at other sizes, where they fit."""
+    """Training steps at other sizes, if they fit in memory."""
     rounds = max(1, bench.size.rounds // 2)
     for side in bench.size.scaling:
         model = bench.size.model.model_copy(update={"tscale": side, "dscale": side})
         network = make_network(model)
         for batch in bench.size.batches:
-            memory.give_back()
+            memory.release()
             limit = SHARE_OF_MEMORY * memory.available(bench.device)
             needed = {form: memory.expected(form, model, batch) for form in FORMS}
             calls = {form: training_step(network, form, batch) for form in FORMS if needed[form] < limit}
@@ -354,20 +354,20 @@ def scaling(bench: Bench) -> Iterator[Row]:
                 yield compared(what, seconds, compare(**taken))
             else:
                 ours = seconds(statistics.median(taken["ours"])) if taken else "–"
-                left_out = " and ".join(f"{form} {amount(needed[form])}" for form in FORMS if form not in taken)
-                how = f"left out: expected to need {left_out}, above the limit of {amount(limit)}"
+                skipped = " and ".join(f"{form} {amount(needed[form])}" for form in FORMS if form not in taken)
+                how = f"skipped: expected to need {skipped}, above the limit of {amount(limit)}"
                 yield Row(what, ours, how=how)
 
 
 def _same(what: str, ours: ArrayLike, theirs: ArrayLike, tolerance: float) -> None:
-    """Refuse to time what gives other results."""
+    """Raise an error if results differ, before they are timed."""
     gap = np.abs(np.asarray(ours) - np.asarray(theirs)).max(initial=0)
     if not gap <= tolerance:
-        raise RuntimeError(f"{what}: ours and the published form differ by {gap}; {tolerance} is allowed")
+        raise RuntimeError(f"{what}: ours and the published form differ by {gap}; the tolerance is {tolerance}")
 
 
 def _same_maps(what: str, ours: Sequence[NDArray[np.float32]], theirs: Sequence[NDArray[np.float32]]) -> None:
-    """The same for the outputs of a network, in whose maps only the valid cells count."""
+    """The same for a network's outputs; only the maps' valid cells count."""
     dscale, tscale = ours[0].shape[2:]
     valid = np.add.outer(np.arange(dscale), np.arange(tscale)) < tscale
     for one, other in zip(ours, theirs, strict=True):

@@ -1,4 +1,4 @@
-"""Figures as people read them: units, and a table that also stands well in Markdown."""
+"""Human-readable values, and a table that is also valid Markdown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Unit = Callable[[float], str]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table, every cell as it is printed."""
+    """One row of the table, with formatted cells."""
 
     what: str
     ours: str
@@ -20,11 +20,11 @@ class Row:
     how: str = ""
 
 
-HEADER = Row("what", "ours", "published", "ratio", "of the rounds", "how")
+HEADER = Row("what", "ours", "published", "ratio", "range", "how")
 
 
 def seconds(value: float) -> str:
-    """A duration in the unit that suits it."""
+    """A duration in a suitable unit."""
     for factor, unit in ((1, "s"), (1e3, "ms")):
         if value * factor >= 1:
             return f"{value * factor:.3g} {unit}"
@@ -37,12 +37,12 @@ def amount(value: float) -> str:
 
 
 def count(value: int) -> str:
-    """A count, its thousands apart."""
+    """A count with a thousands separator."""
     return f"{value:_}".replace("_", " ")
 
 
 def compared(what: str, unit: Unit, comparison: Comparison, how: str = "") -> Row:
-    """The row of a comparison; ``unit`` formats its figures."""
+    """The row of a comparison; ``unit`` formats its values."""
     rounds = "once"
     if len(comparison.ratios) > 1:
         rounds = f"{min(comparison.ratios):.3g} to {max(comparison.ratios):.3g}, {len(comparison.ratios)} rounds"
@@ -55,7 +55,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def table(header: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
-    """Lines under their header, columns aligned."""
+    """Rows under their header, with aligned columns."""
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
     ruled = [header, tuple("-" * width for width in widths), *lines]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""Two sides in turns, so that both meet the same load of the machine; medians of the rounds."""
+"""Time both sides alternately, so that both see the same machine load; medians of the rounds."""
 
 import statistics
 import time
@@ -9,18 +9,18 @@ from operator import truediv
 
 Call = Callable[[], object]
 
-SHORT = 0.05  # seconds: calls of less are repeated within a round
-LONG = 15.0  # seconds: a call of more is its own warm-up, and one of it has to do
+SHORT = 0.05  # seconds: shorter calls are repeated within a round
+LONG = 15.0  # seconds: a longer call is timed only once, without warm-up
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a figure of ours (seconds, bytes) stands to the published form's.
+    """Our value (seconds, bytes) against the published form's.
 
     Attributes:
         ours: median.
         published: median.
-        ratios: published / ours, one a round: above 1, ours is better.
+        ratios: published / ours, one per round; above 1, ours is better.
     """
 
     ours: float
@@ -34,7 +34,7 @@ class Comparison:
 
 
 def compare(ours: Sequence[float], published: Sequence[float]) -> Comparison:
-    """Put the figures of several rounds together."""
+    """Summarise the values of several rounds."""
     ratios = tuple(starmap(truediv, zip(published, ours, strict=True)))
     return Comparison(statistics.median(ours), statistics.median(published), ratios)
 
@@ -42,16 +42,16 @@ def compare(ours: Sequence[float], published: Sequence[float]) -> Comparison:
 def seconds_in_turns(
     calls: Mapping[str, Call], rounds: int, wait: Call = lambda: None, rest: float = 0
 ) -> dict[str, list[float]]:
-    """Time calls in turns, after one of each to warm up.
+    """Time calls alternately, after one warm-up each.
 
     Args:
         calls: by name.
-        rounds: how often each has its turn; once where one of them takes long.
-        wait: returns when the device has done what it was given.
-        rest: seconds before each turn, where a library's threads go on waiting busily after its own.
+        rounds: turns of each; one if any of them is long.
+        wait: waits for the device.
+        rest: seconds before each turn, for libraries whose threads keep spinning after theirs.
 
     Returns:
-        For each name the seconds of a call, one a round.
+        By name, the seconds of a call in each round.
     """
 
     def timed(call: Call, times: int) -> float:
@@ -75,5 +75,5 @@ def seconds_in_turns(
 
 
 def compare_in_turns(calls: Mapping[str, Call], rounds: int, wait: Call = lambda: None) -> Comparison:
-    """Time the calls named ``ours`` and ``published`` in turns."""
+    """Time the calls named ``ours`` and ``published`` alternately."""
     return compare(**seconds_in_turns(calls, rounds, wait))

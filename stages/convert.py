@@ -1,4 +1,4 @@
-"""Stage 2: check the raw data and bring it to the canonical form in ``data/processed``."""
+"""Stage 2: validate the raw data and convert it to the canonical form in ``data/processed``."""
 
 from layout import CHECKSUMS, CONVERSION, DOWNLOADS, INPUTS, PROCESSED, PROJECT, RAW
 
@@ -30,7 +30,7 @@ def main() -> None:
     counts, findings = convert(raw, PROCESSED, choices, CONVERSION)
     with Checksums(PROJECT / CHECKSUMS) as known:
         if identify_inputs(params, PROJECT, known)["features"] != inputs["features"]:
-            raise BmnError(f"{params.data.features}: has changed while the pipeline ran; run dvc repro again")
+            raise BmnError(f"{params.data.features}: changed while the pipeline was running; run dvc repro again")
     if findings:
         print(table(findings))
     print(f"{PROCESSED}: {', '.join(f'{count} {name} videos' for name, count in counts.items())}")

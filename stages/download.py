@@ -1,4 +1,4 @@
-"""Stage 1: bring features and annotations to ``data/raw``."""
+"""Stage 1: fetch features and annotations into ``data/raw``."""
 
 from layout import DOWNLOADS, INPUTS, PROJECT, RAW
 
@@ -13,10 +13,12 @@ from bmn.launch.command import command
 
 @command
 def main() -> None:
-    """Make the embedded data set, or bring the one that params.yaml names."""
+    """Generate the embedded data set, or fetch the one named in params.yaml."""
     params = load_params()
     if params.data.source != "synthetic":
-        bring(params.data, read_json(INPUTS), RAW, PROJECT, DOWNLOADS, Patience())
+        given = params.download
+        patience = Patience(given.timeout, given.attempts, given.slowest, 60 * given.slow_minutes)
+        bring(params.data, read_json(INPUTS), RAW, PROJECT, DOWNLOADS, patience)
         print(f"{RAW}: features from {params.data.features}, annotations from {params.data.annotations}")
         return
     videos = {
@@ -32,7 +34,7 @@ def main() -> None:
             tscale=params.model.tscale,
         )
         record_raw(folder)
-    print(f"{RAW}: made {videos['training']} training and {videos['validation']} validation videos")
+    print(f"{RAW}: generated {videos['training']} training and {videos['validation']} validation videos")
 
 
 if __name__ == "__main__":

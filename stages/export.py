@@ -1,18 +1,19 @@
-"""Stage 5: the best weights as an inference model, compared with the network before it is let out."""
+"""Stage 5: export the best weights as an inference model, checked against the network."""
 
 from layout import EXPORT, PROCESSED, TRAIN
 
 from bmn import tracking
 from bmn.base.files import read_json
 from bmn.base.params import load_params
+from bmn.classify.classifier import FILE, read_classifier
 from bmn.data.subset import open_subset
-from bmn.export.export import export, told
+from bmn.export.export import describe, export
 from bmn.launch.command import command
 
 
 @command
 def main() -> None:
-    """Export, check, log."""
+    """Export, check and log the model."""
     params = load_params()
     store = open_subset(PROCESSED, params.evaluate.subset).store
     features = store.read(range(min(params.export.check_videos, len(store))))
@@ -22,8 +23,9 @@ def main() -> None:
         "data": {name: open_subset(PROCESSED, name).digest for name in ("training", "validation")},
         "validation": read_json(TRAIN / "metrics.json"),
     }
-    measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about)
-    print(told(EXPORT, measured))
+    classifier = read_classifier(TRAIN / FILE)
+    measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about, classifier)
+    print(describe(EXPORT, measured))
     duration = store.windows[0].end - store.windows[0].start
     latency_ms = {name: values["latency_ms"] for name, values in measured.items()}
     tracking.log_export(params, run_id, EXPORT, features[0].T, duration, latency_ms)

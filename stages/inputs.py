@@ -1,4 +1,4 @@
-"""Before the stages: what a person's own files hold, which DVC cannot see where they lie outside the project."""
+"""Before the stages: checksums of the user's own files, which DVC cannot track outside the project."""
 
 from layout import CHECKSUMS, INPUTS, PROJECT
 

@@ -1,4 +1,4 @@
-"""Stage 3: train the network. This process starts those that do (:mod:`train_process`) and watches over them."""
+"""Stage 3: train the network. This process starts and supervises those that do the work (:mod:`train_process`)."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from bmn.launch.launcher import supervise
 
 @command
 def main() -> None:
-    """Train, in as many processes as ``train.devices`` asks for."""
+    """Train, in as many processes as ``train.devices`` requests."""
     params = load_params()
     try:
         supervise(Path(__file__).with_name("train_process.py"), params.train.devices, LOGS)
     except BaseException:
-        from bmn import tracking  # here, because it takes seconds to import
+        from bmn import tracking  # imported here because it takes seconds
 
         tracking.mark_failed(LOGS / "run.json")
         raise

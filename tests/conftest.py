@@ -1,14 +1,16 @@
 """Settings and data shared by all tests."""
 
-import bmn.model.paddle  # noqa: F401  # isort: skip  # Paddle with its settings, before a test imports it
+import bmn.model.paddle  # noqa: F401  # isort: skip  # sets Paddle's flags before a test imports it
 
 import signal
 from importlib.util import find_spec
 
+import golden
 import numpy as np
+import paddle
 import pytest
 from hypothesis import settings
-from random_weights import write_random_weights
+from random_weights import random_classifier, write_random_weights
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
@@ -24,7 +26,7 @@ settings.load_profile("default")
 
 @pytest.fixture(autouse=True)
 def untuned(monkeypatch):
-    """A command that is called in the tests' own process leaves it as it is: memory, denormals, signals, lifetime."""
+    """Commands called in the tests' process leave its memory, denormals, signals and lifetime alone."""
     monkeypatch.setattr("bmn.launch.command.tune_process", dict)
     monkeypatch.setattr("bmn.launch.command.end_with_ancestors", lambda: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -44,6 +46,14 @@ def weights(tmp_path_factory, model):
 
 
 @pytest.fixture(scope="session")
+def golden_weights(tmp_path_factory):
+    """A file as PaddleVideo writes it, at the published sizes."""
+    path = tmp_path_factory.mktemp("golden") / "bmn_weights.pdparams"
+    paddle.save({name: paddle.to_tensor(array) for name, array in golden.weights().items()}, str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
 def features():
     """``[video, channel, snippet]``."""
     return np.random.default_rng(2).normal(size=(5, 8, 16)).astype(np.float32)
@@ -54,7 +64,8 @@ def exported(tmp_path_factory, model, weights, features):
     folder = tmp_path_factory.mktemp("exported") / "export"
     from bmn.export.export import export
 
-    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), {"data": {"source": "random"}})
+    about = {"data": {"source": "random"}}
+    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), about, random_classifier(model))
     return folder
 
 

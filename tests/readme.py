@@ -1,4 +1,4 @@
-"""What README.md tells its reader to type, and what it says comes of it."""
+"""The commands in README.md and the output it shows."""
 
 import re
 from pathlib import Path
@@ -11,24 +11,24 @@ _SPAN = re.compile(rf"make|{_VARIABLES}(?:make|bmn|dvc|pip|python|mlflow|\.venv/
 
 
 def section(title: str) -> str:
-    """The text under a heading of the second level."""
+    """The text under a second-level heading."""
     found = re.search(rf"^## {re.escape(title)}$(.*?)(?=^## |\Z)", README.read_text(), re.MULTILINE | re.DOTALL)
     assert found, f"README.md has no section '{title}'"
     return found[1]
 
 
 def blocks(text: str, language: str | None = None) -> list[str]:
-    """The fenced blocks, of one language or all."""
+    """The fenced blocks, of one language or of all."""
     return [block for found, block in _FENCE.findall(text) if language in (None, found)]
 
 
 def spans(text: str) -> list[str]:
-    """Inline code, line breaks as spaces."""
+    """Inline code, with line breaks as spaces."""
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", _FENCE.sub("", text))]
 
 
 def block_commands(text: str) -> list[str]:
-    """The commands in fenced blocks, in their order: without comments, a here-document with its lines."""
+    """The commands in fenced blocks, in order, without comments; a here-document includes its lines."""
     found: list[str] = []
     for block in blocks(text):
         lines = iter(block.splitlines())
@@ -46,16 +46,16 @@ def block_commands(text: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every command of README.md, each once: those in blocks, then those in the text and its tables."""
+    """Every command in README.md, once: those in blocks, then those in text and tables."""
     text = README.read_text()
     inline = [span for span in spans(text) if _SPAN.fullmatch(span)]
     return list(dict.fromkeys([*block_commands(text), *inline]))
 
 
 def command(beginning: str) -> str:
-    """The command that is, or as the only one begins with, some words."""
+    """The command that equals the words, or the only one that begins with them."""
     found = [command for command in commands() if command.startswith(beginning)]
     if beginning in found:
         return beginning
-    assert len(found) == 1, f"README.md has {len(found)} commands that begin with '{beginning}'; one is expected"
+    assert len(found) == 1, f"README.md has {len(found)} commands that begin with '{beginning}'; it should have one"
     return found[0]

@@ -1,4 +1,4 @@
-"""The command ``bmn``, typed."""
+"""Run the command ``bmn``."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ def start(folder: Path, *words: object, **pipes: int) -> "subprocess.Popen[str]"
 
 
 def bmn(folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
-    """Run a subcommand in a folder to its end."""
+    """Run a subcommand in a folder to completion."""
     process = start(folder, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

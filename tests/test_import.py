@@ -1,4 +1,4 @@
-"""Importing is not doing: the process that imports bmn stays as it was."""
+"""Importing bmn has no side effects on the process."""
 
 import subprocess
 import sys
@@ -15,9 +15,9 @@ NAMES = sorted(
 
 STATE = """
 import importlib, logging, os, signal, sys, warnings
-import matplotlib, numpy, optuna, pandas, plotly.tools, pydantic, requests, ruamel.yaml, tqdm  # what they do is theirs
+import matplotlib, numpy, optuna, pandas, plotly.tools, pydantic, requests, ruamel.yaml, tqdm  # they have side effects
 absent = ["paddle", "mlflow"]
-sys.modules |= dict.fromkeys(absent, None)  # an import of one of them fails
+sys.modules |= dict.fromkeys(absent, None)  # importing one of them fails
 
 def state():
     levels = {{name: logging.getLogger(name).level for name in ("", "optuna", "matplotlib")}}
@@ -39,8 +39,8 @@ print(*imported)
 """
 
 
-def test_no_module_changes_the_process_that_imports_it():
-    """All but those that need Paddle, whose settings come with it, or MLflow."""
+def test_importing_a_module_has_no_side_effects():
+    """All modules except those that need Paddle, which comes with its settings, or MLflow."""
     code = STATE.format(names=NAMES)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -50,6 +50,6 @@ def test_no_module_changes_the_process_that_imports_it():
 
 
 @pytest.mark.parametrize("name", ["bmn", "bmn.predict.predictor"])
-def test_a_library_brings_neither_paddle_nor_mlflow(name):
+def test_a_library_module_imports_neither_paddle_nor_mlflow(name):
     code = f"import sys, {name}; print([n for n in ('paddle', 'mlflow', 'optuna', 'filelock') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""The package for itself: what its wheel holds, and that it predicts where there is nothing else of ours."""
+"""The package on its own: what the wheel contains, and that it predicts in a clean environment."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from bmn.predict.predictor import Predictor
 
 pytestmark = pytest.mark.xdist_group("inference")
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}  # nothing of ours is there
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}  # without the source tree
 CODE = "import bmn, json, numpy; print(json.dumps(bmn.load('BMN.onnx').propose(numpy.load('a.npy'), 60)))"
 
 
@@ -36,7 +36,7 @@ def pip(*words):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_wheel_holds_all_that_the_source_does(wheel):
+def test_the_wheel_contains_all_source_files(wheel):
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("bmn/")}
     source = {path for path in (ROOT / "src/bmn").rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert packed == {str(path.relative_to(ROOT / "src")) for path in source}
@@ -44,7 +44,7 @@ def test_the_wheel_holds_all_that_the_source_does(wheel):
 
 
 def test_it_predicts_from_onnx_without_paddle_dvc_or_mlflow(wheel, onnx_program, features, tmp_path):
-    """In an environment of its own, with what pip brings along."""
+    """In its own environment, with whatever pip installs."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     programs = tmp_path / "venv/bin"
     pip("--python", programs / "python", "install", f"bmn[onnx] @ {wheel.as_uri()}")

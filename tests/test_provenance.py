@@ -1,4 +1,4 @@
-"""What shapes a result, on small trees of code."""
+"""What affects a result, on small code trees."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from bmn.provenance import code, identity
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package ``bmn`` of a few modules, and a stage beside it."""
+    """A package ``bmn`` of a few modules, and a stage next to it."""
     files = {
         "bmn/__init__.py": "from bmn.room import worker",
         "bmn/base/errors.py": "",
@@ -32,7 +32,7 @@ def package(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_code_is_followed_through_imports_strings_and_templates_but_not_into_what_only_reports(package):
+def test_code_is_followed_through_imports_strings_and_templates_but_not_into_reporting(package):
     assert list(code(package / "stages/work.py")) == [
         "bmn/base/errors.py",
         "bmn/room/__init__.py",
@@ -58,13 +58,13 @@ def test_code_is_followed_through_imports_strings_and_templates_but_not_into_wha
         ("stages/layout.py", False),
     ],
 )
-def test_a_result_is_called_something_else_when_its_code_changes(package, changed, renamed):
+def test_a_result_is_renamed_when_its_code_changes(package, changed, renamed):
     before = identity(package / "stages/work.py", {"a": 1}, ["data"])
     (package / changed).write_text("# another line\n")
     assert (identity(package / "stages/work.py", {"a": 1}, ["data"]) != before) == renamed
 
 
-def test_a_result_is_called_something_else_when_parameters_or_data_differ(package):
+def test_a_result_is_renamed_when_parameters_or_data_change(package):
     entry = package / "stages/work.py"
     names = [
         identity(entry, {"a": 1, "b": 2}, ["x", "y"]),
@@ -76,7 +76,7 @@ def test_a_result_is_called_something_else_when_parameters_or_data_differ(packag
     assert identity(entry, {"b": 2, "a": 1}, ["x", "y"]) == names[0]
 
 
-def test_the_place_of_the_package_does_not_matter(package, monkeypatch, tmp_path_factory):
+def test_the_location_of_the_package_does_not_matter(package, monkeypatch, tmp_path_factory):
     before = identity(package / "stages/work.py", {}, [])
     moved = package.rename(tmp_path_factory.mktemp("elsewhere") / "project")
     monkeypatch.setattr(provenance, "PACKAGE", moved / "bmn")

@@ -1,7 +1,7 @@
-"""README.md is true: every command and snippet in it is run, in its own words, in a small real project.
+"""README.md is true: every command and snippet in it is run verbatim in a small real project.
 
-``SUBSTITUTES`` says what is put in the place of some words, ``NOT_RUN`` which commands are left out and why. Four take
-long and are run on request, with BMN_TEST_LONG=1.
+``SUBSTITUTES`` replaces some words, ``NOT_RUN`` lists the commands that are skipped and why. Four slow ones need
+BMN_TEST_LONG=1.
 """
 
 import ast
@@ -35,15 +35,15 @@ from bmn.model.network import BMN
 pytestmark = pytest.mark.xdist_group("readme")
 PATIENCE = 300.0  # seconds; a server's first start is slow on a busy machine
 
-# README's words → what is run for them.
+# README's words → what is run instead.
 SUBSTITUTES = {
-    "(2 * seconds, 64)": "(2 * seconds, 400)",  # as data/example_feat.npy, so that the same model predicts it
+    "(2 * seconds, 64)": "(2 * seconds, 400)",  # like data/example_feat.npy, so that the same model can predict it
     "… SUBSETS=file": "PRESET=local FEATURES=mine/features ANNOTATIONS=mine/plain.csv SUBSETS=mine/subsets.csv",
     "make pretrained": "make pretrained FROM=given.pdparams",  # instead of a download
-    "make bench": 'make bench ARGS="--tiny labels"',  # one row at a tiny size instead of ten minutes
+    "make bench": 'make bench ARGS="--tiny labels"',  # one tiny row instead of ten minutes
     "TRIALS=40": "TRIALS=2",
     "SEEDS=1,2,3": "SEEDS=1,2",
-    "gpu:0,1,2,3": "cpu:2",  # in the commands that make prints for train-gpu
+    "gpu:0,1,2,3": "cpu:2",  # in the commands printed by make for train-gpu
     "host0:7777": "127.0.0.1:{port}",
     "make ui": "make ui PORT={port}",
     "make tune-ui": "make tune-ui PORT={port}",
@@ -53,20 +53,20 @@ SUBSTITUTES = {
 NOT_RUN = {
     "make setup": "installs the environment that the tests run in",
     "make setup PADDLE_INDEX": "installs a GPU build from Paddle's own index; needs an NVIDIA driver",
-    "make setup REQUIREMENTS": "installs another Paddle over this one, and runs the tests: without end from here",
-    ". .venv/bin/activate": "the environment of the tests is active",
-    "pip install": "test_package.py does, in an environment of its own",
+    "make setup REQUIREMENTS": "installs another Paddle over this one, and runs the tests, which would recurse",
+    ". .venv/bin/activate": "the tests' environment is active",
+    "pip install": "done by test_package.py in its own environment",
     ".venv/bin/pip install": "installs into the environment that the tests run in",
-    "make test": "runs this file: without end from here",
-    "make use": "a name; the commands with its PRESET= are run",
+    "make test": "runs this file, which would recurse",
+    "make use": "only a name; the commands with PRESET= are run",
     "make use PRESET=activitynet && make repro": "downloads 5.5 GB and trains on them; its first half is run",
 }
-RUN: set[str] = set()  # beginnings of the commands that the tests below run
-long = pytest.mark.skipif("BMN_TEST_LONG" not in os.environ, reason="takes long; BMN_TEST_LONG=1 asks for it")
+RUN: set[str] = set()  # prefixes of the commands that the tests below run
+long = pytest.mark.skipif("BMN_TEST_LONG" not in os.environ, reason="slow; set BMN_TEST_LONG=1")
 
 
 def runs(*beginnings: str):
-    """Give the test README's commands that begin so, as ``given``."""
+    """Pass README's commands with these prefixes to the test as ``given``."""
     RUN.update(beginnings)
     return pytest.mark.parametrize("given", [beginnings], indirect=True, ids=[beginnings[0]])
 
@@ -89,7 +89,7 @@ def substituted(words: str, port: int = 0) -> str:
 
 
 def type_in(project: Project, words: str) -> str:
-    """Run a command of README in the project; gives what it prints."""
+    """Run a command from README in the project and return its output."""
     done = project.run("bash", "-ec", substituted(words), check=False)
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -97,7 +97,7 @@ def type_in(project: Project, words: str) -> str:
 
 @contextmanager
 def server(project: Project, words: str, path: str) -> Iterator[tuple[str, str]]:
-    """Run a command of README that does not end, until it answers; gives its address and what it printed."""
+    """Run a server command from README until it responds; yields its address and output."""
     port = free_port()
     address, log = f"http://127.0.0.1:{port}", project.folder / "server.log"
     with open(log, "w") as file:
@@ -126,12 +126,12 @@ def ask(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def shapes(text: str) -> set[str]:
-    """The lines, with every number and checksum as # and every gap as one space."""
+    """The lines, with numbers and checksums replaced by # and whitespace collapsed."""
     return {re.sub(r"\b[0-9a-f]{16}\b|\d[\d.e+-]*", "#", " ".join(line.split())) for line in text.splitlines()}
 
 
 def printed_in(text: str, *beginning: str) -> set[str]:
-    """The shapes of the lines of README's block that begins so; on Paddle 2 without what Paddle 3 adds."""
+    """The shapes of the lines of README's block with this prefix; on Paddle 2 without what Paddle 3 adds."""
     [block] = [block for block in blocks(text) if block.startswith(beginning)]
     kept = [
         line for line in block.splitlines() if line != "..." and (paddle.__version__ >= "3" or ".json:" not in line)
@@ -140,7 +140,7 @@ def printed_in(text: str, *beginning: str) -> set[str]:
 
 
 def small(project: Project) -> None:
-    """Small sizes again, after a preset has set its own."""
+    """Restore small sizes after a preset has set its own."""
     kept = ("feat_dim", "batch_size", "synthetic.training_videos", "synthetic.validation_videos")
     sizes = {key: value for key, value in SMALL.items() if not key.endswith(kept)}
     onnx = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
@@ -158,7 +158,7 @@ WALK = block_commands(section("Your own data"))
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory) -> tuple[Project, dict[str, str]]:
-    """A project in which README's walk through a person's own data was typed, and what each command printed."""
+    """A project after README's walkthrough with own data, and the output of each command."""
     project = with_example(make_project(tmp_path_factory.mktemp("readme") / "project"))
     printed = {}
     for words in WALK:
@@ -172,7 +172,7 @@ def walked(tmp_path_factory) -> tuple[Project, dict[str, str]]:
 
 @pytest.fixture
 def project(walked) -> Iterator[Project]:
-    """The walked project; its parameters are those of the walk again afterwards."""
+    """The project after the walkthrough; its parameters are restored afterwards."""
     params = walked[0].folder / "params.yaml"
     before = params.read_text()
     yield walked[0]
@@ -184,7 +184,7 @@ def runs_kept(project: Project) -> int:
     return len(client.search_runs([client.get_experiment_by_name("bmn").experiment_id]))
 
 
-def test_every_command_is_run_or_known_not_to_be():
+def test_every_command_is_run_or_listed_as_not_run():
     covered = {command(beginning) for beginning in RUN | NOT_RUN.keys()} | set(WALK)
     assert [found for found in commands() if found not in covered] == []
     text = "\n".join(commands())
@@ -198,16 +198,16 @@ def test_make_alone_lists_every_target(given):
     assert {line.split()[1] for line in listed.splitlines()} >= named
 
 
-# The walk, and what it leaves
+# The walkthrough and its outputs
 
 
-def test_the_whole_ends_as_it_is_said_to(walked):
+def test_make_repro_ends_as_shown(walked):
     _, printed = walked
     shown = {line.replace("on synthetic", "on local") for line in printed_in(README.read_text(), "epoch ")}  # own data
     assert shown - shapes(printed["make repro"]) == set()
 
 
-def test_a_run_leaves_behind_what_is_said(project):
+def test_a_run_leaves_the_listed_files(project):
     rows = re.findall(r"^\| (`.*?`) \| (.*) \|$", section("What a run leaves behind"), re.MULTILINE)
     assert len(rows) == 4
     for place, what in rows:
@@ -218,13 +218,13 @@ def test_a_run_leaves_behind_what_is_said(project):
 
 
 @pytest.mark.parametrize("title", ["Your own data", "Results"])
-def test_the_files_that_a_section_names_are_there(project, title):
+def test_the_files_named_in_a_section_exist(project, title):
     named = [span for span in spans(section(title)) if re.match(r"(outputs|data/processed|mlruns)\b", span)]
     assert named
     assert [span for span in named if not (project.folder / span).exists()] == []
 
 
-def test_annotations_of_the_shown_forms_are_read(tmp_path):
+def test_annotations_in_the_shown_formats_are_read(tmp_path):
     forms = [span for span in spans(section("Your own data")) if span.startswith("{")]
     [annotations] = [re.search(r'"annotations": (\[\{.*\}\])', form)[1] for form in forms if "…" not in form]
     assert len(forms) == 2
@@ -234,11 +234,11 @@ def test_annotations_of_the_shown_forms_are_read(tmp_path):
         assert "wave" in str(video)
 
 
-# Choices
+# Parameters
 
 
-def test_a_wrong_choice_is_refused_in_the_very_sentence(project):
-    [sentence] = [block.strip() for block in blocks(section("Choices")) if block.startswith("error: ")]
+def test_an_invalid_parameter_gives_the_shown_error(project):
+    [sentence] = [block.strip() for block in blocks(section("Parameters")) if block.startswith("error: ")]
     name, value = re.match(r"error: params\.yaml: \w+\.(\w+) is (\w+);", sentence).groups()
     params = project.folder / "params.yaml"
     shutil.copy(ROOT / "params.yaml", params)
@@ -259,12 +259,12 @@ def test_presets_keep_the_comments_and_print_what_they_change(project, given):
 
 
 @pytest.mark.parametrize("preset", sorted(set(re.findall(r"PRESET=(\w+)", README.read_text())) - {"local"}))
-def test_every_preset_that_is_named_is_there(project, preset):
+def test_every_named_preset_exists(project, preset):
     project.run("make", "use", f"PRESET={preset}")
 
 
 @runs("make use … SUBSETS")
-def test_subsets_can_stand_in_a_file_of_their_own(project, given):
+def test_subsets_can_be_in_a_separate_file(project, given):
     mine = project.folder / "mine"
     table = pd.read_csv(mine / "segments.csv")
     table.drop(columns="subset").to_csv(mine / "plain.csv", index=False)
@@ -273,7 +273,7 @@ def test_subsets_can_stand_in_a_file_of_their_own(project, given):
     type_in(project, given[0])
     params = load_params(project.folder / "params.yaml")
     assert params.data.subsets == "mine/subsets.csv"
-    assert params.train.batch_size == 3  # as many videos as there are to train on
+    assert params.train.batch_size == 3  # the number of training videos
 
 
 # DVC
@@ -285,7 +285,7 @@ def test_with_nothing_changed_nothing_runs(project, given):
 
 
 @runs("dvc exp run", "dvc params diff", "dvc metrics diff", "dvc plots show")
-def test_dvc_works_as_its_documentation_says(project, given):
+def test_dvc_works_as_documented(project, given):
     experiment, parameters, metrics, plots = given
     key, value = re.search(r"-S (\S+)=(\S+)", experiment).groups()
     before = runs_kept(project)
@@ -332,7 +332,7 @@ def features(project) -> list[str]:
 
 
 @runs('make predict INPUT="features/')
-def test_predict_takes_folders_and_globs_and_writes_the_forms(project, features, given):
+def test_predict_accepts_folders_and_globs_and_writes_all_formats(project, features, given):
     type_in(project, given[0])
     assert list(predictions(project)) == features
     forms = re.findall(r"--format (\w+)", given[0])
@@ -343,15 +343,15 @@ def test_predict_takes_folders_and_globs_and_writes_the_forms(project, features,
 
 
 @runs("make predict INPUT=features/ MODEL=outputs/export/BMN.onnx")
-def test_predict_takes_the_onnx_program(project, features, given):
+def test_predict_accepts_the_onnx_program(project, features, given):
     if not (project.folder / "outputs/export/BMN.onnx").exists():
         pytest.skip("paddle2onnx or onnxruntime is not installed (requirements-onnx.txt)")
     type_in(project, given[0])
     assert list(predictions(project)) == [path for path in features if path.startswith("features/")]
 
 
-def test_the_python_snippet_gives_what_its_comment_says(project):
-    """Its last expression is printed; ``features``, which it takes for granted, is the project's example."""
+def test_the_python_snippet_returns_what_its_comment_says(project):
+    """Its last expression is printed; ``features``, which it presupposes, is the project's example."""
     [snippet] = blocks(section("Prediction"), "python")
     *before, last = ast.parse(snippet).body
     program = "\n".join([
@@ -392,7 +392,7 @@ def test_mlflow_serves_the_same_model(project, given):
 
 @pytest.fixture
 def published(tmp_path) -> Project:
-    """A project of the published sizes with next to no videos, and weights in PaddleVideo's form."""
+    """A project of the published sizes with very few videos, and weights in PaddleVideo's format."""
     project = with_example(make_project(tmp_path / "project"))
     project.run("make", "use", "PRESET=embedded", "RESET=1")
     project.set(data__synthetic__training_videos=1, data__synthetic__validation_videos=2, export__check_videos=1)
@@ -404,7 +404,7 @@ def published(tmp_path) -> Project:
 
 
 @runs("make pretrained", "make evaluate WEIGHTS", "make export", "make predict MODEL", "make evaluate PROPOSALS")
-def test_paddlevideos_weights_need_no_training(published, given):
+def test_paddlevideos_weights_work_without_training(published, given):
     pretrained, evaluate, export, predict, evaluate_any = given
     outputs = published.folder / "outputs"
     for words in (pretrained, evaluate, export, predict):
@@ -422,7 +422,7 @@ def test_paddlevideos_weights_need_no_training(published, given):
 
 
 @runs("make ui")
-def test_the_ui_prints_the_address_of_the_comparison(project, given):
+def test_the_ui_prints_the_address_of_the_run_comparison(project, given):
     with server(project, given[0], "/health") as (address, printed):
         [line] = re.findall(r"^http://localhost:\d+/#/experiments/\d+/runs\?.*$", printed, re.MULTILINE)
         assert line.startswith(address.replace("127.0.0.1", "localhost"))
@@ -435,8 +435,8 @@ def test_compare_prints_a_table_and_writes_a_page(project, given):
 
 
 @runs("make tune TRIALS", "make tune", "make tune-status", "make tune-apply", "make tune-ui")
-def test_a_sweep_is_searched_shown_and_applied(project, given):
-    search, go_on, status, apply, ui = given
+def test_a_sweep_is_run_shown_and_applied(project, given):
+    search, resume, status, apply, ui = given
     space = "{train.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}}"
     project.set(
         tune__space=space,
@@ -446,7 +446,7 @@ def test_a_sweep_is_searched_shown_and_applied(project, given):
         tune__confirm={"top": 1, "seeds": 2},
     )
     assert "[2/2] trial" in type_in(project, search)
-    assert "trial 0" not in type_in(project, go_on)  # all is done
+    assert "trial 0" not in type_in(project, resume)  # nothing left to do
     lines = type_in(project, status).splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["0", "1"]
     assert re.search(r"best: trial|no candidate is better", type_in(project, apply))
@@ -468,7 +468,7 @@ def test_seeds_print_mean_and_standard_deviation(project, given):
 @long  # test_train_stage.py trains in two processes every time
 @runs("make train-gpu")
 def test_train_gpu_trains_in_several_processes(project, given):
-    """The commands that make would run, on two processes of the CPU."""
+    """The commands that make would run, with two processes on the CPU."""
     project.set(train__seed=7)
     assert "epoch" in type_in(project, project.run(*shlex.split(given[0]), "--dry-run").stdout)
     assert load_params(project.folder / "params.yaml").train.devices == "cpu:2"
@@ -477,7 +477,7 @@ def test_train_gpu_trains_in_several_processes(project, given):
 @long  # so does test_train_stage.py on two hosts
 @runs("PADDLE_MASTER")
 def test_several_hosts_train_together(project, given, tmp_path):
-    """Two on loopback, in a folder each; the second's line is the first's with its rank."""
+    """Two on loopback, each in its own folder; the second's command is the first's with its rank."""
     port = free_port()
     jobs = []
     for rank in (0, 1):
@@ -499,15 +499,15 @@ def test_several_hosts_train_together(project, given, tmp_path):
 
 
 @runs("make bench")
-def test_bench_compares_with_the_published_form(project, given):
+def test_bench_compares_with_the_published_implementation(project, given):
     shutil.copytree(ROOT / "benchmarks", project.folder / "benchmarks")
     shutil.copytree(ROOT / "tests/oracles", project.folder / "tests/oracles")
-    assert re.search(r"^\| label maps .* × \|", type_in(project, given[0]), re.MULTILINE)
+    assert re.search(r"^\| label maps, .* × \|", type_in(project, given[0]), re.MULTILINE)
 
 
 @long
 @runs("make lint")
-def test_lint_has_nothing_to_say(project, given):
+def test_lint_passes(project, given):
     assert "no issues found" in type_in(project, given[0])
 
 

@@ -2,7 +2,8 @@
 
 >>> import bmn
 >>> model = bmn.load("outputs/export")
->>> model.propose(features, duration=124.2)  # features [snippet, channel]; a list of {"score", "segment"}
+>>> model.propose(features, duration=124.2)  # features [snippet, channel] -> [{"score", "segment"}, ...]
+>>> model.detect(features, duration=124.2)  # -> [{"label", "score", "segment"}, ...], if it was trained with labels
 """
 
 from pathlib import Path
@@ -19,13 +20,13 @@ def load(model: str | Path, device: str = "cpu", params: str | Path | None = Non
     """Open an exported model: ``bmn.load("outputs/export").propose(features, duration)``.
 
     Args:
-        model: a ``.pdmodel`` or ``.json`` program with its ``.pdiparams`` beside it, an ``.onnx`` file, or the folder
+        model: a ``.pdmodel`` or ``.json`` program next to its ``.pdiparams``, an ``.onnx`` file, or the folder
             that holds them.
         device: ``cpu`` or ``gpu``.
-        params: a ``params.yaml`` whose ``proposals.*`` are used, rather than the published values.
+        params: a ``params.yaml`` whose ``proposals.*`` replace the published values.
 
     Raises:
-        bmn.base.errors.BmnError: there is no such model, no such device, or the parameters are not valid.
+        bmn.base.errors.BmnError: the model or device does not exist, or the parameters are invalid.
     """
     from bmn.predict.predictor import Predictor, settings_of
 
@@ -37,18 +38,18 @@ def train(
     data: str | Path = "data/processed",
     checkpoints: str | Path = ".cache/train",
 ) -> "Trained":
-    """Train on converted data: ``bmn.train("params.yaml").best`` are the weights with the highest validation AUC.
+    """Train on converted data: ``bmn.train("params.yaml").best`` holds the weights with the highest validation AUC.
 
-    One process, on the device that ``train.devices`` names. Nothing is written but checkpoints: a call that is
-    interrupted resumes when it is repeated, bit for bit, and a finished one gives its result again.
+    Runs in one process, on the device in ``train.devices``. Writes only checkpoints: repeating an interrupted call
+    resumes it, bit for bit; repeating a finished one returns its result.
 
     Args:
-        params: the parameters; ``model`` and ``train`` count.
-        data: what the conversion wrote (``dvc repro convert``).
-        checkpoints: folder of the checkpoints of all trainings.
+        params: the parameters; only ``model`` and ``train`` matter.
+        data: the converted data (``dvc repro convert``).
+        checkpoints: folder for the checkpoints of all training runs.
 
     Raises:
-        bmn.base.errors.BmnError: the parameters or the data are not valid, or the loss is not finite.
+        bmn.base.errors.BmnError: the parameters or the data are invalid, or the loss is not finite.
     """
     from bmn.base.params import load_params
     from bmn.data.subset import open_subset

@@ -1,7 +1,7 @@
-"""What shapes a result, said once: the code that computes it, followed through its imports, its parameters, its data.
+"""What shapes a result: the code that computes it (followed through its imports), its parameters and its data.
 
-Three things ask here: the test that holds ``dvc.yaml`` to exactly this, the name of a checkpoint, and the names of the
-cached trainings and evaluations of a sweep. Same name, same bytes; other code, parameters or data, another name.
+This names checkpoints and a sweep's cached trainings and evaluations, and a test holds ``dvc.yaml`` to exactly it.
+The same name means the same bytes; different code, parameters or data give a different name.
 """
 
 import ast
@@ -14,14 +14,14 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent
 
-# What only reports, or only places work: it changes no result, so it names none, and its imports are not followed.
+# Code that only reports or schedules work changes no result: it is part of no name, and its imports are not followed.
 NEUTRAL_CODE = {
-    "bmn/__init__.py": "names the public functions; code imports the modules that hold them",
+    "bmn/__init__.py": "offers the public functions; code imports the modules that define them",
     "bmn/execution": "runs jobs in processes, here or elsewhere",
     "bmn/launch": "starts, watches and stops the processes that do the work",
-    "bmn/report/progress.py": "shows how a training goes",
-    "bmn/tracking": "tells MLflow what happened",
-    "stages/layout.py": "where stages leave their work; dvc.yaml names the same places",
+    "bmn/report/progress.py": "shows the progress of a training",
+    "bmn/tracking": "logs to MLflow",
+    "stages/layout.py": "paths of the stages' outputs, the same as in dvc.yaml",
 }
 NEUTRAL_PARAMETERS = {
     **dict.fromkeys(
@@ -33,27 +33,28 @@ NEUTRAL_PARAMETERS = {
             "train.init_from",
             "evaluate.classifier",
         ),
-        "where data lie; what they hold is in data/inputs.json",
+        "where the data is; data/inputs.json identifies its content",
     ),
-    "train.devices": "where a training runs; the number of processes does not change its bits",
-    "train.checkpoint_minutes": "how much a killed training loses",
-    "tracking": "what MLflow is told, and where",
-    "tune": "sweeps stand beside the stages",
+    "download": "how long to wait for servers",
+    "train.devices": "where a training runs; the number of processes does not change a bit of the result",
+    "train.checkpoint_minutes": "how much work a killed training loses",
+    "tracking": "what is logged to MLflow, and where",
+    "tune": "sweeps run outside the stages",
     "execution": "where jobs run",
 }
 
 
 def code(entry: Path) -> dict[str, Path]:
-    """The files that shape what a module computes: itself, the modules that it imports, and so on.
+    """The files that shape what a module computes: its own and those of all modules that it imports, recursively.
 
-    Imports within functions count, and so do modules that are named in strings (``python -m bmn.export.program``) and
-    the templates of pages. ``bmn/base`` counts as a whole: everything rests on it.
+    Imports inside functions count, and so do modules named in strings (``python -m bmn.export.program``) and page
+    templates. ``bmn/base`` counts as a whole, since everything depends on it.
 
     Args:
-        entry: the module that does the work, not one that starts it.
+        entry: the module that does the work, not the one that starts it.
 
     Returns:
-        By name, sorted: ``bmn/…`` for a file of the package, ``stages/…`` for one beside the entry.
+        Paths by name, sorted: ``bmn/…`` for a file of the package, ``stages/…`` for one beside the entry.
     """
     found: dict[str, Path] = {}
     todo = [entry.resolve(), *(PACKAGE / "base").glob("*.py")]
@@ -68,12 +69,12 @@ def code(entry: Path) -> dict[str, Path]:
 
 
 def identity(entry: Path, choices: Any, data: Iterable[str]) -> str:
-    """The name of a result: 16 hexadecimal digits that differ when its code, its parameters or its data differ.
+    """The name of a result: 16 hexadecimal digits that change with its code, parameters or data.
 
     Args:
         entry: the module that computes it.
-        choices: the parameters that shape it, as JSON can hold them.
-        data: checksums of all that it reads.
+        choices: the parameters that shape it, JSON-serializable.
+        data: checksums of everything it reads.
     """
     sources = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in code(entry).items()}
     text = json.dumps([sources, choices, list(data)], sort_keys=True)
@@ -91,7 +92,7 @@ def _name(path: Path) -> str:
 
 
 def _named_by(path: Path) -> Iterator[Path]:
-    """The files of ours that a module or a template names."""
+    """The project's files that a module or template refers to."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".html":
         yield from (path.with_name(name) for name in re.findall(r'(?:extends|include) "(\w+\.html)"', text))
@@ -115,7 +116,7 @@ def _named_by(path: Path) -> Iterator[Path]:
 
 
 def _files(module: str, beside: Path) -> Iterator[Path]:
-    """The file of a module and those of the packages around it, which importing it runs."""
+    """The file of a module and the ``__init__.py`` of its parent packages, which importing it runs."""
     first, *rest = module.split(".")
     base = PACKAGE if first == "bmn" else beside / first
     if first != "bmn" and (beside == PACKAGE or beside.is_relative_to(PACKAGE)):
@@ -124,5 +125,5 @@ def _files(module: str, beside: Path) -> Iterator[Path]:
     for part in ["", *rest]:
         base = base / part
         found += [path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()]
-    if not found or not _is_neutral(_name(found[-1])):  # packages around what is neutral are so, too
+    if not found or not _is_neutral(_name(found[-1])):  # the parents of a neutral module are neutral, too
         yield from found

@@ -192,3 +192,11 @@ def test_damage_anywhere_ends_in_files_or_a_sentence(tmp_path_factory, kind, dat
     with suppress(BmnError):
         unpack(archive, folder / "deep" / "out")
     assert {path.name for path in folder.iterdir()} <= {archive.name, "deep"}
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compressions_that_take_any_amount_of_memory_are_refused(tmp_path, compression):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as packed:
+        packed.writestr("v_a.npy", b"1" * 1000)
+    with pytest.raises(BmnError, match=r"cannot be unpacked .*neither stored nor deflated.*; pack it as tar\.gz"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from contextlib import suppress
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmn.acquire.features import common_channels, feature_file, find_features, read_features
+from bmn.acquire.features import common_channels, find_features, read_features
 from bmn.base.errors import BmnError
 from bmn.data.windows import resize
 
@@ -137,10 +138,10 @@ def test_features_are_found_by_name_in_any_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "._b.csv").write_text("")  # what a Mac leaves in archives
     files = find_features(tmp_path)
-    assert files == {"v_a": tmp_path / "deep" / "v_a.npy", "b": tmp_path / "b.csv"}
-    assert feature_file(files, "a") == feature_file(files, "v_a") == tmp_path / "deep" / "v_a.npy"
-    assert feature_file(files, "v_b") == tmp_path / "b.csv"
-    assert feature_file(files, "c") is None
+    assert files == {"a": tmp_path / "deep" / "v_a.npy", "b": tmp_path / "b.csv"}
+    np.save(tmp_path / "a.npy", FEATURES)
+    with pytest.raises(BmnError, match=r"v_a\.npy: .*a\.npy has this video's features too; keep one"):
+        find_features(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -241,3 +242,70 @@ def test_resizing_keeps_the_range_and_the_time_of_what_happens(length, tscale, h
 def test_features_of_the_right_length_are_left_alone():
     features = np.ones((5, 2), dtype="float32")
     assert resize(features, 5) is features
+
+
+def header(shape, dtype="<f4"):
+    text = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text + b"\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header("(True, 16)") + bytes(64),
+        header("(12345678901234567890, 16)") + bytes(64),
+        header("(100000, 100000)") + bytes(64),
+        header("(-1, 16)") + bytes(64),
+        header("(1, 16)") + bytes(63),
+        header("(1, 16)") + bytes(65),
+        header("(1, 16)", "|O") + bytes(128),
+        header("(" * 500 + ")" * 500) + bytes(64),
+        header("(1, 16)", [["a"]]) + bytes(64),
+    ],
+    ids=["bool", "20 digits", "huge", "negative", "short", "long", "objects", "deep", "type"],
+)
+def test_a_header_that_does_not_fit_is_refused(tmp_path, content):
+    path = tmp_path / "v_a.npy"
+    path.write_bytes(content)
+    with pytest.raises(BmnError, match=r"v_a\.npy: is not a readable \.npy array"):
+        read_features(path, channels=16)
+
+
+def test_a_compressed_file_that_grows_too_much_is_refused_unread(tmp_path):
+    path = tmp_path / "v_a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("a.npy", "w") as member:
+        member.write(header("(5000000, 16)"))
+        for _ in range(320):
+            member.write(bytes(1_000_000))
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(BmnError, match=r"v_a\.npz: unpacks to 3200000\d\d bytes; it looks like a trap"):
+        read_features(path, channels=16)
+
+
+def test_other_compressions_are_refused(tmp_path):
+    path = tmp_path / "v_a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr("a.npy", header("(1, 16)") + bytes(64))
+    with pytest.raises(BmnError, match="neither stored nor deflated"):
+        read_features(path, channels=16)
+
+
+@pytest.mark.parametrize("damage", ["x", "1.2.3", "", "0,5"])
+def test_a_damaged_number_does_not_make_the_first_snippet_a_heading(tmp_path, damage):
+    path = tmp_path / "v_a.csv"
+    path.write_text(f"{damage},1,2,3\n" + TABLE)
+    with pytest.raises(BmnError, match=r"v_a\.csv: is no table of numbers"):
+        read_features(path, channels=4)
+
+
+def test_headings_stand_over_every_column(tmp_path):
+    path = tmp_path / "v_a.csv"
+    path.write_text("a,b,c\n" + TABLE)
+    with pytest.raises(BmnError, match="3 headings stand over 4 columns"):
+        read_features(path, channels=4)
+
+
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "v_a.npy")
+    with pytest.raises(BmnError, match="no such feature file"):
+        read_features(tmp_path / "v_a.npy", channels=4)

@@ -143,7 +143,7 @@ def test_a_checksum_of_a_persons_own_is_for_what_is_one_file(place):
         BmnError, match=r"own\.tar\.gz: has the SHA-256 \w+, not data\.features_sha256 \(0+\); correct it"
     ):
         run(place, **(own | {"features_sha256": "0" * 64}))
-    with pytest.raises(BmnError, match=r"data\.features is a folder, which is known by its content; set it to null"):
+    with pytest.raises(BmnError, match=r"data\.features is a folder; set it to null"):
         run(place, features_sha256="0" * 64)
     assert (place / "raw").exists()  # what was there before
 
@@ -189,7 +189,7 @@ def test_a_folder_without_features(place):
 def test_features_that_are_gone_and_records_that_are_none(place):
     raw = run(place)
     raw.features.rename(place / "elsewhere")
-    with pytest.raises(BmnError, match=r"own: is gone; bring it back"):
+    with pytest.raises(BmnError, match=r"own: is missing; restore it"):
         open_raw(place / "raw", raw.features)
     (place / "raw" / "source.json").write_text("{}")
     with pytest.raises(BmnError, match="is not the record of raw data"):

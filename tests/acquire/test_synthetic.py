@@ -36,7 +36,7 @@ def test_it_has_the_form_of_the_real_one(made, videos):
         assert video["feature_frame"] <= video["duration_frame"]
     assert {name: sum(video.subset == name for video in videos) for name in VIDEOS} == VIDEOS
     for video in videos:
-        assert read_features(made / "features" / f"{video.id}.npy", channels=96).shape == (50, 96)
+        assert read_features(made / "features" / f"v_{video.id}.npy", channels=96).shape == (50, 96)
 
 
 def test_actions_are_one_to_many_short_to_long_and_of_every_class(videos):
@@ -64,7 +64,7 @@ def test_actions_show_in_the_features_but_not_to_a_glance(made, videos):
     for video in videos:
         centres = (np.arange(50) + 0.5) / 50 * video.duration
         inside.append(np.any([(s.start <= centres) & (centres < s.end) for s in video.segments], axis=0))
-        features = read_features(made / "features" / f"{video.id}.npy", channels=96)
+        features = read_features(made / "features" / f"v_{video.id}.npy", channels=96)
         snippets.append(np.c_[features, np.ones(50)])
     weights, *_ = np.linalg.lstsq(np.concatenate(snippets[:30]), np.concatenate(inside[:30]) - 0.5, rcond=None)
     truth = np.concatenate(inside[30:])

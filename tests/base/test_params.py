@@ -83,7 +83,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(values, dotted, value, word
 def test_a_score_of_nothing_is_refused(values):
     for part in ("boundary", "regression", "classification"):
         values = changed(values, f"proposals.{part}_exponent", 0.0)
-    with pytest.raises(BmnError, match=r"proposals\.boundary_exponent is 0, and so are .* one at least above 0"):
+    with pytest.raises(BmnError, match=r"boundary_exponent is 0, and so are .* at least one must be above 0"):
         validate_params(values, "params.yaml")
 
 
@@ -116,3 +116,35 @@ def test_a_file_that_is_no_mapping_is_refused_in_a_sentence(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BmnError, match=r"nowhere\.yaml: cannot be read"):
         load_params(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: " + "[" * 100_000,
+        "data: " + "{a: " * 3000,
+        "train: {epochs: " + "9" * 5000 + "}",
+        "train: {epochs: 0x" + "f" * 5000 + "}",
+        "train: {epochs: 2001-99-99}",
+        "train: {epochs: !!int abc}",
+        'data: {features: "a\\0"}',
+        'data: {features: "\\ud800"}',
+        "x0: &x0 [a, a]\n" + "".join(f"x{n + 1}: &x{n + 1} [*x{n}, *x{n}]\n" for n in range(60)) + "data: *x60",
+        PARAMS.read_text().encode("utf-16"),
+        "# " + "x" * 2**20,
+    ],
+    ids=["lists", "groups", "digits", "hex", "date", "tag", "NUL", "surrogate", "aliases", "UTF-16", "long"],
+)
+def test_a_hostile_file_is_refused_in_one_short_sentence(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(BmnError, match=r"params\.yaml: (is not YAML|uses an alias|has \d+ bytes)") as caught:
+        load_params(path)
+    assert len(str(caught.value)) < 500
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_wrong_value_is_shown_in_short(values):
+    with pytest.raises(BmnError) as caught:
+        validate_params(changed(values, "train.epochs", "9" * 10_000), "params.yaml")
+    assert len(str(caught.value)) < 500

@@ -1,4 +1,4 @@
-"""The benchmark as a person runs it, at sizes that say nothing about speed."""
+"""The benchmark as users run it, at sizes that say nothing about speed."""
 
 import math
 import subprocess
@@ -9,21 +9,21 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMPARED = [
-    "training step against the published form",
-    "training step against the published form as Paddle comes out of the box",
+    "training step",
+    "training step, published form with Paddle's default settings",
     "forward",
     "BMN.pdmodel, latency",
     "BMN.pdmodel, throughput, batch 3",
-    "peak memory that a step adds, batch 2",
-    "label maps for a batch of 2",
+    "peak memory added by a step, batch 2",
+    "label maps, batch 2",
     "decode + Soft-NMS, 4 videos",
     "AR/AUC, 4 videos × 100 proposals",
-    "construction of the network",
-    "import bmn beside import paddle",
+    "network construction",
+    "import bmn, against import paddle",
     "training step, T = D = 6, batch 1",
     "training step, T = D = 6, batch 2",
 ]
-ALONE = "T = D = 16, batch 1, forward + backward"
+LONG = "T = D = 16, batch 1, forward + backward"
 
 
 def run(*words):
@@ -33,7 +33,7 @@ def run(*words):
 
 
 def lines(text):
-    """The cells of every table line, by the first."""
+    """The cells of every table row, by the first."""
     rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line[:1] == "|"]
     return {row[0]: row[1:] for row in rows}
 
@@ -54,8 +54,8 @@ def test_compares(printed, what):
     assert 0 < float(number) < math.inf
 
 
-def test_measures_a_long_sequence_of_ours_alone(printed):
-    needed, published, ratio, *_ = printed[ALONE]
+def test_measures_a_long_sequence_with_ours_only(printed):
+    needed, published, ratio, *_ = printed[LONG]
     held, taken = needed.split(", ")
     assert float(held.split()[0]) > 0
     assert float(taken.split()[0]) > 0
@@ -63,15 +63,15 @@ def test_measures_a_long_sequence_of_ours_alone(printed):
 
 
 @pytest.mark.parametrize(
-    "what", ["float32 matrix product", "products of a training step, a video", "measured / implied"]
+    "what", ["float32 matrix product", "products in a training step, per video", "measured / implied"]
 )
-def test_knows_the_machine(printed, what):
+def test_measures_the_machine(printed, what):
     [figure] = printed[what]
     assert 0 < float(figure.split()[0]) < math.inf
 
 
 @pytest.mark.parametrize("choice", ["micro_batch_size 1", "clip_norm", "ema_decay"])
-def test_measures_what_a_choice_of_the_recipe_costs(printed, choice):
+def test_measures_the_cost_of_recipe_options(printed, choice):
     time, ratio = printed[choice]
     assert float(time.split()[0]) > 0
     assert 0 < float(ratio.split()[0]) < math.inf
@@ -88,7 +88,7 @@ def test_profiles_both_forms(printed):
 def test_runs_only_the_rows_that_are_named():
     done = run("--tiny", "labels")
     assert done.returncode == 0, done.stderr
-    assert list(lines(done.stdout))[2:] == ["label maps for a batch of 2"]
+    assert list(lines(done.stdout))[2:] == ["label maps, batch 2"]
 
 
 def test_refuses_an_unknown_row():

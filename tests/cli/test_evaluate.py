@@ -1,11 +1,11 @@
-"""Evaluation apart from the pipeline: of any file of proposals, of any weights."""
+"""Evaluation outside the pipeline: of any proposal file and any weights."""
 
 import json
 import re
 
+import golden
 import numpy as np
 import pytest
-from reference import reference
 from shell import bmn
 
 from bmn.acquire.raw import Raw
@@ -19,7 +19,7 @@ def evaluate(folder, *words):
 
 @pytest.fixture
 def files(tmp_path):
-    """Three videos, proposals that are their segments, and class scores that are right."""
+    """Three videos, with their segments as proposals and correct class scores."""
     annotations = {"a": [[0, 5], [6, 9]], "b": [[2, 10]], "c": []}
     truth = {
         video: {
@@ -39,7 +39,7 @@ def files(tmp_path):
     return tmp_path
 
 
-def test_proposals_are_evaluated_on_their_own_with_detections_and_a_report_that_needs_nothing_else(files):
+def test_proposals_are_evaluated_with_detections_and_a_self_contained_report(files):
     words = ["--proposals", "proposals.json", "--ground-truth", "truth.json", "--classifier", "scores.json"]
     done = evaluate(files, *words)
     assert done.returncode == 0, done.stderr
@@ -54,9 +54,10 @@ def test_proposals_are_evaluated_on_their_own_with_detections_and_a_report_that_
         assert words in page
 
 
-def test_the_official_figures_come_out(tmp_path):
-    expected = json.loads(reference("anet_expected.json").read_text())["plain"]
-    words = ["--proposals", reference(expected["proposals"]), "--ground-truth", reference("anet_ground_truth.json")]
+def test_the_results_match_the_official_evaluator(tmp_path):
+    expected = golden.read("evaluation.json")["plain"]
+    (tmp_path / "proposals.json").write_text(json.dumps(golden.read("proposals_plain.json.xz")))
+    words = ["--proposals", "proposals.json", "--ground-truth", golden.FOLDER / "ground_truth.json"]
     done = evaluate(tmp_path, *words, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "metrics.json").read_text())
@@ -64,40 +65,40 @@ def test_the_official_figures_come_out(tmp_path):
         assert metrics[name] == pytest.approx(expected[name], abs=1e-9)
 
 
-def test_published_weights_are_evaluated_without_a_training(tmp_path):
+def test_published_weights_are_evaluated_without_training(tmp_path, golden_weights):
     make_synthetic(tmp_path / "raw", seed=1, videos={"training": 1, "validation": 3})
     raw = Raw(tmp_path / "raw/features", tmp_path / "raw/annotations.json")
     convert(raw, tmp_path / "data/processed", Choices(channels=400, tscale=100), tmp_path / "work")
     (tmp_path / "params.yaml").write_text("data: {source: synthetic}")
-    done = evaluate(tmp_path, "--weights", reference("bmn_weights.pdparams"))
+    done = evaluate(tmp_path, "--weights", golden_weights)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "outputs/evaluation/proposals.json").read_text())["results"]
     assert len(written) == 3
     assert all(np.diff([each["score"] for each in found]).max() <= 0 for found in written.values())
 
 
-def test_a_program_reads_the_figures_as_json(files):
+def test_metrics_are_printed_as_json(files):
     done = evaluate(files, "--proposals", "proposals.json", "--ground-truth", "truth.json", "--json")
     assert json.loads(done.stdout) == json.loads((files / "outputs/evaluation/metrics.json").read_text())
 
 
 @pytest.mark.parametrize("words", [[], ["--proposals", "p"], ["--weights", "w", "--proposals", "p"]])
-def test_a_choice_between_proposals_and_weights_has_to_be_made(files, words):
+def test_either_proposals_or_weights_must_be_given(files, words):
     done = evaluate(files, *words)
     assert done.returncode == 2
-    assert "either --proposals with --ground-truth, or --weights is expected" in done.stderr
+    assert "expected either --proposals with --ground-truth, or --weights" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         ("[]", "proposals.json: has no"),
-        ('{"results": {"a": [{"score": 1}]}}', "video a has other entries"),
+        ('{"results": {"a": [{"score": 1}]}}', "video a has entries other than"),
         ('{"results": {"a": [{"score": NaN, "segment": [0, 1]}]}}', "video a has a score or time that is not"),
         ("{", "is not JSON"),
     ],
 )
-def test_a_bad_file_of_proposals_ends_with_a_sentence(files, content, sentence):
+def test_a_bad_proposal_file_is_reported(files, content, sentence):
     (files / "proposals.json").write_text(content)
     done = evaluate(files, "--proposals", "proposals.json", "--ground-truth", "truth.json")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""``bmn use`` and ``bmn set``: what they write, and what they refuse."""
+"""``bmn use`` and ``bmn set``: what they write and refuse."""
 
 import shutil
 
@@ -16,7 +16,7 @@ def params(tmp_path):
     return tmp_path / "params.yaml"
 
 
-def test_set_keeps_comments_and_says_what_it_changed(params):
+def test_set_keeps_comments_and_prints_what_it_changed(params):
     done = bmn(params.parent, "set", "train.devices=gpu:0,1", "proposals.alpha=0.5")
     assert done.returncode == 0, done.stderr
     changed = [line for line in done.stdout.splitlines() if line.startswith("+  ")]
@@ -29,7 +29,7 @@ def test_set_keeps_comments_and_says_what_it_changed(params):
 @pytest.mark.parametrize(
     ("edit", "code"), [("model.dscale=120", 1), ("model.depth=3", 1), ("train.epochs", 2), ("train.epochs=[", 2)]
 )
-def test_what_would_not_be_valid_changes_nothing(params, edit, code):
+def test_an_invalid_edit_changes_nothing(params, edit, code):
     before = params.read_text()
     done = bmn(params.parent, "set", edit, "train.seed=2")
     assert done.returncode == code
@@ -48,7 +48,7 @@ def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
     before = params.read_text()
     done = bmn(params.parent, "use", "thumos")
     assert done.returncode == 1
-    assert done.stderr == "error: PRESET is 'thumos'; one of embedded, activitynet, bmn_lite is allowed\n"
+    assert done.stderr == "error: PRESET is 'thumos'; it should be one of embedded, gestures, activitynet, bmn_lite\n"
     assert params.read_text() == before
 
 
@@ -69,13 +69,13 @@ def test_own_data_belong_to_the_preset_local(params, words, sentence):
 
 def test_reset_writes_the_recipe_again(params):
     bmn(params.parent, "set", "train.epochs=7")
-    assert "stands so already" in bmn(params.parent, "use", "embedded").stdout
+    assert "is already up to date" in bmn(params.parent, "use", "embedded").stdout
     assert load_params(params).train.epochs == 7
     assert bmn(params.parent, "use", "embedded", "--reset").returncode == 0
     assert load_params(params).train.epochs == 4
 
 
-def test_own_data_decide_the_channels(params):
+def test_own_data_determine_the_number_of_channels(params):
     mine = params.parent / "mine"
     (mine / "features").mkdir(parents=True)
     np.save(mine / "features/clip.npy", np.zeros((5, 12)))

@@ -8,9 +8,9 @@ import re
 import signal
 import subprocess
 
+import golden
 import numpy as np
 import pytest
-from reference import reference
 from shell import bmn, start
 
 from bmn.base.params import ExportParams, ModelParams
@@ -72,21 +72,18 @@ def test_onnxruntime_gives_the_same_proposals(files, exported, onnx_program):
     assert [each["score"] for each in ours] == pytest.approx([each["score"] for each in theirs], rel=1e-3)
 
 
-def test_the_golden_output_comes_out(tmp_path):
-    golden = json.loads(reference("predict_example.json").read_text())
-    example = np.load(reference("forward_example.npz"))["x"]
-    export(ModelParams(), reference("bmn_weights.pdparams"), tmp_path / "export", example, ExportParams(), {})
-    (tmp_path / "data").mkdir()
-    np.save(tmp_path / golden["feat_path"], example[0].T)
-    entry = {"feat_path": golden["feat_path"], "duration_second": golden["duration_second"]}
+def test_the_output_matches_the_golden_output(tmp_path, golden_weights):
+    expected = golden.read("prediction.json")
+    export(ModelParams(), golden_weights, tmp_path / "export", golden.feature(), ExportParams(), {})
+    np.save(tmp_path / "example.npy", golden.feature()[0].T)
+    entry = {"feat_path": "example.npy", "duration_second": expected["duration_second"]}
     (tmp_path / "example.list").write_text(json.dumps(entry))
     done = predict(tmp_path, "example.list", "--model", tmp_path / "export")
     assert done.returncode == 0, done.stderr
-    found = saved(tmp_path)[golden["feat_path"]]
-    for expected in (golden["from_predict_py"], golden["from_network_in_python"]):
-        assert [each["segment"] for each in found] == [each["segment"] for each in expected]
-        # float32 maps decide scores down to 1e-27, so a tolerance relative to each score
-        assert [each["score"] for each in found] == pytest.approx([each["score"] for each in expected], rel=1e-4)
+    found = saved(tmp_path)["example.npy"]
+    for published in (expected["from_program"], expected["from_network"]):
+        assert [each["segment"] for each in found] == [each["segment"] for each in published]
+        assert [each["score"] for each in found] == pytest.approx([each["score"] for each in published], rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +95,7 @@ def test_the_golden_output_comes_out(tmp_path):
         (["a.npy", "--use-tensorrt"], "TensorRT runs on a GPU"),
     ],
 )
-def test_bad_input_ends_with_one_sentence_and_nothing_is_written(files, features, exported, words, sentence):
+def test_bad_input_is_one_error_and_writes_nothing(files, features, exported, words, sentence):
     spoil(files / "nan.npy", features[0])
     done = predict(files, "--model", exported, *words)
     assert done.returncode == 1
@@ -112,13 +109,13 @@ def spoil(path, features):
     np.save(path, spoilt)
 
 
-def test_a_file_that_cannot_be_read_is_skipped_and_reported_and_the_others_are_done(files, features, exported):
+def test_an_unreadable_file_is_skipped_and_reported(files, features, exported):
     spoil(files / "b.npy", features[0])
     done = predict(files, ".", "--model", exported, "--quiet", *(f"--format={form}" for form in ("json", "csv", "png")))
     assert done.returncode == 1
     skipped, last = done.stderr.splitlines()[-2:]
     assert skipped.startswith("skipped: b.npy: holds nan at snippet 3, channel 1")
-    assert last == "error: 1 of 3 files were skipped, for the reasons above; the others are done"
+    assert last == "error: 1 of 3 files were skipped, see above; the others are done"
     assert "Inference results" not in done.stdout
     found = saved(files)
     assert list(found) == ["a.npy", "c.npy"]
@@ -131,18 +128,18 @@ def test_a_file_that_cannot_be_read_is_skipped_and_reported_and_the_others_are_d
     assert (files / "outputs/predict/bmn_results_inference.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_prediction_that_was_stopped_goes_on_where_it_was(files, features, exported):
+def test_an_interrupted_prediction_resumes(files, features, exported):
     spoil(files / "c.npy", features[0])
     words = [".", "--model", exported, "--batch-size", "2", "--strict"]
     assert predict(files, *words).returncode == 1
     folder = files / "outputs/predict"
     [part] = folder.iterdir()
     with open(part, "a") as file:
-        file.write('{"file": "c.n')  # as a kill may leave it
+        file.write('{"file": "c.n')  # as a kill can leave it
     np.save(files / "c.npy", features[2].T)
     done = predict(files, *words)
     assert done.returncode == 0, done.stderr
-    assert "holds 2 of 3 files already" in done.stdout
+    assert "already holds 2 of 3 files" in done.stdout
     assert list(printed("\n".join(done.stdout.splitlines()[1:]))) == ["c.npy"]
     assert [path.name for path in folder.iterdir()] == ["bmn_results_inference.json"]
     gone_on = saved(files)
@@ -150,7 +147,7 @@ def test_a_prediction_that_was_stopped_goes_on_where_it_was(files, features, exp
     assert saved(files) == gone_on
 
 
-def test_a_signal_ends_it_without_noise_and_the_same_command_goes_on(files, exported):
+def test_a_signal_ends_it_quietly_and_the_same_command_resumes(files, exported):
     (files / "many").mkdir()
     for number in range(1000):
         os.link(files / "c.npy", files / f"many/{number}.npy")
@@ -165,5 +162,26 @@ def test_a_signal_ends_it_without_noise_and_the_same_command_goes_on(files, expo
     assert not (files / "outputs/predict/bmn_results_inference.json").exists()
     done = predict(files, *words, "--quiet")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"holds [1-9]\d* of 1000 files already", done.stdout)
+    assert re.search(r"already holds [1-9]\d* of 1000 files", done.stdout)
     assert len(saved(files)) == 1000
+
+
+def test_with_labels_every_result_names_a_class(files, exported):
+    words = ["a.npy", "b.npy", "--model", exported, "--duration", "30", "--labels", "--format=json", "--format=csv"]
+    done = predict(files, *words)
+    assert done.returncode == 0, done.stderr
+    wanted = Predictor(exported).detect(np.load(files / "a.npy"), 30)
+    assert saved(files)["a.npy"] == wanted
+    with open(files / "outputs/predict/bmn_results_inference.csv", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["file"] == "a.npy"]
+    assert [(line["label"], float(line["score"])) for line in lines] == [(e["label"], e["score"]) for e in wanted]
+
+
+def test_labels_that_a_model_does_not_have_end_with_a_sentence(files, exported):
+    (files / "plain").mkdir()
+    for name in ("BMN.pdmodel", "BMN.pdiparams"):
+        (files / "plain" / name).write_bytes((exported / name).read_bytes())
+    done = predict(files, "a.npy", "--model", "plain", "--labels")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: plain: has no classifier.npz")
+    assert not (files / "outputs").exists()

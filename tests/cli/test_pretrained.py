@@ -1,4 +1,4 @@
-"""PaddleVideo's weights, used without a training: fetched, exported, predicted with; each as a process."""
+"""PaddleVideo's weights, used without training: fetched, exported, used for prediction; in real processes."""
 
 import functools
 import http.server
@@ -7,22 +7,20 @@ import pickle
 import threading
 
 import pytest
-from reference import reference
 from shell import ROOT, bmn
 
 
 @pytest.fixture
-def address():
-    folder = reference("bmn_weights.pdparams").parent
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+def address(golden_weights):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=golden_weights.parent)
     handler.log_message = lambda *_: None
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/bmn_weights.pdparams"
+        yield f"http://127.0.0.1:{server.server_port}/{golden_weights.name}"
         server.shutdown()
 
 
-def test_fetched_exported_and_predicted_with(tmp_path, address):
+def test_fetching_exporting_and_predicting(tmp_path, address):
     (tmp_path / "params.yaml").write_text("data: {source: synthetic}")
     for words in (
         ["pretrained", address],
@@ -35,7 +33,7 @@ def test_fetched_exported_and_predicted_with(tmp_path, address):
     assert all(0 <= start < end <= 1 for start, end in (each["segment"] for each in found))
 
 
-def test_what_is_no_bmn_is_refused_and_nothing_is_kept(tmp_path):
+def test_other_weights_are_refused_and_nothing_is_kept(tmp_path):
     (tmp_path / "other.pdparams").write_bytes(pickle.dumps({}))
     for source, sentence in (("other.pdparams", "other.pdparams: has no"), ("nowhere", "nowhere: no such file")):
         done = bmn(tmp_path, "pretrained", source)

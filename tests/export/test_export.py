@@ -16,9 +16,9 @@ pytestmark = pytest.mark.xdist_group("inference")
 PROGRAMS = ["BMN.pdmodel", "BMN.json"] if paddle.__version__ >= "3" else ["BMN.pdmodel"]
 
 
-def test_every_form_of_program_is_there_and_shares_the_weights(exported):
+def test_every_format_is_written_and_shares_the_weights(exported):
     files = {path.name for path in exported.iterdir()}
-    assert files - {"BMN.onnx"} == {*PROGRAMS, "BMN.pdiparams", "manifest.json"}
+    assert files - {"BMN.onnx"} == {*PROGRAMS, "BMN.pdiparams", "classifier.npz", "manifest.json"}
 
 
 def assert_same_maps(run, network, features):
@@ -35,7 +35,7 @@ def test_a_program_computes_what_the_network_does_for_any_batch(exported, model,
     assert_same_maps(Predictor(exported / program).maps, load_network(model, weights), features)
 
 
-def test_so_does_onnx_under_names_that_say_what_they_are(onnx_program, model, weights, features):
+def test_so_does_onnx_with_named_outputs(onnx_program, model, weights, features):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(onnx_program, providers=["CPUExecutionProvider"])
@@ -59,7 +59,7 @@ def test_the_manifest_names_inputs_and_outputs_in_order(exported, weights):
     assert manifest["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
-def test_the_manifest_tells_what_was_measured_and_what_it_was_made_of(exported, model):
+def test_the_manifest_states_what_was_measured_and_what_was_exported(exported, model):
     manifest = json.loads((exported / "manifest.json").read_text())
     assert set(PROGRAMS) <= manifest["programs"].keys()
     for name, entry in manifest["programs"].items():
@@ -70,20 +70,20 @@ def test_the_manifest_tells_what_was_measured_and_what_it_was_made_of(exported, 
     assert manifest["versions"]["bmn"] == bmn.__version__
 
 
-def test_a_program_that_differs_is_not_let_out(tmp_path, model, weights, features):
+def test_a_program_that_differs_is_not_exported(tmp_path, model, weights, features):
     strictest = ExportParams(tolerance=1e-30)
     with pytest.raises(BmnError, match=r"BMN\.(pdmodel|json): differs from the network by .* export\.tolerance"):
         export(model, weights, tmp_path / "export", features, strictest, {})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_difference_that_is_not_a_number_is_none_allowed():
+def test_a_difference_of_nan_is_never_allowed():
     numbers = (np.zeros(3), np.zeros(2))
     assert np.isnan(largest_difference(numbers, (np.zeros(3), np.array([0, np.nan]))))
     assert np.isnan(largest_difference((np.array([np.nan, 0, 0]), np.zeros(2)), numbers))
 
 
-def test_weights_of_another_size_are_refused_in_a_sentence(tmp_path, model, weights, features):
+def test_weights_of_another_size_are_refused(tmp_path, model, weights, features):
     other = model.model_copy(update={"feat_dim": 16})
     with pytest.raises(BmnError, match=r"small\.pdparams: b_conv1\.weight has the shape"):
         export(other, weights, tmp_path / "export", features, ExportParams(), {})

@@ -105,7 +105,7 @@ def test_a_command_whose_beginner_is_gone_before_it_looks_does_not_begin(tmp_pat
     (tmp_path / "go").touch()
     assert psutil.wait_procs(family, timeout=15)[1] == []
     assert not (tmp_path / "pid").exists()
-    assert (tmp_path / "errors").read_text().startswith("error: what began this command has ended already; begin it")
+    assert (tmp_path / "errors").read_text().startswith("error: the process that started this command has ended; ")
 
 
 def test_what_a_script_left_in_the_background_goes_on(tmp_path, environment):

@@ -1,13 +1,11 @@
 """Label maps against the published loops, golden values, and by property."""
 
-import json
-
+import golden
 import numpy as np
 import paddle
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles.labels import published_labels
-from reference import reference
 
 from bmn.data.windows import pad
 from bmn.loss.labels import label_maps
@@ -63,18 +61,18 @@ def test_a_window_without_segments_gets_zeros_and_leaves_its_neighbours_alone():
 
 
 def test_golden_labels_of_real_videos():
-    golden = np.load(reference("labels.npz"))
-    videos = json.loads(reference("labels_videos.json").read_text())
+    published = golden.arrays("labels")
+    videos = golden.read("videos.json")
     batch = [
         np.clip(np.array([a["segment"] for a in video["annotations"]]) / video["duration_second"], 0, 1)
         for video in videos
     ]
-    dscale, tscale = golden["gt_iou_map"].shape[1:]
+    dscale, tscale = published["gt_iou_map"].shape[1:]
     valid = valid_cells(tscale, dscale)
     found = dict(zip(("gt_iou_map", "gt_start", "gt_end"), maps(batch, tscale, dscale), strict=True))
-    np.testing.assert_allclose(found["gt_iou_map"], golden["gt_iou_map"] * valid, atol=1e-6)
-    np.testing.assert_allclose(found["gt_start"], golden["gt_start"], atol=1e-6)
-    np.testing.assert_allclose(found["gt_end"], golden["gt_end"], atol=1e-6)
+    np.testing.assert_allclose(found["gt_iou_map"], published["gt_iou_map"] * valid, atol=1e-6)
+    np.testing.assert_allclose(found["gt_start"], published["gt_start"], atol=1e-6)
+    np.testing.assert_allclose(found["gt_end"], published["gt_end"], atol=1e-6)
     for threshold in np.float32(THRESHOLDS):
-        differ = (found["gt_iou_map"] > threshold) != (golden["gt_iou_map"] > threshold)
+        differ = (found["gt_iou_map"] > threshold) != (published["gt_iou_map"] > threshold)
         assert not differ[:, valid].any()

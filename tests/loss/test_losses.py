@@ -1,13 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import golden
 import numpy as np
 import paddle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles.losses import published_losses
-from reference import reference
 
 from bmn.loss.losses import bmn_loss
 from bmn.loss.normalizers import Normalizers, normalizers
@@ -23,31 +23,22 @@ NOT_A_NUMBER = ["no_cell_above_0.9", "no_action"]
 
 
 def case(name):
-    arrays = np.load(reference("loss_cases.npz"))
-    get = lambda key: paddle.to_tensor(arrays[f"{name}/{key}"])  # noqa: E731
-    outputs = get("pred_bm"), get("pred_start"), get("pred_end")
-    labels = get("gt_iou_map"), get("gt_start"), get("gt_end")
-    return outputs, labels, paddle.stack([get("uniform_middle"), get("uniform_low")])
-
-
-def golden_values(name):
-    import json
-
-    cases = json.loads(reference("loss_cases.json").read_text())
-    return next(entry["values"] for entry in cases if entry["case"] == name)
+    outputs, labels, uniform = golden.loss_case(name)
+    tensors = [[paddle.to_tensor(array) for array in arrays] for arrays in (outputs, labels)]
+    return *tensors, paddle.to_tensor(uniform)
 
 
 @pytest.mark.parametrize("name", FINITE)
 def test_equals_the_published_losses(name):
     losses = loss_of(*case(name))
-    for part, value in golden_values(name).items():
+    for part, value in golden.read("losses.json")[name].items():
         assert getattr(losses, part).item() == pytest.approx(value, rel=1e-5), part
 
 
 @pytest.mark.parametrize("name", NOT_A_NUMBER)
 def test_finite_where_the_published_losses_are_not(name):
     losses = loss_of(*case(name))
-    for part, value in golden_values(name).items():
+    for part, value in golden.read("losses.json")[name].items():
         ours = getattr(losses, part).item()
         assert np.isfinite(ours)
         if value is not None:

@@ -38,7 +38,7 @@ def test_groups_by_hand():
     assert [part.badly_localised for part in lengths] == [0.0, 100.0, None, 0.0, 0.0]
     assert [part.missed for part in lengths] == [0.0, 0.0, None, 100.0, 100.0]
     assert [(part.name, part.segments) for part in by_number(recall)] == [
-        ("1", 1), ("2–3", 3), ("4–7", 0), ("8 and more", 0),
+        ("1", 1), ("2–3", 3), ("4–7", 0), ("8 or more", 0),
     ]  # fmt: skip
 
 

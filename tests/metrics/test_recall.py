@@ -1,11 +1,9 @@
-import json
-
+import golden
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import evaluation as oracle
-from reference import reference
 
 from bmn.base.errors import BmnError
 from bmn.metrics import AVERAGE_NUMBERS, proposal_recall, recall
@@ -34,19 +32,6 @@ def with_scores(random, rows):
     return np.column_stack([rows, random.integers(0, 8, len(rows)) / 8])
 
 
-def golden(case):
-    database = json.loads(reference("anet_ground_truth.json").read_text())["database"]
-    expected = json.loads(reference("anet_expected.json").read_text())[case]
-    found = json.loads(reference(expected["proposals"]).read_text())["results"]
-    truth = {
-        video: [annotation["segment"] for annotation in entry["annotations"]]
-        for video, entry in database.items()
-        if entry["subset"] == "validation"
-    }
-    proposals = {v: [[*each["segment"], each["score"]] for each in of_v] for v, of_v in found.items()}
-    return truth, proposals, expected
-
-
 def assert_official(found, expected):
     np.testing.assert_allclose(found.average_recall, expected["average_recall"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(AVERAGE_NUMBERS, expected["proposals_per_video"], rtol=0, atol=1e-9)
@@ -56,22 +41,34 @@ def assert_official(found, expected):
 
 @pytest.mark.parametrize("case", ["plain", "full"])
 def test_equals_the_official_evaluator(case):
-    truth, proposals, expected = golden(case)
-    assert_official(proposal_recall(truth, proposals), expected)
-
-
-def test_equal_scores_give_a_result_within_the_range_over_orders():
-    truth, proposals, expected = golden("tied")
-    found = proposal_recall(truth, proposals).headline()
-    for name, (lowest, highest) in expected["lowest_and_highest_over_tie_orders"].items():
-        assert lowest - 1e-9 <= found[name] <= highest + 1e-9, name
+    found = proposal_recall(golden.ground_truth(), golden.proposals(case))
+    assert_official(found, golden.read("evaluation.json")[case])
 
 
 def test_equals_the_official_evaluator_given_its_order_of_equal_scores():
-    truth, proposals, expected = golden("tied")
-    for video, order in expected["order_of_tied_videos"].items():
-        proposals[video] = [proposals[video][i] for i in order]
-    assert_official(proposal_recall(truth, proposals), expected)
+    expected, proposals = golden.read("evaluation.json"), golden.proposals("tied")
+    for video, order in expected["order_of_tied"].items():
+        proposals[video] = [proposals[video][place] for place in order]
+    assert_official(proposal_recall(golden.ground_truth(), proposals), expected["tied"])
+
+
+def test_in_any_order_of_equal_scores_the_figures_lie_where_an_order_can_put_them():
+    truth, proposals = golden.ground_truth(), golden.proposals("tied")
+    (_, lowest, least), (_, highest, most) = (oracle.evaluate(truth, proposals, luck=luck) for luck in (-1, 1))
+    official = golden.read("evaluation.json")["tied"]
+    found = [(np.array(official["average_recall"]), official["AUC"])]
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        shuffled = {
+            video: [rows[place] for place in random.permutation(len(rows))] for video, rows in proposals.items()
+        }
+        ours = proposal_recall(truth, shuffled)
+        found.append((ours.average_recall, ours.auc))
+    assert len({auc for _, auc in found}) > 5
+    for curve, auc in found:
+        assert np.all(lowest - 1e-9 <= curve)
+        assert np.all(curve <= highest + 1e-9)
+        assert least - 1e-9 <= auc <= most + 1e-9
 
 
 @given(subsets())
@@ -165,5 +162,5 @@ def test_without_proposals_nothing_is_recalled(proposals):
 
 @pytest.mark.parametrize("truth", [{}, {"a": [], "b": []}])
 def test_ground_truth_without_segments_is_refused(truth):
-    with pytest.raises(BmnError, match="no segment among the"):
+    with pytest.raises(BmnError, match="no segments in the"):
         proposal_recall(truth, {"a": [[0, 1, 0.5]]})

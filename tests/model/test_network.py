@@ -1,7 +1,6 @@
 import itertools
-import pickle
-from pathlib import Path
 
+import golden
 import numpy as np
 import paddle
 import pytest
@@ -9,46 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles.network import network_matrix, published_forward
 
+from bmn.loss.labels import label_maps
+from bmn.loss.losses import bmn_loss
+from bmn.loss.normalizers import normalizers
 from bmn.model.network import BMN
-
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
-golden = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the golden values are not beside the project")
-
-PUBLISHED = {
-    "b_conv1.weight": [256, 100, 3],
-    "b_conv1.bias": [256],
-    "b_conv2.weight": [256, 64, 3],
-    "b_conv2.bias": [256],
-    "ts_conv1.weight": [256, 64, 3],
-    "ts_conv1.bias": [256],
-    "ts_conv2.weight": [1, 256, 1],
-    "ts_conv2.bias": [1],
-    "te_conv1.weight": [256, 64, 3],
-    "te_conv1.bias": [256],
-    "te_conv2.weight": [1, 256, 1],
-    "te_conv2.bias": [1],
-    "p_conv1.weight": [128, 256, 3],
-    "p_conv1.bias": [128],
-    "p_conv3d1.weight": [512, 128, 32, 1, 1],
-    "p_conv3d1.bias": [512],
-    "p_conv2d1.weight": [128, 512, 1, 1],
-    "p_conv2d1.bias": [128],
-    "p_conv2d2.weight": [128, 128, 3, 3],
-    "p_conv2d2.bias": [128],
-    "p_conv2d3.weight": [128, 128, 3, 3],
-    "p_conv2d3.bias": [128],
-    "p_conv2d4.weight": [2, 128, 1, 1],
-    "p_conv2d4.bias": [2],
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Reads a pickle that holds NumPy arrays in plain containers and nothing else."""
-
-    def find_class(self, module, name):
-        if (module.split(".")[0], name) in {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy", "_reconstruct")}:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"{module}.{name} is not an array")
 
 
 def triangle(tscale, dscale):
@@ -60,55 +23,52 @@ def largest_gap(ours, theirs):
     return np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-30)
 
 
-@pytest.fixture(scope="module")
-def published():
+@pytest.fixture
+def double_precision():
+    """Makes Paddle's tensors float64, so that rounding does not decide on which side of 0 a ReLU's input lies."""
+    paddle.set_default_dtype("float64")
+    yield
+    paddle.set_default_dtype("float32")
+
+
+def golden_network():
     network = BMN(400, 100, 100, 32, 3, 0.5)
-    with (REFERENCE / "bmn_weights.pdparams").open("rb") as file:
-        weights = _ArraysOnly(file).load()
-    weights.pop("StructuredToParameterName@@")
-    assert network.set_state_dict({name: paddle.to_tensor(value) for name, value in weights.items()}) == ([], [])
+    assert network.set_state_dict({name: as_tensor(array) for name, array in golden.weights().items()}) == ([], [])
     return network
 
 
-@golden
-def test_forward_equals_the_published_outputs(published):
-    example = np.load(REFERENCE / "forward_example.npz")
+def as_tensor(array):
+    return paddle.to_tensor(array.astype(paddle.get_default_dtype()))
+
+
+def test_forward_equals_the_published_outputs():
+    expected = golden.arrays("network")
     with paddle.no_grad():
-        confidence, start, end = (out.numpy() for out in published(paddle.to_tensor(example["x"])))
+        confidence, start, end = (out.numpy() for out in golden_network()(as_tensor(golden.feature())))
     valid = triangle(100, 100)
-    np.testing.assert_allclose(confidence[..., valid], example["pred_bm"][..., valid], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(start, example["pred_start"], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(end, example["pred_end"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(confidence[..., valid], expected["pred_bm"][..., valid], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(start, expected["pred_start"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(end, expected["pred_end"], rtol=1e-5, atol=1e-6)
     assert not confidence[..., ~valid].any()
 
 
-@golden
-def test_gradients_equal_the_published_ones(published):
-    example = np.load(REFERENCE / "gradient_example.npz")
-    x = paddle.to_tensor(example["x"], stop_gradient=False)
-    confidence, start, end = published(x)
-    published.clear_gradients()
-    # The recorded gradients of the two probabilities are those of their logits.
-    paddle.autograd.backward(
-        [confidence, start, end],
-        [
-            paddle.to_tensor(example["grad_pred_bm"]),
-            paddle.to_tensor(example["grad_pred_start"]) / (start * (1 - start)).detach(),
-            paddle.to_tensor(example["grad_pred_end"]) / (end * (1 - end)).detach(),
-        ],
-    )
-    parameters = dict(published.named_parameters())
-    recorded = [name for name in example if name.startswith("grad_") and "__" in name]
-    assert len(recorded) == 8
-    for name in recorded:
-        parameter = parameters[name.removeprefix("grad_").replace("__", ".")]
-        assert largest_gap(parameter.grad.numpy(), example[name]) < 1e-4, name
-    assert largest_gap(x.grad.numpy(), example["grad_x"]) < 1e-4
+def test_the_loss_and_its_gradients_equal_the_published_ones(double_precision):
+    expected, network = golden.arrays("network"), golden_network()
+    video = golden.read("gradient_video.json")
+    segments = np.array([annotation["segment"] for annotation in video["annotations"]]) / video["duration_second"]
+    labels = [label.astype("float64") for label in label_maps(as_tensor(segments[None]), 100, 100)]
+    x, uniform = as_tensor(golden.feature()), as_tensor(golden.uniform())
+    x.stop_gradient = False
+    loss = bmn_loss(network(x), labels, uniform, normalizers(labels, uniform)).loss
+    loss.backward()
+    assert loss.item() == pytest.approx(expected["loss"].item(), rel=1e-6)
+    for name, tensor in [("x", x), *network.named_parameters()]:
+        assert largest_gap(golden.sample(tensor.grad.numpy()), expected[f"gradient/{name}"]) < 1e-5, name
 
 
 def test_state_dict_is_the_published_one():
     network = BMN(400, 100, 100, 32, 3, 0.5)
-    assert {name: list(value.shape) for name, value in network.state_dict().items()} == PUBLISHED
+    assert {name: list(value.shape) for name, value in network.state_dict().items()} == golden.PARAMETERS
 
 
 def test_initial_values_are_the_published_ones():
@@ -152,14 +112,6 @@ def outputs_and_gradients(forward, network, x, upstream):
     gradients = {"x": x.grad.numpy()}
     gradients |= {name: parameter.grad.numpy() for name, parameter in network.named_parameters()}
     return values, gradients
-
-
-@pytest.fixture
-def double_precision():
-    """Makes Paddle's tensors float64, so that rounding does not decide on which side of 0 a ReLU's input lies."""
-    paddle.set_default_dtype("float64")
-    yield
-    paddle.set_default_dtype("float32")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,5 +1,4 @@
-from pathlib import Path
-
+import golden
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +6,6 @@ from hypothesis import strategies as st
 from oracles.network import sampling_matrix
 
 from bmn.model.sampling import cells_before, sampling_reads
-
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 
 
 def dense(tscale, dscale, num_sample, num_sample_perbin, ratio):
@@ -21,21 +18,10 @@ def dense(tscale, dscale, num_sample, num_sample_perbin, ratio):
     return matrix
 
 
-@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the golden values are not beside the project")
-@pytest.mark.parametrize(
-    ("name", "size"),
-    [
-        ("mask_t100_d100_n32_b3_r050.npz", (100, 100, 32, 3, 0.5)),
-        ("mask_t20_d10_n8_b2_r025.npz", (20, 10, 8, 2, 0.25)),
-    ],
-)
+@pytest.mark.parametrize(("name", "size"), [("published", (100, 100, 32, 3, 0.5)), ("other", (20, 10, 8, 2, 0.25))])
 def test_reads_equal_the_published_matrix(name, size):
-    golden = np.load(REFERENCE / name)
-    matrix = dense(*size).reshape(golden["shape"])
-    values = matrix[golden["row"], golden["col"]]
-    np.testing.assert_allclose(values, golden["value"], atol=1e-6)
-    matrix[golden["row"], golden["col"]] = 0
-    assert np.abs(matrix).max() < 1e-6
+    published = golden.sampling_matrix(name)
+    np.testing.assert_allclose(dense(*size).reshape(published.shape), published, rtol=0, atol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,8 +3,12 @@
 import numpy as np
 
 
-def evaluate(ground_truth, proposals, max_average=100):
-    """{video: [(start, end)]}, {video: [(start, end, score)]} → recall [tIoU, AN], AR [AN], AUC (percent)."""
+def evaluate(ground_truth, proposals, max_average=100, luck=0):
+    """{video: [(start, end)]}, {video: [(start, end, score)]} → recall [tIoU, AN], AR [AN], AUC (percent).
+
+    Equal scores keep the order given. With a luck of 1 (-1) they stand, for each segment by itself, in the best
+    (worst) order of tIoU, so that no order of the proposals gives higher (lower) figures.
+    """
     thresholds = np.linspace(0.5, 0.95, 10)
     videos = [video for video in ground_truth if len(ground_truth[video])]
     given = sum(len(found) for found in proposals.values())
@@ -18,11 +22,11 @@ def evaluate(ground_truth, proposals, max_average=100):
         if len(found) == 0:
             tious.append(np.zeros((len(segments), 1)))
             continue
-        found = found[np.argsort(-found[:, 2], kind="stable")]
         number = min(int(len(found) * ratio), len(found))
         retrieved += number
-        found = found[:number, :2]
-        tious.append(np.array([[tiou(segment, proposal) for proposal in found] for segment in segments]))
+        rows = np.array([[tiou(segment, proposal) for proposal in found] for segment in segments])
+        order = [np.lexsort([-luck * row, -found[:, 2]]) for row in rows]  # stable
+        tious.append(np.take_along_axis(rows, np.array(order), axis=1)[:, :number])
     share = np.arange(1, 101) / 100.0 * (max_average * float(len(videos)) / retrieved)
     return recalls(tious, thresholds, share, share * (float(retrieved) / len(videos)))
 
@@ -52,9 +56,8 @@ def tiou(one, other):
     return intersection / union if union else 0.0
 
 
-def detection_map(ground_truth, detected):
+def detection_map(ground_truth, detected, thresholds):
     """{video: [(start, end, class)]}, {class: {video: [(start, end, score)]}} → mAP at each threshold, in percent."""
-    thresholds = np.linspace(0.5, 0.95, 10)
     classes = sorted({label for segments in ground_truth.values() for *_, label in segments})
     return [100 * np.mean([average_precision(ground_truth, detected, c, t) for c in classes]) for t in thresholds]
 

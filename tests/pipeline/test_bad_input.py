@@ -8,6 +8,7 @@ import paddle
 import pytest
 from pipeline.project import Project, make_project
 
+from bmn.base.ids import video_id
 from bmn.model.weights import read_weights
 
 pytestmark = pytest.mark.xdist_group("bad_input")
@@ -79,7 +80,7 @@ def some_feature(project):
 def test_feature_files(project, spoil, words):
     path = some_feature(project)
     spoil(path)
-    refused(project, "convert", path.stem, *words)
+    refused(project, "convert", video_id(path.stem), *words)
     assert not (project.folder / "data/processed").exists()
 
 
@@ -102,12 +103,12 @@ def move_all_to_training(annotations):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda a: first(a).pop("duration_second"), ["v_training_00000", "duration is None"]),
+        (lambda a: first(a).pop("duration_second"), ["training_00000", "duration is None"]),
         (lambda a: first(a).update(duration_second="long"), ["duration is 'long'"]),
-        (lambda a: first(a)["annotations"].append({"segment": [3, 3], "label": "x"}), ["[3, 3]", "no length"]),
-        (lambda a: first(a)["annotations"].append({"segment": [3, 2], "label": "x"}), ["[3, 2]", "end must lie after"]),
+        (lambda a: first(a)["annotations"].append({"segment": [3, 3], "label": "x"}), ["[3, 3]", "zero length"]),
+        (lambda a: first(a)["annotations"].append({"segment": [3, 2], "label": "x"}), ["[3, 2]", "end must be after"]),
         (lambda a: first(a)["annotations"].append({"segment": [900, 950], "label": "x"}), ["outside the video"]),
-        (lambda a: first(a)["annotations"].append({"segment": [0, 950], "label": "x"}), ["passes the edges"]),
+        (lambda a: first(a)["annotations"].append({"segment": [0, 950], "label": "x"}), ["extends beyond"]),
         (move_all_to_training, ["the subset 'validation' holds no video"]),
     ],
     ids=["no duration", "bad duration", "no length", "end first", "outside", "past the end", "empty subset"],

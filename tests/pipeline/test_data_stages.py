@@ -88,7 +88,7 @@ def test_the_data_report_is_a_page_and_a_run_of_its_own(project):
     project.run("make", "use", "PRESET=local", "FEATURES=mine/features", "ANNOTATIONS=mine/segments.csv")
     small(project)
     done = project.run("make", "data-report")
-    assert re.search(r"the grid of 16 x 12 allows an AR of \d+\.\d % at most", done.stdout)
+    assert re.search(r"the 16 x 12 grid allows an AR of at most \d+\.\d%", done.stdout)
     folder = project.folder / "outputs/data_report"
     assert "<th>training</th>" in (folder / "report.html").read_text()
     client = MlflowClient(f"sqlite:///{project.folder}/mlruns/mlflow.db")
@@ -128,7 +128,7 @@ def climb(folder):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (spoil_annotations, "the end must lie after the start"),
+        (spoil_annotations, "the end must be after the start"),
         (spoil_feature, r"clip3\.csv: holds nan"),
         (mix_channels, r"clip3\.csv: has the shape \(4, 68\)"),
         (lose_feature, "video clip3: features is missing"),
@@ -155,7 +155,7 @@ def test_bad_data_end_in_one_sentence(project, spoil, sentence):
     [
         (["FEATURES=nowhere", "ANNOTATIONS=mine/segments.csv"], "nowhere: no such file or folder"),
         (["FEATURES=mine/features"], "needs --features and --annotations"),
-        (["FEATURES=mine/segments.csv", "ANNOTATIONS=mine/segments.csv"], "is no folder"),
+        (["FEATURES=mine/segments.csv", "ANNOTATIONS=mine/segments.csv"], "not a folder"),
     ],
 )
 def test_a_wrong_use_says_so_and_changes_nothing(project, words, sentence):

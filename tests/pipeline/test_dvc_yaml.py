@@ -66,7 +66,8 @@ def read(tmp_path_factory) -> dict[str, set[str]]:
     lines = ["video,start,end,label,subset,duration"]
     for number in range(8):
         np.save(project.folder / f"mine/clip{number}.npy", rng.normal(size=(40, 8)).astype("float32"))
-        lines.append(f"clip{number},{number + 2},{number + 8},wave,{'validation' if number < 2 else 'training'},40")
+        label, subset = "nod" if number % 2 else "wave", "validation" if number < 2 else "training"
+        lines.append(f"clip{number},{number + 2},{number + 8},{label},{subset},40")
     (project.folder / "segments.csv").write_text("\n".join(lines))
     project.set(
         data__source="local", data__features="mine", data__annotations="segments.csv", data__length="window",

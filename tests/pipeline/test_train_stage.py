@@ -125,13 +125,13 @@ def test_killed_it_goes_on_bit_for_bit(project, uninterrupted, number):
     training.processes()[0].kill()
     code, _, errors = training.end()
     assert code == 1
-    assert errors.splitlines()[-1].startswith("error: the training was ended by SIGKILL (perhaps the memory ran out)")
+    assert errors.splitlines()[-1].startswith("error: the training was killed by SIGKILL (possibly out of memory)")
     assert statuses(project) == ["FAILED"]
     if number % 2 == 0:
         *_, newest = sorted(project.folder.glob(".cache/train/*/*.npz"))
         newest.write_bytes(newest.read_bytes()[:1000])
     again = project.run("python", "stages/train.py").stdout
-    assert "resumes from iteration" in again
+    assert "resuming from iteration" in again
     assert ("is damaged" in again) == (number % 2 == 0)
     same(project, uninterrupted)
     assert statuses(project) == ["FINISHED"]  # one run, the same one
@@ -151,7 +151,7 @@ def test_a_signal_stops_it_with_a_checkpoint(project, uninterrupted, devices, ho
     assert not (project.folder / "outputs/train").exists()
 
     project.set(train__devices="cpu")
-    assert "resumes from iteration" in project.run("python", "stages/train.py").stdout
+    assert "resuming from iteration" in project.run("python", "stages/train.py").stdout
     same(project, uninterrupted)
     assert statuses(project) == ["FINISHED"]
 
@@ -165,7 +165,7 @@ def test_a_process_that_dies_ends_all_and_is_named(project, rank):
     code, _, errors = training.end(within=60)
     assert code == 1
     assert errors.splitlines()[-2:] == [
-        f"process {rank} was ended by SIGKILL (perhaps the memory ran out)",
+        f"process {rank} was killed by SIGKILL (possibly out of memory)",
         "error: training in 2 processes failed; their logs are in .cache/logs",
     ]
     assert statuses(project) == ["FAILED"]
@@ -176,7 +176,7 @@ def test_what_a_process_says_of_its_own_error_comes_first(project):
     code, output, errors = Training(project).end(within=120)
     assert code == 1
     assert "the loss is not finite" in errors
-    assert "on the videos v_training_" in errors
+    assert "on the videos training_" in errors
     assert errors.splitlines()[-1].startswith("error: training in 2 processes failed")
     assert "Traceback" not in output + errors
     assert statuses(project) == ["FAILED"]
@@ -191,7 +191,7 @@ def test_a_nan_among_the_features_stops_it_with_its_video_named(project):
     done = project.run("python", "stages/train.py", check=False)
     assert done.returncode == 1
     [sentence] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert re.search(r"training\.npy: is damaged at video v_training_\d+ \(NaN\)", sentence)
+    assert re.search(r"training\.npy: is damaged at video training_\d+ \(NaN\)", sentence)
     assert statuses(project) == ["FAILED"]
 
 
@@ -232,12 +232,12 @@ def test_a_second_training_waits_for_one_that_ends_and_else_says_who_is_there(pr
     [trains] = first.processes()
     second = project.run("python", "stages/train.py", check=False)
     assert second.returncode == 1
-    assert f"process {trains.pid} on {socket.gethostname()} is at this training" in second.stderr
+    assert f"process {trains.pid} on {socket.gethostname()} is running this training" in second.stderr
     assert "Traceback" not in second.stderr
     third = Training(project)
     first.job.terminate()
     assert "the training was stopped after iteration" in first.end()[2]
-    assert third.job.stdout.readline().startswith("resumes from iteration")
+    assert third.job.stdout.readline().startswith("resuming from iteration")
     third.job.terminate()
     errors = third.end()[2]
     assert "the training was stopped after iteration" in errors

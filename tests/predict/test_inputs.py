@@ -20,7 +20,7 @@ def test_the_shipped_example_is_a_video_of_the_embedded_data_set(tmp_path):
     np.testing.assert_allclose(shipped, np.load(tmp_path / f"features/{video}.npy"), rtol=0, atol=1e-5)
 
 
-def test_a_list_in_the_published_form(tmp_path):
+def test_a_list_in_the_published_format(tmp_path):
     path = tmp_path / "videos.list"
     path.write_text(
         '{"feat_path": "a.npy", "duration_second": 12}\n\n{"feat_path": "b c.npy", "duration_second": 0.5, "more": 1}\n'
@@ -60,7 +60,7 @@ def test_a_folder_or_glob_without_feature_files_is_refused(tmp_path, given):
 
 
 @pytest.mark.parametrize("duration", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_duration_that_is_none_is_refused(duration):
+def test_an_invalid_duration_is_refused(duration):
     with pytest.raises(BmnError, match=f"the duration is {duration}; a number of seconds above 0"):
         find_items(["a.npy"], duration)
 
@@ -79,7 +79,7 @@ def test_a_duration_that_is_none_is_refused(duration):
         ('{"feat_path": "a.npy", "duration_second": NaN}', "duration_second is nan; a number of seconds above 0"),
     ],
 )
-def test_a_bad_list_is_refused_in_a_sentence_that_names_the_line(tmp_path, text, sentence):
+def test_the_error_for_a_bad_list_names_the_line(tmp_path, text, sentence):
     path = tmp_path / "videos.list"
     path.write_text(text)
     with pytest.raises(BmnError, match=rf"videos\.list.*{sentence}") as caught:
@@ -87,9 +87,30 @@ def test_a_bad_list_is_refused_in_a_sentence_that_names_the_line(tmp_path, text,
     assert "\n" not in str(caught.value)
 
 
-def test_a_list_that_is_missing_or_no_text_is_refused(tmp_path):
+def test_a_missing_or_binary_list_is_refused(tmp_path):
     with pytest.raises(BmnError, match="cannot be read as a list"):
         find_items([str(tmp_path / "nowhere.list")], None)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BmnError, match="cannot be read as a list"):
         find_items([str(tmp_path / "binary")], None)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"feat_path": "a.npy", "duration_second": ' + "9" * 400 + "}", "duration_second is 9{40}; a number"),
+        ('{"feat_path": "a.npy", "duration_second": ' + "9" * 5000 + "}", "is not JSON .*4300 digits"),
+        ('{"feat_path": "a.npy", "duration_second": 1e999}', "duration_second is inf"),
+        ('{"feat_path": "a\\u0000.npy", "duration_second": 1}', "which no file can be called"),
+        ('{"feat_path": "a\\ud800.npy", "duration_second": 1}', "which no file can be called"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"feat_path": "a.npy", "duration_second": 1, "duration_second": 2}', "stands 2 times"),
+    ],
+    ids=["400 digits", "5000 digits", "infinite", "NUL", "surrogate", "deep", "twice"],
+)
+def test_a_hostile_line_is_refused_in_a_short_sentence(tmp_path, line, sentence):
+    path = tmp_path / "videos.list"
+    path.write_text(line)
+    with pytest.raises(BmnError, match=f"line 1: .*{sentence}") as caught:
+        find_items([str(path)], None)
+    assert len(str(caught.value)) < 500

@@ -25,7 +25,7 @@ def filled(tmp_path, items, origin="model"):
     return part.path
 
 
-def test_what_was_written_is_taken_up(tmp_path, items):
+def test_written_results_are_resumed(tmp_path, items):
     part = PartFile(filled(tmp_path, items), {"of": "model"})
     assert [part.holds(item) for item in items] == [True, True, False]
     part.append([(items[2], result(0.125))])
@@ -35,7 +35,7 @@ def test_what_was_written_is_taken_up(tmp_path, items):
     assert [item for item, _ in part.read(items[1:])] == items[1:]
 
 
-def test_what_came_from_something_else_is_begun_anew(tmp_path, items):
+def test_results_of_another_origin_are_discarded(tmp_path, items):
     part = PartFile(filled(tmp_path, items), {"of": "another model"})
     assert not any(map(part.holds, items))
     part.append([(items[2], result(0.125))])
@@ -54,7 +54,7 @@ def test_a_line_cut_short_by_a_kill_is_predicted_again(tmp_path, items, kept):
     assert path.read_bytes() == whole
 
 
-def test_a_file_written_again_or_of_another_duration_is_predicted_again(tmp_path, items):
+def test_a_rewritten_file_or_another_duration_is_predicted_again(tmp_path, items):
     path = filled(tmp_path, items)
     os.utime(items[0].path, ns=(0, 1))
     part = PartFile(path, {"of": "model"})
@@ -64,7 +64,7 @@ def test_a_file_written_again_or_of_another_duration_is_predicted_again(tmp_path
     assert [found[0]["score"] for _, found in part.read([items[0], changed])] == [0.125, 0.0625]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path, items):
+def test_a_folder_that_cannot_be_created_is_named(tmp_path, items):
     (tmp_path / "deep").touch()
     with pytest.raises(BmnError, match="part: cannot be written"):
         PartFile(tmp_path / "deep/part", {}).append([])

@@ -1,12 +1,11 @@
-import json
 from unittest.mock import patch
 
+import golden
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import proposals as oracle
-from reference import reference
 
 from bmn.base.errors import BmnError
 from bmn.proposals import (
@@ -24,7 +23,7 @@ from bmn.proposals import (
 
 PUBLISHED = ProposalSettings()
 EXPONENTS = ("boundary_exponent", "regression_exponent", "classification_exponent")
-GOLDEN = ["v_example", "v_synthetic0", "v_synthetic1", "v_dense", "v_few"]
+GOLDEN = list(golden.read("maps.json"))
 
 
 def rows(batch):
@@ -79,42 +78,41 @@ settings = st.builds(  # beyond what params.yaml may say, too
 PARTS = ("boundary", "regression", "classification")
 
 
-def golden(name):
-    arrays = np.load(reference("soft_nms.npz"))
-    maps = tuple(arrays[f"{name}/{part}"] for part in ("pred_bm", "pred_start", "pred_end"))
-    return maps, arrays[f"{name}/proposals"], arrays[f"{name}/kept"]
+def published(name):
+    maps, found = golden.arrays("maps"), golden.arrays("suppression")
+    outputs = tuple(maps[f"{name}/{part}"] for part in ("pred_bm", "pred_start", "pred_end"))
+    return outputs, found[f"{name}/proposals"], found[f"{name}/kept"]
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_decodes_as_published(name):
-    maps, published, _ = golden(name)
+    maps, decoded, _ = published(name)
     [found] = rows(score(decode(*maps)))
-    np.testing.assert_allclose(found, best_first(published.tolist()), rtol=1e-6, atol=0)
+    np.testing.assert_allclose(found, best_first(decoded.tolist()), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_suppresses_as_published(name):
-    maps, _, kept = golden(name)
+    maps, _, kept = published(name)
     [found] = rows(soft_nms(score(decode(*maps)), ProposalSettings.model_construct(max_proposals=101)))
     np.testing.assert_allclose(found, kept, rtol=1e-6, atol=0)
 
 
 def test_final_proposals_of_a_padded_batch_as_published():
-    final = json.loads(reference("soft_nms_final.json").read_text())
-    maps = (np.concatenate(part) for part in zip(*(golden(name)[0] for name in GOLDEN), strict=True))
-    durations = np.array([final[name]["duration_second"] for name in GOLDEN])
+    final = golden.read("suppression.json")
+    maps = (np.concatenate(part) for part in zip(*(published(name)[0] for name in GOLDEN), strict=True))
+    durations = np.array([golden.read("maps.json")[name] for name in GOLDEN])
     found = in_seconds(soft_nms(score(decode(*maps))), durations, durations)
     for name, of_video in zip(GOLDEN, found, strict=True):
-        assert_same_results(results(of_video), final[name]["proposals"])
+        assert_same_results(results(of_video), final[name.removeprefix("v_")])
 
 
 def test_prediction_as_published():
-    expected = json.loads(reference("predict_example.json").read_text())
-    arrays = np.load(reference("forward_example.npz"))
-    kept = soft_nms(score(decode(*(arrays[part] for part in ("pred_bm", "pred_start", "pred_end")))))
+    expected, maps = golden.read("prediction.json"), golden.arrays("network")
+    kept = soft_nms(score(decode(*(maps[part] for part in ("pred_bm", "pred_start", "pred_end")))))
     duration = np.array([expected["duration_second"]])
     [found] = in_seconds(kept, duration, duration)
-    assert_same_results(results(found), expected["from_network_in_python"])
+    assert_same_results(results(found), expected["from_network"])
 
 
 def assert_same_results(found, expected):

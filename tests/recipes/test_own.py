@@ -1,4 +1,4 @@
-"""``make use`` for own data: what the data decide, and the recipe only where it is asked for."""
+"""``make use`` with own data: what the data determine, and the recipe only on request."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from bmn.base.errors import BmnError
 from bmn.base.params import load_params
 from bmn.recipes.edits import edit
-from bmn.recipes.own import fitting
+from bmn.recipes.own import own_values
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -33,18 +33,18 @@ def write(folder, channels, videos=6):
 
 def use(folder, **words):
     path = folder / "params.yaml"
-    edit(path, fitting(load_params(path), "mine", "segments.csv", **words))
+    edit(path, own_values(load_params(path), "mine", "segments.csv", **words))
     return load_params(path)
 
 
-def test_it_switches_to_the_published_recipe_with_what_the_data_decide(project):
+def test_new_data_get_the_published_recipe_and_what_they_determine(project):
     params = use(project)
     assert (params.data.source, params.data.features, params.data.annotations) == ("local", "mine", "segments.csv")
     assert (params.model.feat_dim, params.train.batch_size, params.train.epochs) == (64, 4, 9)
     assert (params.data.features_sha256, params.data.annotations_sha256) == (None, None)
 
 
-def test_for_data_in_use_it_changes_what_the_data_decide_and_nothing_else(project):
+def test_data_in_use_change_only_what_they_determine(project):
     use(project)
     edit(project / "params.yaml", {"train.epochs": 3, "model.tscale": 50, "model.dscale": 40, "proposals.alpha": 0.3})
     before = load_params(project / "params.yaml")
@@ -55,7 +55,7 @@ def test_for_data_in_use_it_changes_what_the_data_decide_and_nothing_else(projec
     assert use(project, reset=True).train.epochs == 9
 
 
-def test_a_batch_never_holds_more_than_there_is_to_train_on(project):
+def test_a_batch_is_never_larger_than_the_training_set(project):
     use(project)
     write(project, 64, videos=4)
     (project / "mine/clip4.npy").unlink()
@@ -64,7 +64,7 @@ def test_a_batch_never_holds_more_than_there_is_to_train_on(project):
 
 
 @pytest.mark.parametrize("missing", ["mine", "segments.csv"])
-def test_what_is_not_there_is_named(project, missing):
+def test_missing_files_are_named(project, missing):
     path = project / missing
     path.rename(project / "away")
     with pytest.raises(BmnError, match=f"{missing}: no such file or folder; correct FEATURES, ANNOTATIONS or SUBSETS"):

@@ -16,7 +16,7 @@ def params(tmp_path):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_sets_the_recipe_and_keeps_machine_and_person(params, name):
+def test_a_preset_sets_the_recipe_and_keeps_machine_and_personal_settings(params, name):
     params.write_text(
         params.read_text().replace("devices: auto", "devices: cpu:2").replace("experiment: bmn", "experiment: mine")
     )
@@ -27,7 +27,7 @@ def test_a_preset_sets_the_recipe_and_keeps_machine_and_person(params, name):
     assert written.tracking.experiment == "mine"
 
 
-def test_a_preset_in_use_keeps_what_was_tuned_unless_it_is_reset(params):
+def test_a_preset_in_use_keeps_tuned_values_unless_reset(params):
     tuned = {"train.learning_rate": 0.002, "proposals.alpha": 0.3}
     edit(params, tuned)
     before = params.read_text()
@@ -37,7 +37,7 @@ def test_a_preset_in_use_keeps_what_was_tuned_unless_it_is_reset(params):
     assert differences(load_params(params)) == {}
 
 
-def test_there_and_back_again_leaves_the_file_as_it_was(params):
+def test_switching_there_and_back_restores_the_file(params):
     before = params.read_text()
     assert "source: activitynet" in use_preset("activitynet", params)
     assert "source: synthetic" in use_preset("embedded", params)
@@ -55,6 +55,6 @@ def test_the_activitynet_preset_is_the_published_recipe():
     assert (params.model.tscale, params.model.dscale, params.model.num_sample) == (100, 100, 32)
 
 
-def test_differences_name_what_was_changed(params):
+def test_differences_name_changed_parameters(params):
     params.write_text(params.read_text().replace("num_sample: 32", "num_sample: 16"))
     assert differences(load_params(params)) == {"model.num_sample": 16}

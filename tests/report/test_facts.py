@@ -1,4 +1,4 @@
-"""The numbers of the data report."""
+"""The statistics of the data report."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset
 from bmn.data.videos import Segment, Video
 from bmn.data.windows import Window
-from bmn.report.facts import channel_facts, covered, grid_tiou, highest_recall, price_of_grid, subset_facts
+from bmn.report.facts import channel_facts, covered, grid_recalls, grid_tiou, highest_recall, subset_facts
 
 
 def video(name, duration, *segments):
@@ -39,7 +39,7 @@ spans = st.tuples(st.integers(0, 20), st.integers(1, 20)).map(lambda pair: (pair
 
 
 @given(st.lists(spans, max_size=6))
-def test_covered_time_is_counted_once(segments):
+def test_overlapping_time_is_counted_once(segments):
     seconds = set().union(*(range(start, end) for start, end, _ in segments))
     assert covered(video("a", 50.0, *segments)) == len(seconds)
 
@@ -49,13 +49,13 @@ def test_channels_are_measured():
     features[:, 1] = np.arange(12, dtype="float32").reshape(4, 3)
     facts = channel_facts(subset_of([video(f"{k}", 1.0) for k in range(4)], features=features).store)
     np.testing.assert_allclose(facts.mean, [0, 5.5])
-    np.testing.assert_allclose(facts.deviation, [0, np.arange(12).std()])
+    np.testing.assert_allclose(facts.std, [0, np.arange(12).std()])
     np.testing.assert_allclose((facts.smallest[1], facts.largest[1]), (0, 11))
-    assert facts.silent.tolist() == [0]
+    assert facts.constant.tolist() == [0]
 
 
 def every_cell(start, end, tscale, dscale):
-    """The best of all proposals of the grid, one after the other."""
+    """The best of all proposals of the grid, by brute force."""
     best = 0.0
     for first in range(tscale):
         for last in range(first + 1, min(first + dscale, tscale) + 1):
@@ -74,18 +74,18 @@ def test_the_best_cell_of_the_grid_is_found(one, other, tscale, data):
     assert found == pytest.approx(every_cell(start, end, tscale, dscale), abs=1e-9)
 
 
-def test_the_highest_recall_is_that_of_the_best_cells():
+def test_the_highest_recall_comes_from_the_best_cells():
     videos = [video("a", 10.0, (0, 5, "x"), (0, 10, "x")), video("b", 10.0, (1, 1.4, "x"))]
     subset = subset_of(videos)
     assert highest_recall(subset, 10, 10) == pytest.approx(100 * 2 / 3)  # 0.4 of a snippet: at most 0.4
-    assert highest_recall(subset, 10, 5) == pytest.approx(100 * (1 + 0.1) / 3)  # a half of the long one
+    assert highest_recall(subset, 10, 5) == pytest.approx(100 * (1 + 0.1) / 3)  # half of the long one
     assert highest_recall(subset, 50, 50) == 100
-    assert price_of_grid(subset, [5, 10, 20], [10]) == [
+    assert grid_recalls(subset, [5, 10, 20], [10]) == [
         [highest_recall(subset, 10, 5), highest_recall(subset, 10, 10), None]
     ]
 
 
-def test_a_segment_counts_with_the_window_that_shows_it_best():
+def test_a_segment_counts_in_the_window_that_fits_it_best():
     videos = [video("a", 12.0, (6, 8, "x"))]
     windows = [Window("a", 0.0, 8.0), Window("a", 4.0, 12.0)]
     assert highest_recall(subset_of(videos, windows), 4, 4) == 100

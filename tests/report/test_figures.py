@@ -1,4 +1,4 @@
-"""Figures that hold whatever data say."""
+"""Figures that cope with any data."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def labels(figure):
     return {text.get_text(): text.get_position() for text in figure.axes[0].texts}
 
 
-def test_labels_of_close_segments_do_not_cover_each_other():
+def test_labels_of_close_segments_do_not_overlap():
     video = Video(
         "a", "testing", 100.0, (Segment(10, 11, "first"), Segment(12, 13, "second"), Segment(50, 60, "third"))
     )
@@ -20,14 +20,14 @@ def test_labels_of_close_segments_do_not_cover_each_other():
     assert [position[0] for position in found.values()] == [10, 12, 50]
 
 
-def test_a_timeline_speaks_of_segments_where_there_are_any():
+def test_a_timeline_mentions_segments_only_if_there_are_any():
     rows = np.array([[1.0, 2.0, 0.5]])
     bare, labelled = Video("a", "testing", 9.0, ()), Video("a", "testing", 9.0, (Segment(1, 2, "x"),))
     titles = [timelines([video], [rows]).axes[0].get_title(loc="left") for video in (bare, labelled)]
     assert ["segments" in title for title in titles] == [False, True]
 
 
-def test_names_are_no_formulas():
+def test_names_are_not_parsed_as_formulas():
     figure = timelines([Video("$a_$", "testing", 9.0, (Segment(1, 2, "$\\x$"),))], [np.empty((0, 3))])
     assert as_png(figure).startswith(b"\x89PNG")
 

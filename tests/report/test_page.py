@@ -13,7 +13,7 @@ PNG = b"\x89PNG"
 
 
 class Reader(html.parser.HTMLParser):
-    """Collects what a page asks other places for, and its open tags."""
+    """Collects a page's external references and open tags."""
 
     def __init__(self):
         super().__init__()
@@ -33,8 +33,8 @@ def tables():
     return {
         "source": "features: <here> & there",
         "facts": {},
-        "strangers": ["<script>alert(1)</script>"],
-        "silent": list(range(30)),
+        "unseen": ["<script>alert(1)</script>"],
+        "constant": list(range(30)),
         "tscales": [10, 20],
         "dscales": [10, 20],
         "grid": [[90.0, None], [95.25, 99.0]],
@@ -43,7 +43,7 @@ def tables():
     }
 
 
-def test_the_page_needs_nothing_else_and_escapes_what_data_say(tables):
+def test_the_page_is_self_contained_and_escapes_the_data(tables):
     zeros = np.zeros(5)
     figures = {
         "channels": channels_figure(ChannelFacts(zeros, zeros, zeros, zeros)),
@@ -65,4 +65,4 @@ def test_the_page_needs_nothing_else_and_escapes_what_data_say(tables):
 
 def test_without_findings_the_page_says_so(tables):
     page, _ = render("Data report", {}, **(tables | {"findings": []}))
-    assert "<p>Nothing.</p>" in page
+    assert "<p>None.</p>" in page

@@ -4,20 +4,29 @@ import numpy as np
 import pytest
 
 from bmn.base.errors import BmnError
-from bmn.report.results import read_classifier, read_proposals, write_proposals
+from bmn.report.results import read_proposals, read_video_scores, write_proposals
 
 
-def test_proposals_come_back_as_they_were_written(tmp_path):
+def test_proposals_survive_a_round_trip(tmp_path):
     rows = np.array([[0.5, 3.25, 0.9], [1.0, 2.0, 0.1]])
-    write_proposals(tmp_path / "proposals.json", {"v_a": rows, "b": np.empty((0, 3))})
+    write_proposals(tmp_path / "proposals.json", {"a": rows, "b": np.empty((0, 3))})
     found = read_proposals(tmp_path / "proposals.json")
     assert {video: proposals.tolist() for video, proposals in found.items()} == {"a": rows.tolist(), "b": []}
+
+
+def test_names_are_brought_to_ids_and_a_video_given_twice_is_refused(tmp_path):
+    path = tmp_path / "proposals.json"
+    path.write_text('{"results": {"v_a": [{"segment": [0, 1], "score": 0.5}]}}')
+    assert list(read_proposals(path)) == ["a"]
+    path.write_text('{"results": {"v_a": [], "b": [], "a": []}}')
+    with pytest.raises(BmnError, match=r"proposals\.json: has video a twice, with and without v_; keep one"):
+        read_proposals(path)
 
 
 def test_class_scores_are_read_and_checked(tmp_path):
     path = tmp_path / "scores.json"
     path.write_text(json.dumps({"class": ["a", "b"], "results": {"v_x": [0.25, 0.5]}}))
-    read = read_classifier(path)
+    read = read_video_scores(path)
     assert list(read.classes) == ["a", "b"]
     assert read.scores["x"].tolist() == [0.25, 0.5]
     for bad in (
@@ -28,4 +37,4 @@ def test_class_scores_are_read_and_checked(tmp_path):
     ):
         path.write_text(json.dumps(bad))
         with pytest.raises(BmnError, match=r"scores\.json"):
-            read_classifier(path)
+            read_video_scores(path)

@@ -1,4 +1,4 @@
-"""An empty project with its own store, and what trainings tell it."""
+"""An empty project with its own store, and what training runs log to it."""
 
 import mlflow
 import pytest
@@ -8,10 +8,10 @@ from bmn.base.params import validate_params
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """An empty project folder, the store as the environment leaves it."""
+    """An empty project folder, with no store set in the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    # MLflow itself sets the variable when it is pointed at a store; this way it is as before after the test.
+    # MLflow itself sets the variable when it is pointed at a store; this restores it after the test.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     yield tmp_path

@@ -1,4 +1,4 @@
-"""An evaluation and an export are filed, as a process that can be killed: ``filing.py RUN EXPORTED ALPHA [COMMITS]``.
+"""Log an evaluation and an export in a process that can be killed: ``filing.py RUN EXPORTED ALPHA [COMMITS]``.
 
 It is killed (SIGKILL) after so many commits to the database.
 """

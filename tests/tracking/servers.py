@@ -1,4 +1,4 @@
-"""MLflow's server for real, on SQLite and on PostgreSQL."""
+"""Real MLflow servers, on SQLite and on PostgreSQL."""
 
 import os
 import shutil
@@ -64,9 +64,9 @@ class Server:
 
 @contextmanager
 def postgres():
-    """A PostgreSQL of our own on loopback, run by a user who is not root, as it demands."""
+    """Our own PostgreSQL on loopback, run by a user other than root, as it demands."""
     if not (shutil.which("initdb") and shutil.which("pg_ctl")):
-        pytest.skip("PostgreSQL is not installed")
+        pytest.skip("needs a PostgreSQL server: put its initdb and pg_ctl on the PATH")
     pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
     as_user = []
     if os.geteuid() == 0:
@@ -74,7 +74,7 @@ def postgres():
             not shutil.which("runuser")
             or subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode
         ):
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+            pytest.skip("needs a PostgreSQL server, which root may not run: make a user postgres")
         as_user = ["runuser", "-u", "postgres", "--"]
     port, data = free_port(), Path(tempfile.mkdtemp())  # pytest's folders are closed to other users
     if as_user:

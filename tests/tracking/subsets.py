@@ -1,4 +1,4 @@
-"""Validation data of no videos: what tracking knows of a subset is its digest and its place."""
+"""Validation data without videos: tracking only needs a subset's digest and path."""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from bmn.data.subset import Subset
 
 
 def validation(word: str = "data") -> Subset:
-    """Validation data; another word is other data."""
+    """Validation data; a different word makes different data."""
     sha256 = hashlib.sha256(word.encode()).hexdigest()
     store = FeatureStore(Path("data/processed/validation.npy"), (), np.empty((0, 8, 16), np.float32), sha256)
     return Subset(store, {}, [], [])

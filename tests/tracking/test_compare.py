@@ -1,4 +1,4 @@
-"""Runs side by side."""
+"""Comparing runs."""
 
 import pytest
 from mlflow import MlflowClient
@@ -30,14 +30,14 @@ def test_runs_side_by_side(capsys, tmp_path):
     assert table.count("FINISHED") == 11  # the last ten and the champion, which is the first
     assert "<run> 0 (champion)" in table
     assert "<run> 1 " not in table
-    assert "a trial" not in table  # it has a table of its own
+    assert "a trial" not in table  # sweeps have their own table
     assert {"train.seed", "proposals.alpha", "data.strict"} <= set(table.split())
-    assert "validation data" not in table  # all have the same
+    assert "validation data" not in table  # the same in all
     page = (tmp_path / "outputs/compare/index.html").read_text()
     assert "&lt;run&gt; 0 (champion)" in page
     assert "<run>" not in page
     assert f"/runs/{champion}" in page
-    assert "http" not in page.replace("http://localhost:5000", "")  # nothing is fetched
+    assert "http" not in page.replace("http://localhost:5000", "")  # the page loads nothing
     assert page.count('class="marked">70.00<') == 1  # the best AUC
     assert (tmp_path / "outputs/compare/curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -47,7 +47,7 @@ def test_runs_side_by_side(capsys, tmp_path):
         command(["nobody"], standalone_mode=False)
 
 
-def test_validated_on_other_data_is_a_difference_and_each_data_has_its_champion(tmp_path):
+def test_validation_data_can_differ_and_each_has_its_champion(tmp_path):
     runs = [trained(tmp_path / f"{number}.json", 50, on=str(number)) for number in range(2)]
     rows = compare.table(compare.choose(runs, "bmn"))
     assert rows["validation data"].tolist() == [validation(str(number)).digest for number in range(2)]

@@ -1,4 +1,4 @@
-"""Evaluations, exports and data reports: filed once, whatever is killed, and again where they are others."""
+"""Evaluations, exports and data reports: logged once despite kills, and again when they differ."""
 
 import json
 import os
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def trained(params):
-    """The run of a training that is done."""
+    """The run of a finished training."""
     with tracking.training_run(params, Path("run.json"), [validation()]) as run:
         run.metrics({"val/AUC": 60.0}, 5)
     return run.run_id
@@ -41,8 +41,8 @@ def points(run_id, name):
     return sorted((point.step, point.value, point.timestamp) for point in history)
 
 
-def told(run_id):
-    """All that the store has of a run, apart from times, ids and what was measured."""
+def stored(run_id):
+    """All that the store has of a run, except times, ids and measurements."""
     client = MlflowClient(tracking.store_uri())
     run = client.get_run(run_id)
     metrics = {name: [point[:2] for point in points(run_id, name)] for name in run.data.metrics}
@@ -61,9 +61,9 @@ def told(run_id):
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("BMN_TEST_KILLS", "1"))))
-def test_killed_and_filed_again_it_is_there_once(trained, exported, tmp_path, monkeypatch, params, seed):
+def test_killed_and_logged_again_it_is_there_once(trained, exported, tmp_path, monkeypatch, params, seed):
     whole = file_all(trained, exported, 0.4)
-    expected = told(trained)
+    expected = stored(trained)
     assert expected[1] == 1
     assert len(expected[0]["evaluate/AR"]) == 100
     assert expected[-2] == {f"champion-{validation().digest}": 1}
@@ -78,10 +78,10 @@ def test_killed_and_filed_again_it_is_there_once(trained, exported, tmp_path, mo
         assert file_all(run.run_id, exported, 0.4, moment).returncode == -9
     for _ in range(2):
         file_all(run.run_id, exported, 0.4)
-        assert told(run.run_id) == expected
+        assert stored(run.run_id) == expected
 
 
-def test_another_evaluation_adds_newer_points_and_its_settings_when_it_is_done(params, trained, tmp_path):
+def test_another_evaluation_adds_newer_points_and_its_settings_at_the_end(params, trained, tmp_path):
     tracking.log_evaluation(params, trained, {"evaluate/AUC": 60.0}, {"evaluate/AR": ([1], [5.0])}, {})
     other = validate_params({"data": {"source": "synthetic"}, "proposals": {"alpha": 0.7}}, "params.yaml")
     with pytest.raises(FileNotFoundError):
@@ -99,7 +99,7 @@ def test_another_evaluation_adds_newer_points_and_its_settings_when_it_is_done(p
     assert before < after
 
 
-def test_a_run_of_another_store_is_stood_for_by_one_run(params):
+def test_one_run_stands_in_for_a_run_of_another_store(params):
     for _ in range(2):
         tracking.log_evaluation(params, "0" * 32, {"evaluate/AUC": 60.0}, {}, {})
     client = MlflowClient()
@@ -109,8 +109,8 @@ def test_a_run_of_another_store_is_stood_for_by_one_run(params):
     assert len(points(run.info.run_id, "evaluate/AUC")) == 1
 
 
-def test_what_the_training_could_not_tell_is_told_before(params, trained):
-    """A journal that is left, as of a training whose server was away at its end."""
+def test_what_the_training_could_not_send_is_sent_first(params, trained):
+    """A journal that is left over, as if the server had been down at the end of the training."""
     folder = outboxes() / trained
     folder.mkdir(parents=True)
     status = {"kind": "status", "status": "FINISHED", "time": 1}

@@ -1,5 +1,6 @@
-"""A project that was copied or moved, under all sorts of names: its runs, files and models come with it."""
+"""A project that was copied or moved, under all sorts of names, keeps its runs, files and models."""
 
+import ctypes
 import os
 import shutil
 import sqlite3
@@ -52,15 +53,15 @@ def contents(folder):
 
 
 @pytest.mark.parametrize(("there", "keep"), [(NAMES[0], True), (NAMES[1], False), (NAMES[2], True)], indirect=["there"])
-def test_all_that_a_project_did_is_done_in_its_copy(there, keep, request, monkeypatch, capfd):
+def test_everything_works_in_a_copy_of_a_project(there, keep, request, monkeypatch, capfd):
     origin, run_id = there
     here = move(origin, request.node.callspec.params["there"][1], monkeypatch, keep)
     before = contents(origin)
     capfd.readouterr()
     experiment = tracking.connect("bmn")
     [sentence] = capfd.readouterr().err.splitlines()
-    assert sentence.startswith(f"{here}/mlruns/mlflow.db: was made in {origin}; ")
-    assert sentence.endswith(f" places of files in it lead to {here} now")
+    assert sentence.startswith(f"{here}/mlruns/mlflow.db: was created in {origin}; updated ")
+    assert sentence.endswith(f" paths in it to {here}")
     tracking.connect("bmn")
     assert capfd.readouterr().err == ""
 
@@ -76,7 +77,7 @@ def test_all_that_a_project_did_is_done_in_its_copy(there, keep, request, monkey
     [source] = [entry.dataset.source for entry in client.get_run(run_id).inputs.dataset_inputs]
     assert source == f'{{"uri": "{(here / "data/processed/validation.npy").as_uri()}"}}'
     assert len(compare.table(compare.choose([], "bmn"))) == 2
-    assert trained(Path("2.json"), 70) == run_id  # goes on
+    assert trained(Path("2.json"), 70) == run_id  # resumes
     client.log_text(trained(Path("3.json"), 80), "of the copy", "report/report.html")
     assert len(list(here.glob("mlruns/bmn/*/artifacts/report/report.html"))) == 2
     with sqlite3.connect(here / "mlruns/mlflow.db") as store:
@@ -89,7 +90,7 @@ def test_all_that_a_project_did_is_done_in_its_copy(there, keep, request, monkey
 
 
 @pytest.mark.parametrize("there", [NAMES[1]], indirect=True)
-def test_of_several_processes_at_once_one_mends(there, monkeypatch):
+def test_only_one_of_several_processes_updates_the_paths(there, monkeypatch):
     here = move(there[0], "here", monkeypatch, keep=True)
     jobs = [
         subprocess.Popen(
@@ -98,13 +99,13 @@ def test_of_several_processes_at_once_one_mends(there, monkeypatch):
         )
         for _ in range(3)
     ]  # fmt: skip
-    told = [job.communicate()[1] for job in jobs]
-    assert [job.returncode for job in jobs] == [0, 0, 0], told
-    assert sum("was made in" in text for text in told) == 1
+    errors = [job.communicate()[1] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0, 0], errors
+    assert sum("was created in" in text for text in errors) == 1
 
 
 @pytest.mark.parametrize("there", [NAMES[0]], indirect=True)
-def test_a_store_that_is_named_is_left_alone(there, monkeypatch, capfd):
+def test_a_store_in_the_environment_is_left_alone(there, monkeypatch, capfd):
     move(there[0], "here", monkeypatch, keep=True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{there[0]}/mlruns/mlflow.db")
     capfd.readouterr()
@@ -113,8 +114,44 @@ def test_a_store_that_is_named_is_left_alone(there, monkeypatch, capfd):
     assert MlflowClient().get_experiment(experiment).artifact_location == (there[0] / "mlruns/bmn").as_uri()
 
 
-def test_a_project_beside_it_whose_name_begins_alike_keeps_its_places(tmp_path):
-    """Only whole names of folders count, and places that are in no project's mlruns stay."""
+READ = """
+from bmn import tracking
+from bmn.tracking import compare
+try:
+    open("mlruns/mlflow.db", "ab")
+except PermissionError:
+    tracking.connect("bmn")
+    print(len(compare.table(compare.choose([], "bmn"))))
+"""
+
+
+def obey_permissions():
+    """Before an exec: make file modes apply to root too."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are specific to Linux")
+@pytest.mark.parametrize("there", [NAMES[0]], indirect=True)
+def test_a_read_only_store_is_read_and_left_alone(there, monkeypatch):
+    here = move(there[0], "here", monkeypatch, keep=True)
+    folders = [here / "mlruns", *(path for path in (here / "mlruns").rglob("*") if path.is_dir())]
+    before = (here / "mlruns/mlflow.db").read_bytes()
+    (here / "mlruns/mlflow.db").chmod(0o444)
+    for folder in folders:
+        folder.chmod(0o555)
+    read = subprocess.run(
+        [sys.executable, "-c", READ], cwd=here, env=os.environ | {"PYTHONPATH": str(SRC)}, capture_output=True,
+        text=True, check=False, preexec_fn=obey_permissions,
+    )  # fmt: skip
+    for folder in folders:
+        folder.chmod(0o755)
+    assert (read.returncode, read.stdout) == (0, "2\n"), read.stderr
+    assert "was created in" not in read.stderr
+    assert (here / "mlruns/mlflow.db").read_bytes() == before
+
+
+def test_a_project_whose_name_starts_the_same_keeps_its_paths(tmp_path):
+    """Only whole folder names match, and paths outside any project's mlruns stay."""
     place = tmp_path / "mlflow.db"
     given = ["file:///a/one/mlruns/bmn", "file:///a/one two/mlruns/x", "s3://bucket/mlruns/bmn", "/a/one/mlruns/0"]
     tracking.connect("bmn")
@@ -135,7 +172,7 @@ def test_a_project_beside_it_whose_name_begins_alike_keeps_its_places(tmp_path):
 
 @pytest.mark.parametrize("there", [NAMES[0]], indirect=True)
 def test_the_settings_of_a_moved_model_are_those_of_its_evaluation(there, monkeypatch):
-    """MLflow's file of the model names its run."""
+    """The model's MLflow file names its run."""
     here = move(there[0], "here", monkeypatch, keep=False)
     tracking.connect("bmn")
     (here / "MLmodel").write_text(f"run_id: {there[1]}\nflavors: {{}}\n")

@@ -1,4 +1,4 @@
-"""Every point exactly once: a local store, servers on SQLite and PostgreSQL, kills, a server that goes and comes."""
+"""Every point exactly once: with a local store, servers on SQLite and PostgreSQL, kills and outages."""
 
 import os
 import random
@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 
 
 def train(params, checkpoint, iterations=range(1, 6), during=lambda iteration: None):
-    """What a training tells; gives the id of its run."""
+    """Log what a training logs; returns the id of its run."""
     with tracking.training_run(params, Path("run.json"), [validation()]) as run:
         for iteration in iterations:
             run.metrics({"train/loss": 1 / iteration, "train/gradient_norm": float("inf")}, iteration)
@@ -41,7 +41,7 @@ def steps(run_id, name):
 
 
 def check(run_id, iterations=range(1, 6)):
-    """The store has all that ``train`` told, once."""
+    """The store has everything that ``train`` logged, once."""
     client = MlflowClient(tracking.store_uri())
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
@@ -71,15 +71,15 @@ def run_training(*words, **environment):
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("BMN_TEST_KILLS", "1"))))
-def test_killed_again_and_again_it_has_told_every_point_once(seed):
-    """The kills are SIGKILL at random moments; what was told after the last checkpoint is told again."""
+def test_killed_again_and_again_it_logs_every_point_once(seed):
+    """SIGKILL at random moments; what was logged after the last checkpoint is logged again."""
     moments = random.Random(seed)
     for _ in range(3):
         killed = run_training(str(moments.uniform(0.02, 0.6)))
         assert killed.returncode == -9, killed.stderr
         if moments.random() < 0.5:
             [journal] = outboxes().glob("*/journal.jsonl")
-            with open(journal, "ab") as file:  # the kill tore the line that it was about to write
+            with open(journal, "ab") as file:  # the kill tore the line being written
                 file.write(b'["train/loss", "0.01", 17'[: moments.randrange(1, 25)])
     done = run_training()
     assert done.returncode == 0, done.stderr
@@ -92,8 +92,8 @@ def test_killed_again_and_again_it_has_told_every_point_once(seed):
     assert len(client.search_logged_models([run.info.experiment_id])) == 1
 
 
-def test_killed_between_sending_and_noting_it_sends_the_same_again(params, checkpoint):
-    """The cursor is put back, after all was sent: as if every kill had come at that moment."""
+def test_killed_before_the_cursor_moves_it_sends_the_same_again(params, checkpoint):
+    """The cursor is reset after everything was sent, as if every kill had come at that moment."""
 
     def stop(iteration):
         if iteration == 4:
@@ -109,14 +109,14 @@ def test_killed_between_sending_and_noting_it_sends_the_same_again(params, check
     assert MlflowClient().get_run(folder.name).info.status == "KILLED"
 
 
-def test_a_training_that_resumes_without_its_journal_tells_nothing_twice(params, checkpoint):
-    """So it is when it was killed after its run was FINISHED, before its checkpoints were removed."""
+def test_a_training_that_resumes_without_its_journal_logs_nothing_twice(params, checkpoint):
+    """As when it was killed after its run was FINISHED, before its checkpoints were removed."""
     run_id = train(params, checkpoint)
     assert train(params, checkpoint, range(3, 6)) == run_id
     check(run_id)
 
 
-def test_a_torn_line_is_cut_off_and_a_full_disk_is_a_sentence(tmp_path):
+def test_a_torn_line_is_cut_off(tmp_path):
     journal = Journal(tmp_path / "run")
     journal.append([("a", "1.0", 5, 1), ("b", "inf", 5, 1)])
     with open(tmp_path / "run/journal.jsonl", "ab") as file:
@@ -128,7 +128,7 @@ def test_a_torn_line_is_cut_off_and_a_full_disk_is_a_sentence(tmp_path):
     assert [name for name, *_ in points] == ["a", "b", "c"]
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_no_half_line(tmp_path):
+def test_a_full_disk_is_reported_and_leaves_no_partial_line(tmp_path):
     journal = Journal(tmp_path / "run")
     journal.append([("a", "1.0", 5, 1)])
     path = tmp_path / "run/journal.jsonl"
@@ -143,21 +143,21 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_half_line(tmp_path):
 
 
 def test_a_server_on_postgresql(params, checkpoint, tmp_path, monkeypatch):
-    """The journal is sent twice from its beginning, and kept once."""
+    """The journal is sent twice from its beginning, and stored once."""
     with serving("postgresql", tmp_path) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
 
         def keep(iteration):
             if iteration == 5:
-                time.sleep(3)  # all of it is sent
+                time.sleep(3)  # everything is sent
                 [folder] = outboxes().glob("*")
                 (folder / "cursor").unlink(missing_ok=True)
 
         check(train(params, checkpoint, during=keep))
 
 
-def test_a_server_on_sqlite_that_goes_away_and_comes_back(params, checkpoint, tmp_path, monkeypatch, capfd):
-    """It is gone in the middle of one training and back before its end, and gone at the end of another."""
+def test_a_server_on_sqlite_that_goes_down_and_comes_back(params, checkpoint, tmp_path, monkeypatch, capfd):
+    """It is down in the middle of one training and back before its end, and down at the end of another."""
     monkeypatch.setattr(outbox, "EVERY", 0.2)
     with serving("sqlite", tmp_path) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
@@ -167,11 +167,11 @@ def test_a_server_on_sqlite_that_goes_away_and_comes_back(params, checkpoint, tm
             if iteration == 2:
                 server.stop()
             if iteration == 4:
-                assert "MLflow does not answer" in capfd.readouterr().err
+                assert "MLflow does not respond" in capfd.readouterr().err
                 server.start()
 
         check(train(params, checkpoint, during=leave_and_return))
-        assert "MLflow answers again and has everything" in capfd.readouterr().err
+        assert "MLflow responds again and is up to date" in capfd.readouterr().err
 
         client = MlflowClient(server.uri)
         [first] = client.search_logged_models([client.get_experiment_by_name("bmn").experiment_id])
@@ -187,16 +187,16 @@ def test_a_server_on_sqlite_that_goes_away_and_comes_back(params, checkpoint, tm
         assert journal.read_bytes() == kept
         server.start()
         (outboxes() / ("f" * 32)).mkdir()
-        shutil.copy(journal, outboxes() / ("f" * 32))  # of a run that was deleted: it does not keep the others back
-        told = outbox.send_all()
-        assert next(told) == run_id
-        with pytest.raises(BmnError, match="a folder of a deleted run can be removed"):
-            next(told)
+        shutil.copy(journal, outboxes() / ("f" * 32))  # of a deleted run, which does not hold up the others
+        sent = outbox.send_all()
+        assert next(sent) == run_id
+        with pytest.raises(BmnError, match="or delete the folder of a deleted run"):
+            next(sent)
         shutil.rmtree(outboxes() / ("f" * 32))
         check(run_id)
 
 
-def test_a_server_that_is_not_there_at_the_start_is_a_sentence(params, monkeypatch):
+def test_a_server_that_is_down_at_the_start_is_reported(params, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    with pytest.raises(BmnError, match=r"MLflow does not answer there .*MLFLOW_TRACKING_URI"):
+    with pytest.raises(BmnError, match=r"MLflow does not respond .*MLFLOW_TRACKING_URI"):
         tracking.connect("bmn")

@@ -1,4 +1,4 @@
-"""How runs begin and end, and what names them."""
+"""How runs begin and end, and their names."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def run_of(run_id):
 
 
 @pytest.mark.parametrize(("error", "status"), [(Stopped("by a signal"), "KILLED"), (ZeroDivisionError(), "FAILED")])
-def test_how_it_ended_is_how_the_run_ends_and_it_goes_on_under_its_id(params, error, status):
+def test_the_run_ends_as_the_training_ended_and_resumes_under_its_id(params, error, status):
     with pytest.raises(type(error)), tracking.training_run(params, Path("run.json"), []) as run:
         raise error
     assert run_of(run.run_id).info.status == status
@@ -43,7 +43,7 @@ def test_how_it_ended_is_how_the_run_ends_and_it_goes_on_under_its_id(params, er
 
 
 def training(subsets, block):
-    """A training as a process of its own."""
+    """A training in its own process."""
     code = (
         "import os; from pathlib import Path; from bmn import tracking; from bmn.base.params import validate_params\n"
         "params = validate_params({'data': {'source': 'synthetic'}}, 'params.yaml')\n"
@@ -55,14 +55,14 @@ def training(subsets, block):
     )  # fmt: skip
 
 
-def test_an_error_on_the_way_to_the_training_does_not_finish_the_run():
-    """MLflow ends as FINISHED what it holds open when Python exits."""
-    assert "AttributeError" in training("[None]", "pass").stderr  # None is no subset
+def test_an_error_before_the_training_does_not_finish_the_run():
+    """When Python exits, MLflow marks open runs as FINISHED."""
+    assert "AttributeError" in training("[None]", "pass").stderr  # None is not a subset
     assert run_of(json.loads(Path("run.json").read_text())["run_id"]).info.status == "FAILED"
 
 
-def test_killed_while_the_store_is_made_it_leaves_one_that_works_or_none(params):
-    """SQLAlchemy tells of each of MLflow's steps; what adds a column cannot be done twice."""
+def test_killed_while_creating_the_store_it_leaves_a_working_one_or_none(params):
+    """SQLAlchemy reports each of MLflow's steps; adding a column twice fails."""
     code = (
         "import os; from sqlalchemy import Engine, event\n"
         "def kill(_, cursor, statement, *rest): 'ADD COLUMN' in statement and os.kill(os.getpid(), 9)\n"
@@ -76,7 +76,7 @@ def test_killed_while_the_store_is_made_it_leaves_one_that_works_or_none(params)
     assert run_of(run.run_id).info.status == "FINISHED"
 
 
-def test_parameters_are_what_shapes_the_weights_and_all_else_may_change_when_it_resumes():
+def test_parameters_shape_the_weights_and_tags_may_change_on_resuming():
     with pytest.raises(Stopped), tracking.training_run(given(), Path("run.json"), []) as run:
         raise Stopped("by a signal")
     with tracking.training_run(given(strict=True, checkpoint_minutes=1.0, devices="cpu"), Path("run.json"), []):
@@ -89,11 +89,11 @@ def test_parameters_are_what_shapes_the_weights_and_all_else_may_change_when_it_
     assert found.params["train.loss_weights.tem"] == "2.0"
     tags = {key: found.tags[key] for key in ("data.strict", "train.devices", "train.checkpoint_minutes")}
     assert tags == {"data.strict": "True", "train.devices": "cpu", "train.checkpoint_minutes": "1.0"}
-    assert not any(key.startswith("proposals.") for key in found.tags)  # those are of an evaluation
+    assert not any(key.startswith("proposals.") for key in found.tags)  # these belong to an evaluation
 
 
-def test_killed_before_it_could_note_its_run_it_finds_it_again(params, monkeypatch):
-    """The file names the run's tag, and not yet its id."""
+def test_killed_before_saving_its_run_id_it_finds_its_run_again(params, monkeypatch):
+    """The file holds the run's tag but not yet its id."""
     with pytest.raises(Stopped), tracking.training_run(params, Path("run.json"), []) as run:
         raise Stopped("by a signal")
     Path("run.json").write_text(json.dumps({"start": json.loads(Path("run.json").read_text())["start"]}))
@@ -102,7 +102,7 @@ def test_killed_before_it_could_note_its_run_it_finds_it_again(params, monkeypat
     assert again.run_id == run.run_id
 
 
-def test_a_run_that_was_deleted_is_not_gone_on_with(params):
+def test_a_deleted_run_is_not_resumed(params):
     with tracking.training_run(params, Path("run.json"), []) as run:
         pass
     MlflowClient().delete_run(run.run_id)
@@ -111,8 +111,8 @@ def test_a_run_that_was_deleted_is_not_gone_on_with(params):
     assert again.run_id != run.run_id
 
 
-def test_the_watching_process_marks_a_run_that_was_left_running(tmp_path):
-    """It was killed in its training; what it told so far is told, and the run is FAILED."""
+def test_the_supervisor_marks_a_run_that_was_left_running(tmp_path):
+    """It was killed while training; what it has logged is kept, and the run is FAILED."""
     assert training("[]", "run.metrics({'train/loss': 1.0}, 1), os.kill(os.getpid(), 9)").returncode == -9
     run_id = json.loads((tmp_path / "run.json").read_text())["run_id"]
     for _ in range(2):
@@ -123,7 +123,7 @@ def test_the_watching_process_marks_a_run_that_was_left_running(tmp_path):
 
 
 @pytest.mark.parametrize("status", ["KILLED", "FINISHED"])
-def test_the_watching_process_leaves_a_run_that_said_how_it_ended(params, status):
+def test_the_supervisor_leaves_a_run_that_recorded_how_it_ended(params, status):
     try:
         with tracking.training_run(params, Path("run.json"), []) as run:
             if status == "KILLED":
@@ -135,5 +135,5 @@ def test_the_watching_process_leaves_a_run_that_said_how_it_ended(params, status
     assert Journal(outboxes() / run.run_id).exists() == (status == "KILLED")
 
 
-def test_the_name_says_what_differs_from_the_preset():
+def test_the_name_lists_what_differs_from_the_preset():
     assert runs.run_name(given(epochs=7)).startswith("embedded strict=False epochs=7")

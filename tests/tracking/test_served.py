@@ -1,10 +1,10 @@
-"""The model that MLflow keeps: filed, loaded, served as a process."""
+"""The model in MLflow: logged, loaded, and served by a process."""
 
 import json
-import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,74 +12,38 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
+import psutil
 import pytest
 from shell import BMN
+from tracking.serving import EVALUATED, FILED, SRC, environment, filed_model, serving
 
-from bmn import tracking
-from bmn.base.params import validate_params
 from bmn.data.subset import open_subset
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings
-from bmn.tracking import models
 
 pytestmark = pytest.mark.xdist_group("inference")
-SRC = Path(__file__).parents[2] / "src"
 SHAPE = "this model takes [video, snippet, channel] with 8 channels"
-FILED = ProposalSettings(alpha=0.7, max_proposals=20)
-EVALUATED = ProposalSettings(regression_exponent=0.5, classification_exponent=2.0, alpha=0.3, max_proposals=40)
 
 
 @pytest.fixture(scope="module")
 def filed(tmp_path_factory, exported, processed, features):
-    """A project with a training, its export and its evaluation, and the model's address."""
+    """A project with a training, its export and its evaluation, and the model's URI."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(processed, folder / "data/processed")
-    given = {"data": {"source": "synthetic"}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", "")
-        params = validate_params(given | {"proposals": FILED.model_dump()}, "params.yaml")
-        validation = open_subset(Path("data/processed"), "validation")
-        with tracking.training_run(params, Path("run.json"), [validation]) as run:
-            run.metrics({"val/AUC": 61.25}, 1)
-        tracking.log_export(params, run.run_id, exported, features[0].T, 12.5, {"BMN.json": 1.0})
-        params = validate_params(given | {"proposals": EVALUATED.model_dump()}, "params.yaml")
-        tracking.log_evaluation(params, run.run_id, {"evaluate/AUC": 61.25}, {}, {})
-        yield folder, models.champion_of(validation.digest).source
-    mlflow.set_tracking_uri(None)
-
-
-def environment():
-    kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    return kept | {"PYTHONPATH": str(SRC)}
+    with filed_model(folder, exported, processed, features) as source:
+        yield folder, source
 
 
 @pytest.fixture(scope="module")
 def server(filed):
     """What the server printed, where it answers, and its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [BMN, "serve", "--port", str(port)],
-        cwd=filed[0], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    printed = [process.stdout.readline(), process.stdout.readline()]
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{address}/ping")
-            break
-        except OSError:
-            assert process.poll() is None, printed
-            time.sleep(0.1)
-    yield printed, f"{address}/invocations", process
-    process.terminate()
-    process.wait()
+    with serving(filed[0]) as (printed, port, process):
+        yield printed, f"http://127.0.0.1:{port}/invocations", process
 
 
 def post(address, body, **headers):
@@ -96,7 +60,7 @@ def predictor_of(exported, params):
     return Predictor(exported, ProposalSettings(**params.model_dump()))
 
 
-def test_loaded_by_itself_it_has_the_settings_that_it_was_filed_with(filed, exported, features):
+def test_loaded_by_itself_it_has_the_settings_it_was_logged_with(filed, exported, features):
     mlflow.set_tracking_uri(f"sqlite:///{filed[0]}/mlruns/mlflow.db")
     [given] = mlflow.pyfunc.load_model(filed[1]).predict(features[:1].transpose(0, 2, 1), params={"durations": [12.5]})
     assert given["proposals"] == predictor_of(exported, FILED).propose(features[0].T, 12.5)
@@ -116,7 +80,17 @@ def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(serv
             np.testing.assert_array_equal(np.asarray(given[name], np.float32), array[video])
 
 
-def test_without_durations_segments_are_fractions_and_any_number_of_snippets_will_do(server, exported):
+def test_labels_come_on_request(server, exported, features):
+    _, address, _ = server
+    video = features[0].T
+    body = {"inputs": [video.tolist()], "params": {"durations": [12.5], "labels": True}}
+    status, answer = post(address, body)
+    assert status == 200
+    [given] = answer["predictions"]
+    assert given["detections"] == predictor_of(exported, EVALUATED).detect(video, 12.5)
+
+
+def test_without_durations_segments_are_fractions_and_any_number_of_snippets_works(server, exported):
     _, address, _ = server
     video = np.random.default_rng(4).normal(size=(23, 8)).astype(np.float32)
     status, answer = post(address, {"inputs": [video.tolist()]})
@@ -153,16 +127,16 @@ def test_the_printed_curl_line_works(server):
         (b'{"inputs":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
     ],
 )
-def test_what_it_cannot_use_is_refused_in_a_sentence_and_it_stays_up(server, body, sentence):
+def test_a_bad_request_is_refused_and_the_server_stays_up(server, body, sentence):
     _, address, process = server
     status, answer = post(address, body)
     assert 400 <= status < 500
     assert sentence in answer["message"]
-    assert len(answer["message"]) < 1000  # no dump of arrays
+    assert len(answer["message"]) < 1000  # no array dump
     assert process.poll() is None
 
 
-def test_a_huge_request_is_refused_unread(server):
+def test_a_huge_request_is_refused_without_reading_it(server):
     _, address, process = server
     status, answer = post(address, b" " * (33 * 2**20))
     assert status == 413
@@ -184,7 +158,7 @@ def test_many_clients_at_once_get_the_same_answers(server, features):
     assert found == [wanted] * 40
 
 
-def test_a_load_of_clients_is_answered_rightly(server, features, tmp_path):
+def test_clients_under_load_get_the_right_answers(server, features, tmp_path):
     _, address, _ = server
     example = tmp_path / "example.json"
     example.write_text(json.dumps({"inputs": [features[0].T.tolist()], "params": {"durations": [12.5]}}))
@@ -194,44 +168,135 @@ def test_a_load_of_clients_is_answered_rightly(server, features, tmp_path):
     )  # fmt: skip
     answered, _, memory = done.stdout.splitlines()
     assert re.fullmatch(r"[1-9]\d* requests answered, 0 failed", answered)
-    assert re.fullmatch(r"memory of the server: [1-9]\d* MiB at most", memory)
+    assert re.fullmatch(r"server memory: at most [1-9]\d* MiB", memory)
 
 
-def serving(folder, *words):
+def refused(folder, *words):
     return subprocess.run(
         [BMN, "serve", *words],
         cwd=folder, env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
-def test_a_model_that_is_not_there_ends_with_a_sentence(filed):
-    done = serving(filed[0], "--model", "models:/nothing@champion")
+def test_a_missing_model_is_reported(filed):
+    done = refused(filed[0], "--model", "models:/nothing@champion")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: models:/nothing@champion: no such model")
 
 
-def test_it_says_which_model_answers(server, filed):
+def test_it_prints_which_model_it_serves(server, filed):
     (line, _), address, _ = server
     digest = open_subset(filed[0] / "data/processed", "validation").digest
     about = f"bmn version 1 (AUC 61.25 on the validation data in data/processed, {digest})"
     assert line == f"{about} answers at {address} (stop it with Ctrl-C). Try:\n"
 
 
-def test_the_champion_of_other_data_does_not_answer(filed, tmp_path):
-    """The ground truth differs by one segment."""
+def test_the_champion_of_other_data_is_not_served(filed, tmp_path):
+    """Their ground truths differ by one segment."""
     shutil.copytree(filed[0], tmp_path / "project")
     truth = tmp_path / "project/data/processed/ground_truth.json"
     entries = json.loads(truth.read_text())
     next(entry for entry in entries["database"].values() if entry["subset"] == "validation")["annotations"].pop()
     truth.write_text(json.dumps(entries))
-    done = serving(tmp_path / "project")
+    done = refused(tmp_path / "project")
     assert done.returncode == 1
     assert re.match(
         r"error: no model was validated on the data in data/processed \([0-9a-f]{16}\); run make repro, or name a "
         r"--model$", done.stderr.splitlines()[-1],
     )  # fmt: skip
     shutil.rmtree(tmp_path / "project/data")
-    done = serving(tmp_path / "project")
+    done = refused(tmp_path / "project")
     assert done.stderr.splitlines()[-1] == (
         "error: data/processed: holds no validation data, so no champion of them; run make repro, or name a --model"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        (b'{"inputs": [[[' + b"9" * 5000 + b"]]]}", 400, "the JSON cannot be used (Exceeds the limit (4300 digits)"),
+        (b'{"inputs": [[["a"]]]}', 400, ""),
+        (b'{"inputs": [[[null]]]}', 400, ""),
+        (b'{"inputs": [[[1, {}]]]}', 400, ""),
+    ],
+)
+def test_a_hostile_body_is_the_clients_fault(server, body, status, sentence):
+    _, address, _ = server
+    found, answer = post(address, body)
+    assert found == status
+    assert sentence in answer["message"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "text/csv", "application/vnd.apache.parquet", "application/x-www-form-urlencoded"]
+)
+def test_only_json_is_read(server, kind):
+    _, address, _ = server
+    status, answer = post(address, b"PAR1", **{"Content-Type": kind})
+    assert (status, answer["message"][:30]) == (415, "the request is not called JSON")
+
+
+def test_slow_clients_keep_nobody_out(server, features):
+    """Each announces a thousand bytes and sends one; there are more of them than places, and than threads."""
+    _, address, _ = server
+    slow = [socket.create_connection(("127.0.0.1", urlsplit(address).port)) for _ in range(200)]
+    for number, client in enumerate(slow):
+        head = b"POST /invocations HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+        client.sendall(head if number % 2 else head + b"Host: a\r\n\r\n{")
+    assert post(address, {"inputs": [features[0].T.tolist()]})[0] == 200
+    for client in slow:
+        client.close()
+
+
+def test_clients_that_do_not_take_their_answers_keep_nobody_out(server, features):
+    _, address, _ = server
+    body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 40, "params": {"maps": True}}).encode()
+    head = f"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    deaf = [socket.create_connection(("127.0.0.1", urlsplit(address).port)) for _ in range(4)]
+    for client in deaf:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(f"{head}\r\n\r\n".encode() + body)
+    assert post(address, {"inputs": [features[0].T.tolist()]})[0] == 200
+    for client in deaf:
+        client.close()
+
+
+def test_stopped_it_refuses_what_is_new_and_answers_what_has_come(filed, features):
+    body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 100}).encode()
+    with serving(filed[0], "--grace", "60") as (_, port, process), ThreadPoolExecutor(1) as pool:
+        unfinished = socket.create_connection(("127.0.0.1", port))
+        unfinished.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+        )
+        answer = pool.submit(post, f"http://127.0.0.1:{port}/invocations", body)
+        while not busy(process):
+            assert not answer.done()
+        process.terminate()
+        assert re.match(
+            r"stops: takes no more requests, and has [01] to answer, within 60 s", process.stdout.readline()
+        )
+        assert unfinished.recv(100) == b""
+        with pytest.raises(ConnectionError):
+            socket.create_connection(("127.0.0.1", port))
+        assert answer.result()[0] == 200
+        assert process.wait(60) == 128 + signal.SIGTERM
+
+
+def test_at_the_end_of_the_grace_period_it_ends(filed, features):
+    body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 400, "params": {"maps": True}}).encode()
+    with serving(filed[0], "--grace", "0.1") as (_, port, process), ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(post, f"http://127.0.0.1:{port}/invocations", body)
+        while not busy(process):
+            assert not answer.done()
+        process.terminate()
+        with suppress(OSError):
+            assert answer.result()[0] == 503
+        assert process.wait(60) == 128 + signal.SIGTERM
+
+
+def busy(process):
+    """Whether the server computes: it has used the processor since the last time it was asked."""
+    times = psutil.Process(process.pid).cpu_times()
+    before, process.used = getattr(process, "used", times.user), times.user
+    time.sleep(0.02)
+    return times.user - before > 0.01

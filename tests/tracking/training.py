@@ -1,7 +1,6 @@
-"""What a training of 90 iterations tells MLflow, as a process that can be killed: ``training.py [SECONDS]``.
+"""Log a training of 90 iterations in a process that can be killed: ``training.py [SECONDS]``.
 
-It counts what it has done in a checkpoint every 7 iterations, and is killed (SIGKILL) so many seconds after its first
-iteration.
+It writes a checkpoint every 7 iterations and is killed (SIGKILL) SECONDS after its first iteration.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Trainings that are done, with a model each."""
+"""Finished training runs, each with a model."""
 
 from mlflow import MlflowClient
 from tracking.subsets import validation
@@ -10,11 +10,11 @@ from bmn.tracking.models import promote
 
 
 def trained(path, auc, on="data", **values):
-    """A run with a validation AUC that was evaluated, and a model of it; gives its id.
+    """Create an evaluated run with a validation AUC and a model; returns its id.
 
     Args:
-        path: where the run is noted.
-        on: other words are other validation data.
+        path: the run file.
+        on: different words make different validation data.
         values: parameters, by group.
     """
     given = {"data": {"source": "synthetic"}, "train": {"seed": int(auc)}} | values

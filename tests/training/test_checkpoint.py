@@ -69,7 +69,7 @@ def small_disk(tmp_path):
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small file system is not allowed here")
+        pytest.skip("needs root, to mount a small file system")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -157,7 +157,7 @@ def holder(tmp_path):
 
 
 def test_who_holds_the_folder_is_named(tmp_path, holder):
-    expected = rf"training: process {holder.pid} on .* is at this training; wait for its end or stop it"
+    expected = rf"training: process {holder.pid} on .* is running this training; wait until it ends or stop it"
     with pytest.raises(BmnError, match=expected), Checkpoints(tmp_path / "training", patience=0.1):
         pytest.fail("two hold one folder")
 

@@ -106,7 +106,7 @@ def test_a_loss_that_is_not_finite_stops_it_with_the_videos_named(model, recipe,
     hasty = recipe.model_copy(update={"learning_rate": 1e38})
     with pytest.raises(
         BmnError,
-        match=r"iteration 1 .* not finite .* v_training_.*learning_rate \(now 1e\+38\).*checkpoint is none yet",
+        match=r"iteration 1 .* not finite .* training_.*learning_rate \(now 1e\+38\).*checkpoint is none yet",
     ):
         fit(model, hasty, training, validation, tmp_path)
 

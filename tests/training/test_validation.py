@@ -22,7 +22,7 @@ def test_windows_are_evaluated_as_whole_videos(tmp_path, model):
     choices = Choices(channels=model.feat_dim, tscale=model.tscale, length="window", overlap=0.5)
     convert(raw, tmp_path / "out", choices, tmp_path / "work")
     subset = open_subset(tmp_path / "out", "validation")
-    assert [window.video for window in subset.store.windows[:5]] == ["v_validation_00000"] * 4 + ["v_validation_00001"]
+    assert [window.video for window in subset.store.windows[:5]] == ["validation_00000"] * 4 + ["validation_00001"]
 
     paddle.seed(1)
     network = BMN(**model.model_dump())

@@ -45,11 +45,11 @@ def test_trials_stand_in_the_table_best_first_with_short_names():
 
 def test_what_was_confirmed_stands_above_the_trials():
     made = study("train.learning_rate")
-    assert "trained again" not in page(made)
+    assert "confirmed" not in page(made)
     results = [Confirmed("present", {}, [60.0, 61.0]), Confirmed("trial 1", {}, [70.0, 70.5])]
     made.set_user_attr("confirmed", as_json(results))
     html = page(made)
-    assert html.index("trained again") < html.index("best: trial 1") < html.index("<th>trial</th>")
+    assert html.index("confirmed with fresh seeds") < html.index("best: trial 1") < html.index("<th>trial</th>")
 
 
 def test_a_short_name_that_two_parameters_share_is_not_used():

@@ -23,7 +23,7 @@ INITDB = USUAL[-1] if USUAL else Path(shutil.which("initdb") or "initdb")
 
 pytestmark = [
     pytest.mark.xdist_group("postgresql"),
-    pytest.mark.skipif(not INITDB.exists(), reason="PostgreSQL's server is not installed"),
+    pytest.mark.skipif(not INITDB.exists(), reason="needs a PostgreSQL server: put its initdb on the PATH"),
 ]
 
 

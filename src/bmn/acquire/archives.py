@@ -26,6 +26,14 @@ DAMAGE = (  # what the readers raise when they meet bytes that make no sense
 FREE_GROWTH = 64 << 20  # unpacked bytes that are allowed in any case
 
 
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others can ask for any amount of memory
+
+
+def most_unpacked(size: int) -> int:
+    """How many bytes a compressed file of ``size`` bytes may grow to."""
+    return FREE_GROWTH + MOST_GROWTH * size
+
+
 class DamagedArchiveError(BmnError):
     """An archive that ends too early or whose checksums do not agree."""
 
@@ -56,7 +64,7 @@ def unpack(archive: Path, folder: Path) -> int:
             disk is too small. What was unpacked until then stays in ``folder``.
     """
     size = _size(archive)
-    allowed = FREE_GROWTH + MOST_GROWTH * size
+    allowed = most_unpacked(size)
     seen: set[PurePosixPath] = set()
     written = 0
     try:
@@ -67,7 +75,7 @@ def unpack(archive: Path, folder: Path) -> int:
                 raise BmnError(f"{archive}: {folder} has {free / 1e9:.1f} GB left, too little to unpack it")
         for member in tqdm(_members(archive, allowed), desc=f"unpacking {archive.name}", unit="file", disable=None):
             if member.name in seen:
-                raise BmnError(f"{archive}: holds {member.name} twice; pack it again")
+                raise BmnError(f"{archive}: holds {member.name!s:.200} twice; pack it again")
             seen.add(member.name)
             if len(seen) > MOST_FILES:
                 raise BmnError(f"{archive}: holds more than {MOST_FILES} files; it cannot be a set of features")
@@ -124,7 +132,7 @@ def _tar_members(archive: Path, file: IO[bytes] | gzip.GzipFile, allowed: int) -
                 assert content is not None, "a regular file has content"
                 yield _Member(_plain_name(archive, info.name), info.size, content)
             elif not info.isdir():
-                raise BmnError(f"{archive}: {info.name!a} is a link or no plain file; pack plain files only")
+                raise BmnError(f"{archive}: {info.name!a:.200} is a link or no plain file; pack plain files only")
     if guarded.last.strip(b"\0") or len(guarded.last) != tarfile.BLOCKSIZE:
         raise EOFError("it ends without an end mark")
     while guarded.read(CHUNK):  # to the checksum at the end of a gzip file
@@ -170,9 +178,13 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             if info.orig_filename.endswith("/"):
                 continue
             if not info.orig_filename.isascii() and not info.flag_bits & 0x800:
-                raise BmnError(f"{archive}: holds the name {info.orig_filename!a}, which is not UTF-8; rename it")
+                raise BmnError(f"{archive}: holds the name {info.orig_filename!a:.200}, which is not UTF-8; rename it")
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-                raise BmnError(f"{archive}: {info.orig_filename!a} is a link or no plain file; pack plain files only")
+                raise BmnError(
+                    f"{archive}: {info.orig_filename!a:.200} is a link or no plain file; pack plain files only"
+                )
+            if info.compress_type not in COMPRESSIONS:
+                raise NotImplementedError(f"{info.orig_filename!a:.200} is neither stored nor deflated")
             name = _plain_name(archive, info.orig_filename)
             with packed.open(info) as content:
                 yield _Member(name, info.file_size, content)
@@ -184,6 +196,6 @@ def _plain_name(archive: Path, name: str) -> PurePosixPath:
     odd = any(unicodedata.category(character) in {"Cc", "Cs"} for character in name) or "\\" in name
     if odd or not path.parts or path.is_absolute() or ".." in path.parts:
         raise BmnError(
-            f"{archive}: holds the name {name!a}, which is absolute, climbs or is not plain UTF-8; pack it again"
+            f"{archive}: holds the name {name!a:.200}, which is absolute, climbs or is not plain UTF-8; pack it again"
         )
     return path

@@ -3,9 +3,11 @@
 import hashlib
 import re
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import requests
@@ -17,6 +19,7 @@ from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
 
 CHUNK = 1 << 20
+RESERVE = 1 << 30  # bytes of the disk that a file of unknown length may not take
 RETRIED = {408, 425, 429}  # and everything from 500 on: the server may answer otherwise later
 
 
@@ -25,13 +28,16 @@ class Patience:
     """How long a server is waited for, in seconds.
 
     Attributes:
-        answer: for the connection, and for each piece of the answer.
+        answer: for the connection, for the beginning of the answer, and for each piece of it.
         attempts: how many in a row may bring no new byte before it is given up.
+        slowest: bytes a second; a server that sends less for ``slow`` seconds is given up.
         pause: before the second attempt; doubled before each further one up to ``longest_pause``.
     """
 
     answer: float = 30.0
     attempts: int = 8
+    slowest: float = 1000.0
+    slow: float = 300.0
     pause: float = 1.0
     longest_pause: float = 60.0
 
@@ -49,11 +55,16 @@ class _TryAgain(Exception):
     """The attempt failed in a way that another may not."""
 
 
+class _TooLong(Exception):
+    """A server sends more than it announced."""
+
+
 def fetch(url: str, path: Path, sha256: str | None = None, patience: Patience = Patience()) -> Fetched:
     """Download a file, whole or not at all.
 
     What has arrived is kept in ``<path>.part``; another attempt, or another start of the program, asks for the
-    rest of it only, and begins anew when the file at the server is another one or the server cannot send parts.
+    rest of it only, and begins anew when the file at the server is another one or the server cannot send parts. A rest
+    is joined to a beginning only where the server's ETag or the checksum can tell that both are of one version.
     Time-outs, broken connections and answers 5xx, 408, 425 and 429 are attempted again.
 
     Args:
@@ -62,8 +73,8 @@ def fetch(url: str, path: Path, sha256: str | None = None, patience: Patience = 
         sha256: what the whole must have, in hexadecimal.
 
     Raises:
-        BmnError: the address is wrong, the server refuses or stays silent, the disk is too small, a web page
-            came in place of the file, or the checksum differs (then nothing is kept).
+        BmnError: the address is wrong, the server refuses, stays silent or is too slow, the disk is too small, a web
+            page came in place of the file, or the checksum differs (then nothing is kept).
     """
     part = path.with_name(f"{path.name}.part")
     state = path.with_name(f"{path.name}.part.json")
@@ -72,7 +83,7 @@ def fetch(url: str, path: Path, sha256: str | None = None, patience: Patience = 
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
-                _attempt(url, part, state, patience)
+                _attempt(url, part, state, sha256 is not None, patience)
                 break
             except _TryAgain as error:
                 have = part.stat().st_size if part.exists() else 0
@@ -97,29 +108,29 @@ def fetch(url: str, path: Path, sha256: str | None = None, patience: Patience = 
     return Fetched(url, size, found)
 
 
-def _attempt(url: str, part: Path, state: Path, patience: Patience) -> None:
-    """Ask for what is missing of ``part`` and append it.
+def _attempt(url: str, part: Path, state: Path, checked: bool, patience: Patience) -> None:
+    """Ask for what is missing of ``part`` and append it; ``checked``: the whole will be compared with a checksum.
 
     Raises:
         _TryAgain: something came in between.
     """
     known: dict[str, Any] = read_json(state) if part.exists() and state.exists() else {}
-    have = part.stat().st_size if known.get("url") == url else 0
+    have = part.stat().st_size if known.get("url") == url and (checked or known["validator"]) else 0
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
         if known["validator"]:
             headers["If-Range"] = known["validator"]
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=patience.answer) as answer:
+        with _ask(url, headers, patience.answer) as answer:
             if have and answer.status_code == 416 and have == known["total"]:
                 return
             if answer.status_code in RETRIED or answer.status_code >= 500:
                 raise _TryAgain(f"the server answers {answer.status_code} {answer.reason}")
             if answer.status_code == 416 or (
-                answer.status_code == 206 and _content_range(answer) != (have, known["total"])
+                answer.status_code == 206 and not (have and _continues(answer, have, known))
             ):
-                state.unlink()
+                state.unlink(missing_ok=True)
                 raise _TryAgain("the file at the server has changed")
             if answer.status_code not in (200, 206):
                 raise BmnError(f"{url}: the server answers {answer.status_code} {answer.reason}; check the address")
@@ -132,23 +143,65 @@ def _attempt(url: str, part: Path, state: Path, patience: Patience) -> None:
             else:
                 total = known["total"]
             _check_room(part.parent, url, (total or 0) - have)
-            _append(answer, part, have, total, Path(url).name)
+            try:
+                _append(answer, part, have, total, url, patience)
+            except _TooLong as error:
+                state.unlink()
+                raise _TryAgain(f"more than the announced {total} bytes arrived") from error
     except ValueError as error:
         raise BmnError(f"{url}: is not an address that can be asked ({error})") from error
     except (RequestException, HTTPError) as error:
         raise _TryAgain(_reason(error)) from error
 
 
-def _append(answer: requests.Response, part: Path, have: int, total: int | None, name: str) -> None:
-    shown = {"total": total, "initial": have, "desc": name, "unit": "B", "unit_scale": True, "disable": None}
+def _ask(url: str, headers: dict[str, str], seconds: float) -> requests.Response:
+    """The beginning of an answer, or a time-out even if the server sends it byte by byte."""
+    answers: SimpleQueue[requests.Response | Exception] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(requests.get(url, headers=headers, stream=True, timeout=seconds))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=2 * seconds)  # to connect, and to answer
+    except Empty:
+        raise _TryAgain(f"the server does not answer within {2 * seconds:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _append(answer: requests.Response, part: Path, have: int, total: int | None, url: str, patience: Patience) -> None:
+    shown = {"total": total, "initial": have, "desc": Path(url).name, "unit": "B", "unit_scale": True, "disable": None}
+    since, before = time.monotonic(), have
     with open(part, "ab") as file, tqdm(**shown) as bar:
         # As it comes, so that nothing is lost when it stops coming; and as it is sent: a server that calls an
         # archive "gzip-encoded" must not have it unpacked on the way.
         while chunk := answer.raw.read1(CHUNK, decode_content=False):
+            if total is None:
+                _check_room(part.parent, url, RESERVE)
+            elif file.tell() + len(chunk) > total:
+                raise _TooLong
             file.write(chunk)
             bar.update(len(chunk))
+            now = time.monotonic()
+            if now - since > patience.slow:
+                if file.tell() - before < patience.slowest * (now - since):
+                    raise BmnError(
+                        f"{url}: gave up, because less than {patience.slowest:g} bytes a second arrived for "
+                        f"{patience.slow:g} s; what has arrived is kept, start again to go on"
+                    )
+                since, before = now, file.tell()
         if total is not None and file.tell() != total:
             raise _TryAgain(f"{file.tell()} of {total} bytes arrived")
+
+
+def _continues(answer: requests.Response, have: int, known: dict[str, Any]) -> bool:
+    """Whether an answer goes on with the version of the file of which the first ``have`` bytes are there."""
+    return _validator(answer) == known["validator"] and _content_range(answer) == (have, known["total"])
 
 
 def _content_range(answer: requests.Response) -> tuple[int | None, int | None]:
@@ -164,7 +217,7 @@ def _validator(answer: requests.Response) -> str | None:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def _check_room(folder: Path, url: str, needed: int) -> None:

@@ -1,23 +1,20 @@
 """Feature files: one array a video, checked and brought to ``[snippet, channel]``."""
 
-import tokenize
+import math
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bmn.acquire.archives import COMPRESSIONS, most_unpacked
 from bmn.base.errors import BmnError
+from bmn.base.ids import video_id
 
 SUFFIXES = (".npy", ".npz", ".csv")
-DAMAGE = (  # what NumPy raises when it meets bytes that make no sense
-    *(OSError, ValueError, EOFError, SyntaxError, KeyError),
-    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
 CODE = (".pkl", ".pickle", ".pt", ".pth")
 """Formats that run code when they are read."""
 
@@ -41,17 +38,12 @@ def find_features(folder: Path) -> dict[str, Path]:
             raise BmnError(f"{folder}: holds a file named {path.name!a}, which is not UTF-8; rename it")
         if path.suffix in CODE:
             raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
-        if path.stem in found:
-            raise BmnError(f"{path}: {found[path.stem]} has this video's features too; keep one")
-        found[path.stem] = path
+        if (video := video_id(path.stem)) in found:
+            raise BmnError(f"{path}: {found[video]} has this video's features too; keep one")
+        found[video] = path
     if not found:
         raise BmnError(f"{folder}: holds no feature file ({', '.join(SUFFIXES)}); name another folder")
     return found
-
-
-def feature_file(files: Mapping[str, Path], video: str) -> Path | None:
-    """The file of a video; ActivityNet's names come with and without the prefix ``v_``."""
-    return files.get(video) or files.get(f"v_{video}") or files.get(video.removeprefix("v_"))
 
 
 def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:
@@ -115,26 +107,61 @@ def _load(path: Path) -> NDArray[Any]:
     """The one array of numbers that a file holds, as it stands there."""
     if path.suffix in CODE:
         raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
-    if path.suffix == ".csv":
-        return _load_csv(path)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            with loaded:
-                if len(loaded.files) != 1:
-                    raise BmnError(f"{path}: holds {len(loaded.files)} arrays; write one array a file")
-                loaded = loaded[loaded.files[0]]
-    except FileNotFoundError as error:
-        raise BmnError(f"{path}: no such feature file; add it or take the video out") from error
-    except DAMAGE as error:
+        if not path.is_file():
+            raise BmnError(f"{path}: no such feature file; add it or take the video out")
+        if path.suffix == ".csv":
+            return _load_csv(path)
+        with open(path, "rb") as file:
+            size = path.stat().st_size
+            return _read_npz(path, file, size) if file.peek(2)[:2] == b"PK" else _read_npy(file, size)
+    except BmnError:
+        raise
+    except Exception as error:  # NumPy's and zipfile's readers raise anything at all when bytes make no sense
         raise BmnError(
             f"{path}: is not a readable {path.suffix} array ({_words(error)}); write it with numpy.save"
         ) from error
-    except (MemoryError, NotImplementedError, RuntimeError) as error:
-        raise BmnError(f"{path}: cannot be read ({_words(error)}); write it with numpy.save") from error
-    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
-        raise BmnError(f"{path}: holds no array of numbers; write it with numpy.save as float32")
-    return loaded
+
+
+def _read_npz(path: Path, file: IO[bytes], size: int) -> NDArray[Any]:
+    with zipfile.ZipFile(file) as packed:
+        members = packed.infolist()
+        if len(members) != 1:
+            raise BmnError(f"{path}: holds {len(members)} arrays; write one array a file")
+        [member] = members
+        if member.compress_type not in COMPRESSIONS:
+            raise ValueError("its array is neither stored nor deflated")
+        if member.file_size > most_unpacked(size):
+            raise BmnError(f"{path}: unpacks to {member.file_size} bytes; it looks like a trap")
+        with packed.open(member) as content:
+            array = _read_npy(content, member.file_size)
+            content.read()  # to the checksum
+            return array
+
+
+def _read_npy(file: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of an ``.npy`` file of so many bytes; nothing is allocated before the header has proved right.
+
+    Raises:
+        ValueError: the header is damaged, asks for another number of bytes, or describes no numbers.
+    """
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, by_columns, dtype = np.lib.format.read_array_header_2_0(file)
+    if dtype.kind not in "fiu":
+        raise ValueError("it holds no array of numbers")
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise ValueError(f"its shape is {shape}")
+    wanted, found = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if wanted != found:
+        raise ValueError(f"an array {list(shape)} has {wanted} bytes, and {found} are there")
+    content = bytearray(wanted)
+    if file.readinto(content) != wanted:  # type: ignore[attr-defined]  # every binary file has it
+        raise ValueError("it ends too early")
+    array = np.frombuffer(content, dtype)
+    return array.reshape(shape[::-1]).T if by_columns else array.reshape(shape)
 
 
 def _load_csv(path: Path) -> NDArray[np.float32]:
@@ -142,26 +169,42 @@ def _load_csv(path: Path) -> NDArray[np.float32]:
         with open(path, encoding="utf-8-sig") as file:
             lines: Iterator[str] = (line for line in file if line.strip())
             first = next(lines, "")
-            if first and not _are_headings(first.split(",")):
+            fields = first.split(",")
+            headed = bool(first) and _are_headings(fields)
+            if first and not headed:
                 lines = chain([first], lines)
             second = next(lines, None)
             if second is None:
                 raise BmnError(f"{path}: holds no line of numbers; write a line a snippet")
-            return np.loadtxt(chain([second], lines), np.float32, comments=None, delimiter=",", ndmin=2)
-    except FileNotFoundError as error:
-        raise BmnError(f"{path}: no such feature file; add it or take the video out") from error
+            table = np.loadtxt(chain([second], lines), np.float32, comments=None, delimiter=",", ndmin=2)
+            if headed and len(fields) != table.shape[1]:
+                raise ValueError(f"{len(fields)} headings stand over {table.shape[1]} columns")
+            return table
     except (OSError, ValueError) as error:  # also bytes that are not UTF-8
         raise BmnError(f"{path}: is no table of numbers ({_words(error)}); write a line a snippet") from error
 
 
 def _words(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _are_headings(fields: list[str]) -> bool:
-    """Whether a line names its columns; pandas calls them 0, 1, 2 where nobody else does."""
+    """Whether a line names its columns; pandas calls them 0, 1, 2 where nobody else does.
+
+    Raises:
+        ValueError: some of its fields are numbers and some are not, so that one of them is damaged.
+    """
+    texts = [field.strip() for field in fields if not _is_number(field)]
+    if texts and len(texts) < len(fields):
+        raise ValueError(f"its first line holds {texts[0]!r} among numbers")
+    return bool(texts) or (
+        len(fields) > 1 and [field.strip() for field in fields] == [str(n) for n in range(len(fields))]
+    )
+
+
+def _is_number(field: str) -> bool:
     try:
-        numbers = [float(field) for field in fields]
+        float(field)
     except ValueError:
-        return True
-    return len(fields) > 1 and [field.strip() for field in fields] == [str(n) for n in range(len(numbers))]
+        return False
+    return True

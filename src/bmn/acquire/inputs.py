@@ -1,4 +1,4 @@
-"""What the data are that params.yaml names: by content where they are local, by their URL elsewhere."""
+"""The identity of the data named in params.yaml: its content if it is local, else its URL."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from bmn.base.params import Params
 
 
 def identify_inputs(params: Params, root: Path, known: Checksums) -> dict[str, str | None]:
-    """What each file, folder or URL is that the parameters name: a checksum, the URL itself, or null.
+    """The identity of each input named in the parameters: a checksum, the URL itself, or None.
 
-    A folder counts by the content and the names of its files, not by where it lies or when it was written.
+    A folder is identified by the names and contents of its files, not by its path or timestamps.
 
     Args:
         root: the folder that relative paths start from.
-        known: keeps the checksums of files that have not changed.
+        known: the cache of checksums.
 
     Raises:
-        BmnError: a file is not there or cannot be read; a folder holds no features or no annotations.
+        BmnError: a file is missing or cannot be read; a folder holds no features or no annotations.
     """
     data = params.data
     named = {
@@ -33,7 +33,7 @@ def identify_inputs(params: Params, root: Path, known: Checksums) -> dict[str, s
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is an address to fetch from rather than a path."""
+    """Whether a source is a URL rather than a path."""
     return source.startswith(("http://", "https://"))
 
 
@@ -41,7 +41,7 @@ def local_path(key: str, source: str, root: Path) -> Path:
     """The path that a parameter names.
 
     Raises:
-        BmnError: there is nothing.
+        BmnError: it does not exist.
     """
     path = root / source
     if not path.exists():

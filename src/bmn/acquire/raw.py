@@ -1,4 +1,4 @@
-"""The raw data of a project: where its parts are, and the record that the download stage keeps of them."""
+"""The raw data of a project: where its parts are, and the download stage's record of them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ RECORD = "source.json"
 TEXTS = ("annotations", "subsets", "ground_truth")
 
 Inputs = Mapping[str, str | None]
-"""Checksums of what is local: :func:`bmn.acquire.inputs.identify_inputs`."""
+"""Identities of the inputs, from :func:`bmn.acquire.inputs.identify_inputs`."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Raw:
 
     Attributes:
         features: the folder of the feature files.
-        annotations: a file, or a folder with a file a subset.
-        subsets: a CSV that names the subset of each video, or None.
-        ground_truth: the published ground truth, or None where the annotations are it.
+        annotations: a file, or a folder with one file per subset.
+        subsets: a CSV with the subset of each video, or None.
+        ground_truth: a published ground truth, or None to use the annotations.
     """
 
     features: Path
@@ -35,31 +35,31 @@ class Raw:
 
 
 def record_raw(folder: Path) -> None:
-    """Record a raw folder that holds ``annotations.json`` and ``features/`` itself."""
+    """Record a raw folder that contains ``annotations.json`` and ``features/``."""
     write_json(folder / RECORD, {"annotations": {"file": "annotations.json"}, "features": {}})
 
 
 def open_raw(folder: Path, features: Path) -> Raw:
-    """The raw data that :func:`bmn.acquire.sources.bring` or :func:`record_raw` recorded.
+    """The raw data recorded by :func:`bmn.acquire.sources.bring` or :func:`record_raw`.
 
     Args:
-        features: where the feature files are (:func:`features_folder`).
+        features: the folder of the feature files (:func:`features_folder`).
 
     Raises:
-        BmnError: there is no record, or the features are gone.
+        BmnError: there is no record, or the features are missing.
     """
     path = folder / RECORD
     match read_json(path):
         case {"annotations": {"file": str()}} as record:
             if not features.is_dir():
-                raise BmnError(f"{features}: is gone; bring it back, or run dvc repro --force download")
+                raise BmnError(f"{features}: is missing; restore it, or run dvc repro --force download")
         case _:
             raise BmnError(f"{path}: is not the record of raw data; run dvc repro --force download")
     return Raw(features, **{name: folder / record[name]["file"] for name in TEXTS if name in record})
 
 
 def features_folder(data: DataParams, inputs: Inputs, raw: Path, root: Path, cache: Path) -> Path:
-    """Where the feature files of the raw data are."""
+    """The folder of the feature files."""
     if data.features is None:
         return raw / "features"
     path = root / data.features
@@ -67,6 +67,6 @@ def features_folder(data: DataParams, inputs: Inputs, raw: Path, root: Path, cac
 
 
 def cache_place(source: str, sha256: str | None, cache: Path) -> Path:
-    """The folder of the cache that belongs to a URL, or to an archive by its content."""
+    """The cache folder of a URL, or of an archive with the given checksum."""
     name = source.rstrip("/").rpartition("/")[2] if is_url(source) else "archive"
     return cache / f"{hashlib.sha256((sha256 or source).encode()).hexdigest()[:12]}-{name[:80]}"

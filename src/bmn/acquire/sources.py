@@ -1,7 +1,7 @@
-"""Raw data from wherever it is: URLs, archives and folders, brought to the form that the conversion reads.
+"""Raw data from URLs, archives and folders, in the form that the conversion reads.
 
-What is small (annotations) is copied to the raw folder. Features stay where they are: in a person's own folder, or
-in the cache where an archive was unpacked. DVC then has no thousands of files to look at and nothing to copy.
+Annotations are small and are copied to the raw folder. Features stay where they are: in the user's own folder, or in
+the cache where an archive was unpacked. So DVC has no thousands of files to check and copy.
 """
 
 import shutil
@@ -20,17 +20,17 @@ from bmn.base.params import DataParams
 
 
 def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Path, patience: Patience) -> None:
-    """Bring what the parameters name, and record it in ``source.json``.
+    """Fetch what the parameters name, and record it in ``source.json``.
 
     Args:
         inputs: from :func:`bmn.acquire.inputs.identify_inputs`.
-        folder: the raw folder, written whole or not at all.
+        folder: the raw folder, written atomically.
         root: the folder that relative paths start from.
-        cache: where downloads and unpacked archives are kept; a finished one is not fetched again.
+        cache: of downloads and unpacked archives; complete ones are not fetched again.
         patience: with servers.
 
     Raises:
-        BmnError: something cannot be fetched, found, unpacked or written, or has another checksum.
+        BmnError: something cannot be fetched, found, unpacked or written, or has the wrong checksum.
     """
     record: dict[str, Any] = {}
     with atomic_folder(folder) as temporary:
@@ -53,7 +53,7 @@ def _text(
     cache: Path,
     patience: Patience,
 ) -> dict[str, str | None]:
-    """Copy a file, or a folder of them, into the raw folder; gives what is recorded of it."""
+    """Copy a file, or a folder of them, into the raw folder; return its record."""
     if is_url(source):
         path = cache_place(source, None, cache) / "file"
         if not path.exists():
@@ -63,7 +63,7 @@ def _text(
         path = local_path(f"data.{name}", source, root)
     if wanted is not None and recorded != wanted:
         raise BmnError(
-            f"{path}: has the SHA-256 {recorded}, not data.{name}_sha256 ({wanted}); correct it, or set null for any"
+            f"{path}: has the SHA-256 {recorded}, not data.{name}_sha256 ({wanted}); correct it or set it to null"
         )
     try:
         if path.is_dir():
@@ -73,14 +73,14 @@ def _text(
     except (OSError, shutil.Error) as error:
         raise BmnError(f"{path}: cannot be copied ({error})") from error
     if sha256(copy) != recorded:
-        raise BmnError(f"{path}: has changed while the pipeline ran; run dvc repro again")
+        raise BmnError(f"{path}: changed while the pipeline was running; run dvc repro again")
     return {"file": f"{name}.txt", "sha256": recorded}
 
 
 def _features(
     data: DataParams, recorded: str | None, root: Path, cache: Path, patience: Patience
 ) -> dict[str, str | int | None]:
-    """What is recorded of the features; an archive is fetched and unpacked."""
+    """The record of the features; an archive is fetched and unpacked."""
     source, wanted = data.features, data.features_sha256
     assert source is not None, "the parameters are checked"
     place = cache_place(source, recorded, cache)
@@ -90,13 +90,13 @@ def _features(
     if path.is_dir():
         if wanted is not None:
             raise BmnError(
-                "params.yaml: data.features_sha256 is the checksum of an archive, but data.features is a folder, which "
-                "is known by its content; set it to null"
+                "params.yaml: data.features_sha256 is the checksum of an archive, but data.features is a folder; set "
+                "it to null"
             )
         return {"sha256": recorded, "files": len(find_features(path))}
     if wanted is not None and recorded != wanted:
         raise BmnError(
-            f"{path}: has the SHA-256 {recorded}, not data.features_sha256 ({wanted}); correct it, or set null for any"
+            f"{path}: has the SHA-256 {recorded}, not data.features_sha256 ({wanted}); correct it or set it to null"
         )
     return {"sha256": recorded, "files": _unpacked(path, place)}
 
@@ -113,7 +113,7 @@ def _downloaded(source: str, wanted: str | None, place: Path, patience: Patience
     try:
         record = {"from": source, "sha256": found, "files": _unpacked(archive, place)}
     except DamagedArchiveError:
-        archive.unlink()  # the next start fetches it again
+        archive.unlink()  # so that the next run fetches it again
         raise
     write_json(done, record)
     archive.unlink()
@@ -121,7 +121,7 @@ def _downloaded(source: str, wanted: str | None, place: Path, patience: Patience
 
 
 def _unpacked(archive: Path, place: Path) -> int:
-    """Unpack an archive into ``place``, once; gives the number of its feature files."""
+    """Unpack an archive into ``place``, once; return the number of its feature files."""
     folder = place / "features"
     if not folder.exists():
         unpack(archive, place / "part")

@@ -1,12 +1,12 @@
-"""The embedded data set: features and annotations from a seed, in the same form as ActivityNet's.
+"""The embedded data set: synthetic features and annotations from a seed, in the same format as ActivityNet's.
 
-It is made to be learnable and not trivial. A video shows a scene that drifts, and in it:
+It is learnable but not trivial. A video shows a drifting scene, and in it:
 
-- actions: one to many, from 2 % to 90 % of the video, mostly of one class; every class lights up its own
-  channels, rising and falling softly. Whoever annotated them was a little off at both ends;
-- distractors: they borrow half of a class's channels but are no actions and are not annotated;
-- the class ``returning``, whose appearance alone says nothing: it is an action only when its cue came some
-  time before; without the cue the same appearance is a distractor.
+- actions: one to eight, of 2 % to 90 % of the video, mostly of one class. Each class activates its own channels, with
+  soft onsets and offsets, and its annotated boundaries are slightly noisy;
+- distractors: they share half of a class's pattern but are not actions and are not annotated;
+- the class ``returning``, whose appearance alone is uninformative: it is an action only some time after its cue;
+  without the cue the same appearance is a distractor.
 
 Every video has its own gain and noise.
 """
@@ -24,24 +24,24 @@ from bmn.base.files import atomic_file, write_json
 
 CLASSES = ("climbing", "drumming", "juggling", "mowing", "paddling", "sweeping", "returning")
 RETURNING = CLASSES.index("returning")
-FRAMES_A_SNIPPET = 16
-FRAMES_A_SECOND = 25.0
+FRAMES_PER_SNIPPET = 16
+FRAMES_PER_SECOND = 25.0
 
 SHORTEST, LONGEST = 0.02, 0.9
 """Length of an action, as a fraction of its video."""
 ACTION, SCENE, CUE = 7.0, 3.0, 8.0
-"""Length of the patterns in the features, where the noise has a standard deviation of about 1 a channel."""
+"""Norms of the patterns in the features; the noise has a standard deviation of about 1 per channel."""
 CARELESSNESS = 0.035
-"""Standard deviation of an annotated boundary from the true one, as a fraction of the action."""
+"""Standard deviation of the error of an annotated boundary, as a fraction of the action."""
 
 
 @dataclass(frozen=True)
 class _World:
-    """Patterns that all videos share, of length 1 each.
+    """Patterns shared by all videos, each of norm 1.
 
     Attributes:
         classes: ``[class, channel]``.
-        disguises: ``[class, channel]``, what a distractor shows beside the half that it borrows.
+        disguises: ``[class, channel]``, the half of a distractor that is not that of an action.
         scenes: ``[scene, channel]``.
         cue: ``[channel]``.
     """
@@ -54,7 +54,7 @@ class _World:
 
 @dataclass(frozen=True)
 class _Event:
-    """Something seen from ``start`` to ``end`` (fractions of the video); an action when it has a label."""
+    """Something visible from ``start`` to ``end`` (fractions of the video); an action if it has a label."""
 
     start: float
     end: float
@@ -65,12 +65,12 @@ class _Event:
 def make_synthetic(
     folder: Path, *, seed: int, videos: Mapping[str, int], feat_dim: int = 400, tscale: int = 100
 ) -> None:
-    """Write ``annotations.json`` in PaddleVideo's form and a file ``features/<video>.npy`` for each video.
+    """Write ``annotations.json`` in PaddleVideo's format, and ``features/<video>.npy`` for each video.
 
     Args:
         feat_dim, tscale: the features are ``[tscale, feat_dim]``, float32.
-        seed: everything follows from it; a video depends on the seed, its subset and its number only.
-        videos: how many videos each subset gets.
+        seed: determines everything; a video depends only on the seed, its subset and its number.
+        videos: the number of videos in each subset.
 
     Raises:
         BmnError: the folder cannot be written.
@@ -83,7 +83,7 @@ def make_synthetic(
             rng = np.random.default_rng([seed, number, *subset.encode()])
             events = _plan_video(rng, world)
             with atomic_file(folder / "features" / f"{name}.npy") as path:
-                np.save(path, _film(rng, world, events, tscale))
+                np.save(path, _render(rng, world, events, tscale))
             annotations[name] = _annotate(rng, events, subset)
     write_json(folder / "annotations.json", annotations)
 
@@ -91,7 +91,7 @@ def make_synthetic(
 def _make_world(rng: Generator, channels: int) -> _World:
     def patterns(count: int) -> NDArray[np.float64]:
         lit = rng.random((count, channels)) < 0.15
-        lit[:, :2] = True  # no pattern may be dark, however few channels there are
+        lit[:, :2] = True  # no pattern may be empty, however few channels there are
         pattern: NDArray[np.float64] = lit * rng.normal(size=(count, channels))
         pattern /= np.linalg.norm(pattern, axis=1, keepdims=True)
         return pattern
@@ -100,27 +100,27 @@ def _make_world(rng: Generator, channels: int) -> _World:
 
 
 def _plan_video(rng: Generator, world: _World) -> list[_Event]:
-    """Actions one after the other, a cue before those that need one, distractors in the gaps between."""
+    """Actions in sequence, a cue before those that need one, and distractors in the gaps."""
     usual, other = rng.choice(len(CLASSES), size=2, replace=False)
     events: list[_Event] = []
     gap_start = 0.0
-    for start, end in _spread_actions(rng):
+    for start, end in _place_actions(rng):
         kind = int(usual if rng.random() < 0.85 else other)
         gap_end = start
         if kind == RETURNING and start - gap_start < 0.06:
-            kind = int(rng.integers(RETURNING))  # there is no room for a cue
+            kind = int(rng.integers(RETURNING))  # no room for a cue
         elif kind == RETURNING:
             gap_end = start - rng.uniform(0.06, min(0.25, start - gap_start))
             events.append(_Event(gap_end, gap_end + 0.03, world.cue * CUE))
-        events += _distract(rng, world, gap_start, gap_end)
+        events += _distractor(rng, world, gap_start, gap_end)
         strength = ACTION * rng.uniform(0.6, 1.3)
         events.append(_Event(start, end, world.classes[kind] * strength, CLASSES[kind]))
         gap_start = end
-    return events + _distract(rng, world, gap_start, 1.0)
+    return events + _distractor(rng, world, gap_start, 1.0)
 
 
-def _distract(rng: Generator, world: _World, start: float, end: float) -> list[_Event]:
-    """At most one distractor somewhere in a gap."""
+def _distractor(rng: Generator, world: _World, start: float, end: float) -> list[_Event]:
+    """At most one distractor, somewhere in a gap."""
     if end - start < 0.08 or rng.random() < 0.4:
         return []
     length = (end - start) * rng.uniform(0.3, 0.8)
@@ -132,8 +132,8 @@ def _distract(rng: Generator, world: _World, start: float, end: float) -> list[_
     return [_Event(begin, begin + length, pattern * ACTION)]
 
 
-def _spread_actions(rng: Generator) -> list[tuple[float, float]]:
-    """Start and end (fractions of the video) of one to eight actions that do not overlap."""
+def _place_actions(rng: Generator) -> list[tuple[float, float]]:
+    """Start and end (fractions of the video) of one to eight non-overlapping actions."""
     if rng.random() < 0.7:
         lengths = np.array([rng.uniform(SHORTEST, LONGEST) ** 0.8])
     else:
@@ -145,7 +145,7 @@ def _spread_actions(rng: Generator) -> list[tuple[float, float]]:
     return [(float(start), float(start + length)) for start, length in zip(starts, lengths, strict=True)]
 
 
-def _film(rng: Generator, world: _World, events: list[_Event], tscale: int) -> NDArray[np.float32]:
+def _render(rng: Generator, world: _World, events: list[_Event], tscale: int) -> NDArray[np.float32]:
     """The features of a video: ``[tscale, channel]``."""
     time = (np.arange(tscale) + 0.5) / tscale
     channels = world.cue.shape[0]
@@ -171,7 +171,7 @@ def _film(rng: Generator, world: _World, events: list[_Event], tscale: int) -> N
 
 
 def _smooth_noise(rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Noise of standard deviation 1 that changes slowly along the first axis."""
+    """Noise of standard deviation 1, autocorrelated along the first axis."""
     noise = rng.normal(size=shape)
     for before, now in pairwise(noise):
         now *= 0.6
@@ -180,9 +180,9 @@ def _smooth_noise(rng: Generator, shape: tuple[int, int]) -> NDArray[np.float64]
 
 
 def _annotate(rng: Generator, events: list[_Event], subset: str) -> dict[str, object]:
-    """The entry of a video in PaddleVideo's form; boundaries are off by a few percent of the action."""
+    """A video's entry in PaddleVideo's format; boundaries are off by a few percent of the action."""
     duration = round(rng.uniform(20, 235), 2)
-    frames = round(duration * FRAMES_A_SECOND)
+    frames = round(duration * FRAMES_PER_SECOND)
     annotations = []
     for event in events:
         if event.label is None:
@@ -194,7 +194,7 @@ def _annotate(rng: Generator, events: list[_Event], subset: str) -> dict[str, ob
     return {
         "duration_second": duration,
         "duration_frame": frames,
-        "feature_frame": frames - frames % FRAMES_A_SNIPPET,
+        "feature_frame": frames - frames % FRAMES_PER_SNIPPET,
         "subset": subset,
         "annotations": annotations,
     }

@@ -1,1 +1,1 @@
-"""What everything rests on: errors, files, parameters, run-time settings."""
+"""The foundation: errors, files, parameters, run-time settings."""

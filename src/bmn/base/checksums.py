@@ -1,4 +1,4 @@
-"""Checksums of content: of a file, and of a folder of files that are read again only where they may have changed."""
+"""Content checksums of files and folders; a file is read again only if it may have changed."""
 
 import hashlib
 import sqlite3
@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from bmn.base.errors import BmnError
 
-SETTLED = 2.0  # seconds after which a change of a file shows in its times
-COMMITTED = 5.0  # seconds of reading that a kill may lose
+SETTLED = 2.0  # seconds after which a further change is sure to show in a file's timestamps
+COMMITTED = 5.0  # seconds of hashing that a kill may lose
 
 
 def sha256(path: Path) -> str:
@@ -30,12 +30,12 @@ def sha256(path: Path) -> str:
 
 
 class Checksums:
-    """The checksums of a person's own files, kept by path, size, times and inode, so that 100 GB are read once.
+    """A cache of file checksums, keyed by path, size, timestamps and inode, so that 100 GB are read only once.
 
-    The time at which the system last changed a file's entry is among the times: nobody can set it back.
+    The timestamps include ctime, which no program can set back.
 
     Args:
-        path: of the database that keeps them; made at the first use.
+        path: of the database, created if missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +63,7 @@ class Checksums:
         if (row := found.fetchone()) is not None:
             return str(row[0])
         checksum = sha256(path)
-        # A file that changes while it is read, or within the grain of its times after that, must be read again.
+        # A file that changed while it was read, or too recently for its timestamps to tell, must be read again.
         if before == stamp(path) and time.time() - path.stat().st_ctime > SETTLED:
             self._known.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (str(path), before, checksum))
             if time.monotonic() - self._committed > COMMITTED:
@@ -72,7 +72,7 @@ class Checksums:
         return checksum
 
     def of_folder(self, folder: Path, files: Iterable[Path]) -> str:
-        """One checksum over the content of some files of a folder and their names in it; not over where it lies.
+        """One checksum of a folder's files, over their contents and relative names but not the folder's own path.
 
         Raises:
             BmnError: a file cannot be read.
@@ -84,13 +84,13 @@ class Checksums:
 
 
 def stamp(path: Path) -> str:
-    """What changes whenever a file is written, moved or replaced: size, times and inode.
+    """A string that changes whenever a file is written, moved or replaced: size, timestamps and inode.
 
     Raises:
-        BmnError: the file is not there.
+        BmnError: the file does not exist.
     """
     try:
         about = path.stat()
     except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror}); bring it back") from error
+        raise BmnError(f"{path}: cannot be read ({error.strerror}); restore it") from error
     return f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}"

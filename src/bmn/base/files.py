@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all, and JSON that explains itself when it cannot be read."""
+"""Atomic writes of files and folders, and JSON with clear errors."""
 
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,18 +11,20 @@ from typing import Any
 
 from bmn.base.errors import BmnError
 
+LARGEST_SETTINGS = 1 << 20  # bytes of a file of settings
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to; rename it to ``path`` when the block succeeds.
+    """Yield a temporary path to write to; rename it to ``path`` when the block succeeds.
 
-    A reader sees the old file or the new one, never a part; a failed block leaves nothing behind. Writers of the same
-    path wait for each other; what a killed one left, the next one removes.
+    Readers see the old file or the new one, never part of it; a failed block leaves nothing behind. Concurrent writers
+    take turns, and each removes what a killed one left behind.
 
     Raises:
-        BmnError: the folder cannot be made or written to.
+        BmnError: the folder cannot be created or written to.
     """
-    with _alone(path) as temporary:
+    with _locked(path) as temporary:
         yield temporary
         os.chmod(temporary, 0o644)
         with open(temporary, "rb") as written:
@@ -31,16 +34,16 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path`` to fill; it takes the place of ``path`` when the block succeeds.
+    """Yield a temporary folder to fill; it replaces ``path`` when the block succeeds.
 
-    Writers wait for each other, and remove what a killed one left, as with :func:`atomic_file`.
+    Concurrent writers are treated as in :func:`atomic_file`.
 
     Raises:
-        BmnError: the folder cannot be made.
+        BmnError: the folder cannot be created.
     """
     if path.exists() and not path.is_dir():
-        raise BmnError(f"{path}: cannot be made (a file stands there); move the file away")
-    with _alone(path) as temporary:
+        raise BmnError(f"{path}: cannot be created (a file is in its place); move the file away")
+    with _locked(path) as temporary:
         temporary.mkdir()
         yield temporary
         temporary.chmod(0o755)
@@ -49,9 +52,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` under which there is nothing, and nobody else writes."""
-    from filelock import FileLock  # here, because a served model reads files where filelock is not installed
+def _locked(path: Path) -> Iterator[Path]:
+    """Lock ``path`` and yield an unused temporary path beside it."""
+    from filelock import FileLock  # imported here because serving reads files without filelock installed
 
     temporary = path.with_name(f".{path.name}.part{path.suffix}")
     lock = FileLock(path.with_name(f".{path.name}.lock"))
@@ -67,7 +70,7 @@ def _alone(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         _remove(temporary)
-        Path(lock.lock_file).unlink(missing_ok=True)  # still held: who waits for it takes a new one
+        Path(lock.lock_file).unlink(missing_ok=True)  # while held: a waiting process then locks a new file
         lock.release()
 
 
@@ -79,7 +82,7 @@ def _remove(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
-    """Write ``value`` as UTF-8 JSON, whole or not at all; NaN and infinities are refused."""
+    """Write ``value`` as UTF-8 JSON, atomically; NaN and infinities are rejected."""
     with atomic_file(path) as temporary:
         text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -89,7 +92,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        BmnError: it does not exist, is not UTF-8, or is not JSON.
+        BmnError: the file does not exist, is not UTF-8, or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -97,5 +100,61 @@ def read_json(path: Path) -> Any:
         raise BmnError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BmnError(f"{path}: cannot be read ({error})") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BmnError(f"{path}: is not JSON ({error})") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file of settings.
+
+    Raises:
+        BmnError: it cannot be read, is not UTF-8 or not YAML, or holds what settings never need: more than 1 MiB,
+            aliases, whole numbers of more than 64 bits, or texts that are no Unicode.
+    """
+    from ruamel.yaml import YAML, AliasEvent  # here, because a served model reads no settings
+
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_SETTINGS:
+            raise BmnError(f"{path}: has {size} bytes; at most {LARGEST_SETTINGS} are allowed")
+        text = path.read_text(encoding="utf-8-sig")
+        if "*" in text and any(isinstance(event, AliasEvent) for event in YAML(typ="safe").parse(text)):
+            raise BmnError(f"{path}: uses an alias (*); write the value out")  # a few lines of them grow without end
+        values = YAML(typ="safe").load(text)
+        _check_plain(values)
+    except BmnError:
+        raise
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be read ({error.strerror}); run from the project's folder") from error
+    except Exception as error:  # ruamel.yaml raises anything at all
+        raise BmnError(f"{path}: is not YAML ({' '.join(str(error).split()):.300})") from error
+    return values
+
+
+def _check_plain(value: Any) -> None:
+    match value:
+        case dict():
+            for part in (*value.keys(), *value.values()):
+                _check_plain(part)
+        case list() | tuple():
+            for part in value:
+                _check_plain(part)
+        case int() if not -(2**63) <= value < 2**63:
+            raise ValueError("a number has more than 64 bits")
+        case str():
+            value.encode()
+            if "\0" in value:
+                raise ValueError("a text holds a NUL")
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An ``object_pairs_hook`` of :func:`json.loads`: reject duplicate keys, of which JSON silently keeps the last.
+
+    Raises:
+        ValueError: a key appears twice in an object.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        [(name, count)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {name!r} appears {count} times in one object")
+    return value

@@ -1,14 +1,13 @@
-"""What ``params.yaml`` may say: its groups, types, ranges and combinations, each refusal in one sentence."""
+"""The schema of ``params.yaml``: groups, types, ranges and constraints, each error one sentence."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from bmn.base.errors import BmnError
+from bmn.base.files import read_yaml
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -19,7 +18,7 @@ SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Group(BaseModel):
-    """A group of parameters: immutable, exact types, no unknown key."""
+    """A group of parameters: immutable, strictly typed, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -53,8 +52,17 @@ class DataParams(Group):
         if self.source != "synthetic":
             for key in ("features", "annotations"):
                 if getattr(self, key) is None:
-                    raise ValueError(f"{key} is null; data.source {self.source} needs a path or URL there")
+                    raise ValueError(f"{key} is null; data.source {self.source} requires a path or URL")
         return self
+
+
+class DownloadParams(Group):
+    """Patience with servers."""
+
+    timeout: Positive = 30.0
+    attempts: Count = 8
+    slowest: NotNegative = 1000.0
+    slow_minutes: Positive = 5.0
 
 
 class ModelParams(Group):
@@ -70,24 +78,24 @@ class ModelParams(Group):
     @model_validator(mode="after")
     def _durations_fit(self) -> Self:
         if self.dscale > self.tscale:
-            raise ValueError(f"dscale is {self.dscale}; at most model.tscale ({self.tscale}) is allowed")
+            raise ValueError(f"dscale is {self.dscale}; it should be at most model.tscale ({self.tscale})")
         return self
 
 
 class LossWeights(Group):
-    """Factors of the three losses."""
+    """Weights of the three losses."""
 
     tem: NotNegative = 1.0
     pem_reg: NotNegative = 10.0
     pem_cls: NotNegative = 1.0
 
     def in_order(self) -> tuple[float, float, float]:
-        """The factors of tem_loss, pem_reg_loss and pem_cls_loss."""
+        """The weights of tem_loss, pem_reg_loss and pem_cls_loss."""
         return self.tem, self.pem_reg, self.pem_cls
 
 
 class TrainParams(Group):
-    """The recipe; the defaults are the published one."""
+    """The training recipe; the defaults are the published ones."""
 
     seed: Annotated[int, Field(ge=0)] = 1
     epochs: Count = 9
@@ -110,26 +118,33 @@ class TrainParams(Group):
     devices: Annotated[str, Field(pattern=r"^(auto|cpu(:[1-9]\d*)?|gpu:\d+(,\d+)*)$")] = "auto"
 
     @model_validator(mode="after")
-    def _goes_together(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.early_stopping is not None and self.early_stopping < self.validate_every:
             raise ValueError(
                 f"early_stopping is {self.early_stopping}; "
-                f"at least train.validate_every ({self.validate_every}) is allowed"
+                f"it should be at least train.validate_every ({self.validate_every})"
             )
         return self
+
+
+class ClassifyParams(Group):
+    """Labels of our own: the classifier of segments that is trained after the network."""
+
+    enabled: bool = True
+    penalty: Positive = 100.0
 
 
 class ProposalSettings(Group):
     """How candidates are scored and how overlapping proposals are suppressed; the defaults are the published ones.
 
     Attributes:
-        boundary_exponent: weight of start probability · end probability in a score; 0 (ignored) or more.
-        regression_exponent: weight of the regression channel; 0 or more.
-        classification_exponent: weight of the classification channel; 0 or more.
-        alpha: a score decays by exp(-tIoU² / alpha); greater than 0.
-        low_threshold: the tIoU above which it decays, for a selected proposal of no width; 0 or more.
-        high_threshold: the same for one as long as the video (the window); linear between; 0 or more.
-        max_proposals: how many are kept a video; 1 or more.
+        boundary_exponent: exponent of start probability · end probability in a score; >= 0 (0: ignored).
+        regression_exponent: exponent of the regression channel; >= 0.
+        classification_exponent: exponent of the classification channel; >= 0.
+        alpha: scores decay by exp(-tIoU² / alpha); > 0.
+        low_threshold: tIoU above which scores decay, when the selected proposal has zero width; in [0, 1].
+        high_threshold: the same when it spans the whole video (or window); linear in between; in [0, 1].
+        max_proposals: proposals kept per video; 1 to 100.
     """
 
     boundary_exponent: NotNegative = 1.0
@@ -141,22 +156,22 @@ class ProposalSettings(Group):
     max_proposals: Annotated[int, Field(ge=1, le=100)] = 100
 
     @model_validator(mode="after")
-    def _goes_together(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.boundary_exponent == self.regression_exponent == self.classification_exponent == 0:
             raise ValueError(
                 "boundary_exponent is 0, and so are regression_exponent and classification_exponent; "
-                "one at least above 0 is needed, or every score is the same"
+                "at least one must be above 0, or every score is the same"
             )
         if self.low_threshold > self.high_threshold:
             raise ValueError(
                 f"low_threshold is {self.low_threshold}; "
-                f"at most proposals.high_threshold ({self.high_threshold}) is allowed"
+                f"it should be at most proposals.high_threshold ({self.high_threshold})"
             )
         return self
 
 
 class EvaluateParams(Group):
-    """The evaluation."""
+    """Evaluation."""
 
     subset: Literal["training", "validation", "testing"] = "validation"
     batch_size: Count = 16
@@ -172,7 +187,7 @@ class ExportParams(Group):
     lower_precision: dict[LowerPrecision, Positive] = {}
 
     @model_validator(mode="after")
-    def _is_made_of_onnx(self) -> Self:
+    def _has_onnx(self) -> Self:
         if self.lower_precision and not self.onnx:
             raise ValueError(
                 f"lower_precision is {self.lower_precision}; it is made from BMN.onnx, so set export.onnx to true"
@@ -189,10 +204,10 @@ class TrackingParams(Group):
 
 
 class Dimension(Group):
-    """What a parameter may be in a sweep: a range with both ends, or choices.
+    """The search space of one parameter: an inclusive range, or choices.
 
     Attributes:
-        of: the dotted key of a parameter that the ends of a range are fractions of.
+        of: the dotted key of a parameter; the range's ends are fractions of its value.
     """
 
     low: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -202,16 +217,16 @@ class Dimension(Group):
     choices: Annotated[list[Any], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
+    def _is_range_or_choices(self) -> Self:
         if self.choices is not None:
             if self.low is not None or self.high is not None or self.log or self.of is not None:
-                raise ValueError("choices stand beside low, high, log or of; keep one of both")
+                raise ValueError("choices cannot be combined with low, high, log or of; keep one or the other")
         elif self.low is None or self.high is None:
             raise ValueError("low is missing; give low and high, or choices" if self.low is None else "high is missing")
         elif self.low >= self.high:
-            raise ValueError(f"low is {self.low}; below high ({self.high}) is allowed")
+            raise ValueError(f"low is {self.low}; it should be below high ({self.high})")
         elif self.log and self.low <= 0:
-            raise ValueError(f"low is {self.low}; above 0 is allowed where log is true")
+            raise ValueError(f"low is {self.low}; it should be above 0 when log is true")
         return self
 
     @model_serializer
@@ -229,14 +244,14 @@ class ExecutionParams(Group):
 
 
 class ConfirmParams(Group):
-    """How the best of a sweep are confirmed."""
+    """How the best trials of a sweep are confirmed."""
 
     top: Count = 2
     seeds: Annotated[int, Field(ge=2)] = 3
 
 
 class TuneParams(Group):
-    """Sweeps; what ``space`` names is checked when a sweep starts."""
+    """Sweeps; the keys of ``space`` are checked when a sweep starts."""
 
     study: Annotated[str, Field(pattern=r"^[\w. -]+$")] = "bmn"
     storage: str | None = None
@@ -255,8 +270,10 @@ class Params(Group):
     """The whole of ``params.yaml``."""
 
     data: DataParams
+    download: DownloadParams = DownloadParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
+    classify: ClassifyParams = ClassifyParams()
     proposals: ProposalSettings = ProposalSettings()
     evaluate: EvaluateParams = EvaluateParams()
     export: ExportParams = ExportParams()
@@ -269,20 +286,14 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and validate the parameters.
 
     Raises:
-        BmnError: the file cannot be read, or a key is unknown, missing, of the wrong type or out of range; a line
-            for each names the dotted key, the value and what is allowed.
+        BmnError: the file cannot be read, or keys are unknown, missing, of the wrong type or out of range; one line
+            each names the dotted key, the value and what is allowed.
     """
-    try:
-        values = YAML(typ="safe").load(path)
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror}); run from the project's folder") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise BmnError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    return validate_params(values, str(path))
+    return validate_params(read_yaml(path), str(path))
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted keys of nested parameters, with their values."""
+    """The dotted keys of nested parameters and their values."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from flatten(value, f"{prefix}{key}.")
@@ -304,9 +315,9 @@ def validate_params(values: Any, origin: str) -> Params:
 
 
 def _sentence(problem: dict[str, Any]) -> str:
-    """One of pydantic's problems as a sentence: dotted key, value, what is allowed."""
-    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")  # [key]: pydantic's, for a key of a dict
-    value = problem["input"]
+    """A pydantic error as a sentence: dotted key, value, what is allowed."""
+    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")  # [key]: pydantic's mark of a dict key
+    value = f"{problem['input']!r:.200}"
     match problem["type"]:
         case "extra_forbidden":
             return f"{key} is unknown; remove it or correct its spelling"
@@ -315,10 +326,10 @@ def _sentence(problem: dict[str, Any]) -> str:
         case "value_error":
             return f"{key}.{problem['ctx']['error']}"
         case "model_type":
-            return f"{key or 'the file'} is {value!r}; a group of keys is expected"
+            return f"{key or 'the file'} is {value}; it should be a group of keys"
         case "string_pattern_mismatch" if key == "train.devices":
-            allowed = "auto, cpu, cpu:<processes> or gpu:<numbers separated by commas> is expected"
+            allowed = "should be auto, cpu, cpu:<processes> or gpu:<comma-separated numbers>"
         case _:
             message = problem["msg"].removeprefix("Input ")
             allowed = message[0].lower() + message[1:]
-    return f"{key} is {value!r}; it {allowed}" if allowed.startswith("should") else f"{key} is {value!r}; {allowed}"
+    return f"{key} is {value}; it {allowed}" if allowed.startswith("should") else f"{key} is {value}; {allowed}"

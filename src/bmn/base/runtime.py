@@ -1,4 +1,4 @@
-"""Good settings for Paddle on a CPU, chosen where the user has not.
+"""Fast settings for Paddle on a CPU; whatever the user has set takes precedence.
 
 Measured on 2 cores of an AMD processor with AVX-512, Paddle 3.1.1: a matrix product went from 40 GFLOP/s on
 one thread to 480 on two, and an operation that allocates its result became up to ten times as fast.
@@ -27,23 +27,22 @@ _MXCSR_WORD = 7
 _FLUSH_TO_ZERO_AND_DENORMALS_ARE_ZERO = 0x8040
 
 
-_chosen: dict[str, str] = {}  # what this module put into the environment
+_chosen: dict[str, str] = {}  # environment variables set by this module
 
 
 @contextmanager
 def importing_paddle() -> Iterator[None]:
-    """Where :mod:`bmn.model.paddle` imports Paddle: with threads and code paths chosen by environment variables.
+    """The context in which :mod:`bmn.model.paddle` imports Paddle: environment variables choose threads and code paths.
 
-    What the environment already says always stays; where Paddle is imported already nothing is changed.
+    Variables that are already set stay; if Paddle is already imported, nothing changes.
 
-    - ``OMP_NUM_THREADS``: :func:`threads`. Paddle by itself uses one thread.
+    - ``OMP_NUM_THREADS``: :func:`threads`. Paddle's default is one thread.
     - ``MKL_DEBUG_CPU_TYPE``, on AMD processors: without it the bundled MKL takes its slowest code path.
-    - ``MKL_CBWR``: a matrix product has the same bits with any number of threads, where the processor has AVX2.
-    - ``FLAGS_use_mkldnn``: convolutions by oneDNN.
-    - ``FLAGS_use_stride_kernel=0``: transposed tensors are made at once by a fast kernel, not later by a
-      slow one.
+    - ``MKL_CBWR``: matrix products are bit-identical for any number of threads, on processors with AVX2.
+    - ``FLAGS_use_mkldnn``: convolutions use oneDNN.
+    - ``FLAGS_use_stride_kernel=0``: transposes are materialized at once by a fast kernel, not later by a slow one.
 
-    Paddle's own change goes: the import leaves SIGTERM to whom it belonged.
+    Paddle replaces the SIGTERM handler on import; the previous one is restored.
     """
     if "paddle" in sys.modules:
         yield
@@ -58,7 +57,7 @@ def importing_paddle() -> Iterator[None]:
         wanted["MKL_DEBUG_CPU_TYPE"] = code_path
     _chosen.update({name: value for name, value in wanted.items() if name not in os.environ})
     os.environ.update(_chosen)
-    os.environ["OMP_NUM_THREADS"] = wanted["OMP_NUM_THREADS"]  # of a list Paddle would make 1
+    os.environ["OMP_NUM_THREADS"] = wanted["OMP_NUM_THREADS"]  # given a list, Paddle would use 1
     handler = signal.getsignal(signal.SIGTERM)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No ccache found")
@@ -68,31 +67,28 @@ def importing_paddle() -> Iterator[None]:
 
 
 def threads() -> int:
-    """How many threads compute: ``OMP_NUM_THREADS`` (of a list, one number a level, the first).
-
-    Where it is not set: the cores that this process may use.
-    """
+    """The number of compute threads: ``OMP_NUM_THREADS`` (the first number of a list), else all available cores."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) else _cores()
 
 
 def child_environment(processes: int = 1) -> dict[str, str]:
-    """The environment for one of so many child processes: without what was chosen here, with its share of the cores."""
+    """The environment of one of several child processes: its share of the cores, without the settings made here."""
     given = {name: value for name, value in os.environ.items() if _chosen.get(name) != value}
     return {"OMP_NUM_THREADS": str(max(1, _cores() // processes))} | given
 
 
 def tune_process() -> dict[str, str]:
-    """Choose how this process treats memory and denormals; commands do it, a library must not.
+    """Configure malloc and denormals for this process: for commands only, never in a library.
 
-    - malloc (glibc): freed memory is kept. Otherwise every large tensor goes back to the system when it
-      dies, and the page faults of the next one take several times as long as the operation that fills it.
-      A setting of malloc in the environment stays.
-    - denormals (glibc on x86-64): numbers below 1e-38 count as 0, in this thread and in those that it
-      starts; many processors compute with them a hundred times more slowly.
+    - malloc (glibc): freed memory is kept. Otherwise every large tensor is returned to the system when freed, and the
+      page faults of the next one take several times as long as the operation that fills it. Malloc settings in the
+      environment take precedence.
+    - denormals (glibc on x86-64): numbers below 1e-38 are flushed to 0, in this thread and those that it starts; many
+      processors handle them a hundred times more slowly.
 
     Returns:
-        All settings in force, those of the environment too, by name.
+        All settings in effect, by name, including those from the environment.
     """
     named = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "MKL_CBWR", "FLAGS_use_mkldnn", "FLAGS_use_stride_kernel")
     in_force = {name: os.environ[name] for name in named if name in os.environ}
@@ -111,7 +107,7 @@ def _cores() -> int:
 
 
 def _mkl_code_path() -> str | None:
-    """The value of ``MKL_DEBUG_CPU_TYPE``: 7 is AVX-512, 5 is AVX2. None where MKL chooses well by itself."""
+    """The value of ``MKL_DEBUG_CPU_TYPE``: 7 is AVX-512, 5 is AVX2. None where MKL's own choice is good."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -127,26 +123,26 @@ def _mkl_code_path() -> str | None:
 
 def _keep_freed_memory() -> str:
     if platform.libc_ver()[0] != "glibc":
-        return "as it is: not glibc"
+        return "unchanged: not glibc"
     tunables = os.environ.get("GLIBC_TUNABLES", "")
     if "glibc.malloc" in tunables or any(name in os.environ for name in _MALLOC_VARIABLES):
-        return "as it is: set by the environment"
+        return "unchanged: set by the environment"
     libc = ctypes.CDLL(None)
-    # Blocks of up to 1 GiB (on glibc before 2.35: 32 MiB) come from the heap, which is never cut back and grows
-    # in steps of 64 MiB. Larger ones would break the heap into pieces.
+    # Blocks of up to 1 GiB (on glibc before 2.35: 32 MiB) come from the heap, which is never trimmed and grows in
+    # steps of 64 MiB. Larger ones would fragment it.
     limit = libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30) or libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
     kept = limit and libc.mallopt(_M_TRIM_THRESHOLD, -1) and libc.mallopt(_M_TOP_PAD, 64 << 20)
-    return "freed memory is kept" if kept else "as it is: refused by the C library"
+    return "freed memory is kept" if kept else "unchanged: refused by the C library"
 
 
 def _flush_denormals() -> str:
     if platform.libc_ver()[0] != "glibc" or platform.machine() != "x86_64":
-        return "as they are"
+        return "unchanged"
     environment = (ctypes.c_uint32 * 8)()
     libm = ctypes.CDLL("libm.so.6")
     libm.fegetenv(environment)
     environment[_MXCSR_WORD] |= _FLUSH_TO_ZERO_AND_DENORMALS_ARE_ZERO
     libm.fesetenv(environment)
-    # NumPy remarks on it whenever it describes a float type.
+    # NumPy would warn whenever it describes a float type.
     warnings.filterwarnings("ignore", message="The value of the smallest subnormal")
     return "flushed to 0"

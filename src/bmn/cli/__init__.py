@@ -1,6 +1,6 @@
-"""``bmn``: one command with subcommands, the only place that parses what people type.
+"""``bmn``: one command with subcommands, and the only place that parses arguments.
 
-The module of a subcommand declares its arguments, and imports what does the work when it is called: help is quick.
+A subcommand's module declares its arguments and defers all other imports until it is called, to keep ``--help`` fast.
 """
 
 from importlib import import_module
@@ -20,7 +20,7 @@ SECTIONS = {
 
 
 class Commands(click.Group):
-    """The subcommands by section; each is the ``main`` of the module that has its name."""
+    """The subcommands by section; each is the ``main`` of the module with its name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the subcommands."""
@@ -34,14 +34,14 @@ class Commands(click.Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """A section each, a line a subcommand."""
+        """List the subcommands of each section, one per line."""
         for title, names in SECTIONS.items():
             with formatter.section(title):
                 helps = (str((self.get_command(ctx, name) or self).help).splitlines()[0] for name in names)
                 formatter.write_dl(list(zip(names, helps, strict=True)))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand as every command of ours is run."""
+        """Run a subcommand like every other command of ours."""
         command(self._run)(ctx)
 
     def _run(self, ctx: click.Context) -> None:
@@ -63,7 +63,7 @@ class Commands(click.Group):
 def main(context: click.Context) -> None:
     """Temporal action proposals with the Boundary-Matching Network.
 
-    The stages of the pipeline are run by `dvc repro`. `bmn COMMAND --help` explains a command.
+    `dvc repro` runs the pipeline's stages. `bmn COMMAND --help` explains a command.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

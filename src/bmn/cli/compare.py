@@ -1,4 +1,4 @@
-"""``bmn compare``: runs side by side."""
+"""``bmn compare``: compare runs."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import click
 
 @click.command()
 @click.argument("runs", nargs=-1)
-@click.option("--output", type=Path, default="outputs/compare", help="Folder of page and figure.")
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, a list with an object a run.")
+@click.option("--output", type=Path, default="outputs/compare", help="Folder for the page and the figure.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON: a list with one object per run.")
 def main(runs: tuple[str, ...], output: Path, as_json: bool) -> None:
-    """Compare runs: a table, a figure, a page that needs no server.
+    """Compare runs: a table, a figure, a self-contained page.
 
-    RUNS are ids or names; by default the last ten and those of champions. The trials of a sweep, which have a table of
-    their own, are compared where they are named.
+    RUNS are ids or names; by default the last ten runs and the champions. Trials of a sweep have their own table and
+    are included only if named.
     """
     from bmn.base.files import atomic_file
     from bmn.base.params import load_params
@@ -32,4 +32,4 @@ def main(runs: tuple[str, ...], output: Path, as_json: bool) -> None:
         print(rows.to_json(orient="records"))
     else:
         print(text(rows))
-        print(f"{output / 'index.html'}: the same with curves; {output / 'curves.png'}: the curves alone")
+        print(f"table and curves: {output / 'index.html'}; curves only: {output / 'curves.png'}")

@@ -1,4 +1,4 @@
-"""``bmn data-report``: what the converted data look like, as a page, and filed in MLflow."""
+"""``bmn data-report``: a page on the converted data, also logged to MLflow."""
 
 from pathlib import Path
 
@@ -7,11 +7,12 @@ import click
 
 @click.command()
 @click.option("--data", type=Path, default="data/processed", help="Converted data.")
-@click.option("--output", type=Path, default="outputs/data_report", help="Folder of the page and its figures.")
+@click.option("--output", type=Path, default="outputs/data_report", help="Folder for the page and its figures.")
 def main(data: Path, output: Path) -> None:
-    """Show what the converted data look like, on a page.
+    """Show what the converted data look like.
 
-    Counts, figures, what was mended, what a model can reach. The page is filed in MLflow too.
+    Writes a page with statistics, figures, repaired problems and the highest AR a model can reach, and logs it to
+    MLflow.
     """
     from bmn import tracking
     from bmn.base.params import load_params
@@ -26,4 +27,4 @@ def main(data: Path, output: Path) -> None:
     }
     tracking.log_data_report(params, report.subsets.values(), {**counts, "highest_AR": report.highest_recall}, output)
     grid = f"{params.model.tscale} x {params.model.dscale}"
-    print(f"{output / 'report.html'}: the grid of {grid} allows an AR of {report.highest_recall:.1f} % at most")
+    print(f"{output / 'report.html'}: the {grid} grid allows an AR of at most {report.highest_recall:.1f}%")

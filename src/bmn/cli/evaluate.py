@@ -1,4 +1,4 @@
-"""``bmn evaluate``: how good proposals or weights are, apart from the pipeline and MLflow."""
+"""``bmn evaluate``: evaluate proposals or weights outside the pipeline and MLflow."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,14 @@ import click
 
 
 @click.command()
-@click.option("--proposals", type=Path, help="Result file in ActivityNet's form; needs --ground-truth.")
-@click.option("--ground-truth", type=Path, help="Annotations, taken as they stand.")
-@click.option("--weights", type=Path, help="Weights (.pdparams), for the model and data of params.yaml.")
+@click.option("--proposals", type=Path, help="Result file in ActivityNet's format; needs --ground-truth.")
+@click.option("--ground-truth", type=Path, help="Annotations, used as they are.")
+@click.option("--weights", type=Path, help="Weights (.pdparams) for the model and data in params.yaml.")
 @click.option("--data", type=Path, default="data/processed", help="Converted data, for --weights.")
-@click.option("--subset", default="validation", help="Whose videos are evaluated.")
-@click.option("--classifier", type=Path, help="Class scores of the videos, to evaluate detections too.")
-@click.option("--output", type=Path, default="outputs/evaluation", help="Folder of the report.")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--subset", default="validation", help="Subset to evaluate.")
+@click.option("--classifier", type=Path, help="Class scores of the videos, to evaluate detections as well.")
+@click.option("--output", type=Path, default="outputs/evaluation", help="Folder for the report.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def main(
     proposals: Path | None,
     ground_truth: Path | None,
@@ -25,22 +25,23 @@ def main(
     output: Path,
     as_json: bool,
 ) -> None:
-    """Say how good proposals or weights are: AR@AN, AUC, a page.
+    """Evaluate proposals or weights: AR@AN, AUC, a report page.
 
-    Figures are in percent. Give either --proposals with --ground-truth, or --weights.
+    Metrics are in percent. Give either --proposals with --ground-truth, or --weights.
     """
     if (proposals is None) == (weights is None) or (proposals is None) != (ground_truth is None):
-        raise click.UsageError("either --proposals with --ground-truth, or --weights is expected")
+        raise click.UsageError("expected either --proposals with --ground-truth, or --weights")
     from bmn.base.params import load_params
     from bmn.conversion.annotations import as_they_stand
     from bmn.conversion.dialects import read_annotations
     from bmn.data.subset import open_subset
     from bmn.data.videos import subset_videos
     from bmn.metrics.assessment import assess
+    from bmn.metrics.detection import detections
     from bmn.report.evaluation import REPORT, gallery, write_evaluation
-    from bmn.report.results import read_classifier, read_proposals, write_proposals
+    from bmn.report.results import read_proposals, read_video_scores, write_proposals
 
-    classes = read_classifier(classifier) if classifier else None
+    scores = read_video_scores(classifier) if classifier else None
     if proposals and ground_truth:
         entries = as_they_stand(read_annotations(ground_truth), ground_truth)
         videos = subset_videos(entries, subset, ground_truth)
@@ -54,7 +55,9 @@ def main(
         found = subset_proposals(network, opened, params.proposals, params.evaluate.batch_size)
         videos = opened.ground_truth
         write_proposals(output / "proposals.json", found)
-    assessment = assess(videos, found, classes)
+    known = {video.id for video in videos}
+    own = {name: rows for name, rows in found.items() if name in known}
+    assessment = assess(videos, found, detections(own, scores) if scores else None)
     metrics = assessment.metrics()
     shown = gallery(assessment, videos, found)
     write_evaluation(output, f"{proposals or weights}", assessment, metrics, shown)

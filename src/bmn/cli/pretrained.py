@@ -1,4 +1,4 @@
-"""``bmn pretrained``: PaddleVideo's weights, to evaluate, export and predict with, without a training."""
+"""``bmn pretrained``: fetch PaddleVideo's weights, to evaluate, export and predict without training."""
 
 import shutil
 from pathlib import Path
@@ -14,8 +14,8 @@ PUBLISHED = "https://videotag.bj.bcebos.com/PaddleVideo/BMN/BMN.pdparams"
 def main(source: str, output: Path) -> None:
     """Fetch PaddleVideo's weights, which need no training.
 
-    SOURCE is a URL or a file to take instead. The weights are checked to be those of a BMN of the published sizes, and
-    can be evaluated, exported and predicted with.
+    SOURCE is another URL or file. The weights must be those of a BMN of the published sizes; evaluate, export and
+    predict accept them.
     """
     from bmn.acquire.download import fetch
     from bmn.base.files import atomic_file
@@ -26,11 +26,11 @@ def main(source: str, output: Path) -> None:
     if remote:
         fetch(source, given)
 
-    from bmn.model.weights import load_network  # Paddle, when there is something to check
+    from bmn.model.weights import load_network  # imports Paddle, so only once there is something to check
 
     load_network(ModelParams(), given)
     with atomic_file(output) as temporary:
         shutil.copyfile(given, temporary)
     if remote:
         given.unlink()
-    print(f"{output}: weights of a BMN of the published sizes; WEIGHTS={output} names them to make")
+    print(f"{output}: weights of a BMN of the published sizes; use them with make evaluate WEIGHTS={output}")

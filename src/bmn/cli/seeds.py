@@ -1,4 +1,4 @@
-"""``bmn seeds``: the same training from several seeds, and how much of a difference between two figures is chance."""
+"""``bmn seeds``: the same training with several seeds, to tell how much of a difference is chance."""
 
 import sys
 from pathlib import Path
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def whole_numbers(context: click.Context, parameter: click.Parameter, given: str) -> list[int]:
-    """Seeds, as a person writes them."""
+def parse_seeds(context: click.Context, parameter: click.Parameter, given: str) -> list[int]:
+    """Parse comma-separated seeds."""
     try:
         seeds = [int(seed) for seed in given.split(",")]
     except ValueError as error:
-        raise click.BadParameter(f"{given!r}; whole numbers separated by commas are expected") from error
+        raise click.BadParameter(f"{given!r}; it should be integers separated by commas") from error
     if len(seeds) < 2:
-        raise click.BadParameter(f"{given!r}; a standard deviation needs two seeds at least")
+        raise click.BadParameter(f"{given!r}; a standard deviation needs at least two seeds")
     return seeds
 
 
 @click.command()
-@click.argument("seeds", callback=whole_numbers)
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, an object a line of the table.")
-@click.option("--data", type=Path, default="data/processed", help="Converted data.")
+@click.argument("seeds", callback=parse_seeds)
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON: one object per row.")
+@click.option("--data", type=Path, default="data/processed", help="Folder of the converted data.")
 def main(seeds: list[int], as_json: bool, data: Path) -> None:
-    """Train with several seeds, and tell what is chance.
+    """Train with several seeds and measure the variation.
 
-    SEEDS are whole numbers, as in 1,2,3. Prints the figures of each, their mean and their standard deviation. The
-    trainings are jobs (params.yaml, execution); one that was done before is not done again.
+    SEEDS are integers, as in 1,2,3. Prints the metrics of each, their mean and standard deviation. The trainings are
+    jobs (see execution in params.yaml); one that is already done is not repeated.
     """
     from contextlib import redirect_stdout
 
@@ -47,7 +47,7 @@ def main(seeds: list[int], as_json: bool, data: Path) -> None:
 
 
 def summary(figures: "pd.DataFrame") -> "pd.DataFrame":
-    """Below the figures of the seeds their mean and their standard deviation (of a sample: divided by n − 1)."""
+    """The metrics of each seed, and below them their mean and sample standard deviation (n − 1)."""
     import pandas as pd
 
     return pd.concat([figures, pd.DataFrame({"mean": figures.mean(), "standard deviation": figures.std(ddof=1)}).T])

@@ -1,13 +1,13 @@
-"""``bmn send``: what MLflow could not be told."""
+"""``bmn send``: deliver what is left in the outbox."""
 
 import click
 
 
 @click.command()
 def main() -> None:
-    """Send MLflow what trainings could not tell it while it was away."""
+    """Send MLflow what training runs could not send while it was down."""
     from bmn.tracking.outbox import send_all
 
     for run in send_all():
         print(f"run {run}: sent")
-    print("nothing is left to send")
+    print("nothing left to send")

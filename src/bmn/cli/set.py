@@ -1,4 +1,4 @@
-"""``bmn set``: parameters, one by one."""
+"""``bmn set``: set individual parameters."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ import click
 @click.command()
 @click.argument("edits", nargs=-1, required=True, metavar="KEY=VALUE...")
 def main(edits: tuple[str, ...]) -> None:
-    """Write values into params.yaml.
+    """Set values in params.yaml.
 
-    As in `bmn set train.seed=2 proposals.alpha=0.5`: keys are dotted, values are YAML. Comments are
-    kept, and the difference is printed.
+    As in `bmn set train.seed=2 proposals.alpha=0.5`: keys are dotted, values are YAML. Keeps comments and prints the
+    diff.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -28,4 +28,4 @@ def main(edits: tuple[str, ...]) -> None:
         except YAMLError as error:
             raise click.UsageError(f"{words!r}: the value is not YAML") from error
     path = Path("params.yaml")
-    print(edit(path, values) or f"{path} stands so already")
+    print(edit(path, values) or f"{path} is already up to date")

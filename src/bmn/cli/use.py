@@ -1,4 +1,4 @@
-"""``bmn use``: the parameters of a data set."""
+"""``bmn use``: switch params.yaml to a data set."""
 
 from pathlib import Path
 
@@ -7,28 +7,28 @@ import click
 
 @click.command()
 @click.argument("preset")
-@click.option("--features", default="", help="local: folder of .npy, .npz or .csv files, one a video.")
-@click.option("--annotations", default="", help="local: file, or folder with a file a subset.")
+@click.option("--features", default="", help="local: folder of .npy, .npz or .csv files, one per video.")
+@click.option("--annotations", default="", help="local: file, or folder with one file per subset.")
 @click.option("--subsets", help="local: CSV with the columns video and subset.")
-@click.option("--reset", is_flag=True, help="Write the whole recipe, also where these data are in use already.")
+@click.option("--reset", is_flag=True, help="Write the whole recipe even if these data are already in use.")
 def main(preset: str, features: str, annotations: str, subsets: str | None, reset: bool) -> None:
-    """Make params.yaml fit a data set: a preset, or your own.
+    """Switch params.yaml to a data set: a preset or your own.
 
-    PRESET is embedded, activitynet, bmn_lite, or local: your own data, with --features and --annotations. Comments
-    are kept, and the difference is printed.
+    PRESET is embedded, gestures, activitynet, bmn_lite, or local: your own data, with --features and --annotations.
+    Keeps comments and prints the diff.
     """
     from bmn.base.params import load_params
     from bmn.recipes.edits import edit
-    from bmn.recipes.own import fitting
+    from bmn.recipes.own import own_values
     from bmn.recipes.presets import use_preset
 
     if preset != "local" and (features or annotations or subsets):
-        raise click.UsageError(f"--features, --annotations and --subsets belong to the preset local, not to {preset}")
+        raise click.UsageError(f"--features, --annotations and --subsets belong to the preset local, not {preset}")
     if preset == "local" and not (features and annotations):
         raise click.UsageError("the preset local needs --features and --annotations")
     path = Path("params.yaml")
     if preset == "local":
-        difference = edit(path, fitting(load_params(path), features, annotations, subsets, reset))
+        difference = edit(path, own_values(load_params(path), features, annotations, subsets, reset))
     else:
         difference = use_preset(preset, path, reset)
-    print(difference or f"{path} stands so already")
+    print(difference or f"{path} is already up to date")

@@ -1,1 +1,1 @@
-"""Stage 2: annotation formats, their checks, and the packing of features."""
+"""Stage 2: reading and validating annotations, and packing features."""

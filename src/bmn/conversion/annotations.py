@@ -1,7 +1,7 @@
-"""Videos and their segments: the canonical form, its checks, and the two files that hold it.
+"""Validation of annotations.
 
-Readers of other people's files (:mod:`bmn.conversion.dialects`) give unchecked :class:`Entry` objects;
-:func:`clean` is the one place that judges them.
+The readers in :mod:`bmn.conversion.dialects` return unchecked :class:`Entry` objects; :func:`clean` is the one place
+that validates them.
 """
 
 import hashlib
@@ -27,17 +27,17 @@ SUBSETS = {
     "test": "testing",
     "testing": "testing",
 }
-"""Names that the field gives a subset, in lower case, and ours."""
+"""Common names of subsets, in lower case, and ours."""
 
-MOST_SEGMENTS = 10_000  # a video; real ones have hundreds
+MOST_SEGMENTS = 10_000  # per video; real ones have hundreds
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a file says of one video, unchecked.
+    """What a file says about one video, unchecked.
 
     Attributes:
-        segments: (start, end, label) each, in seconds.
+        segments: tuples (start, end, label), in seconds.
     """
 
     id: object
@@ -51,7 +51,7 @@ Action = Literal["chosen", "cut", "dropped", "kept", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong with an entry, how to mend it at the source, and what was done about it here."""
+    """A problem with an entry, how to fix it at the source, and what was done about it here."""
 
     video: str
     field: str
@@ -61,7 +61,7 @@ class Finding:
 
     @property
     def kind(self) -> str:
-        """What findings of the same sort share: the field and the problem, without the numbers and names in them."""
+        """The field and the problem without numbers and names, the same for findings of the same kind."""
         problem = re.sub(r"\d[\d.]*", "#", re.sub(r" there is \S+", " there is a file", self.problem))
         field = re.sub(r"\[\d+\]", "", self.field)
         return f"{field}: {problem}"
@@ -71,22 +71,22 @@ class Finding:
 
 
 def clean(entries: Iterable[Entry]) -> tuple[list[Video], list[Finding]]:
-    """Check every entry and mend what can be mended without guessing.
+    """Validate every entry and repair what can be repaired without guessing.
 
     ========================================  ========================================================
-    a segment that passes the video's edges   cut to the video
-    a segment without length (end = start)    dropped: it marks no time (ActivityNet has twelve)
-    a segment wholly outside the video        dropped: nothing of it can be seen (THUMOS-14 has two)
-    a segment given twice                     kept: label maps take a maximum, the official evaluator
+    a segment that extends beyond the video   cut to the video
+    a segment of zero length (end = start)    dropped: it marks no time (ActivityNet has twelve)
+    a segment entirely outside the video      dropped: nothing of it is visible (THUMOS-14 has two)
+    a duplicate segment                       kept: label maps take a maximum, the official evaluator
                                               counts both
-    end < start, a value that is missing, of  refused: nobody can tell what was meant
-    the wrong type or not finite, a bad or
-    second id, more than 10 000 segments
+    end < start; a value that is missing, of  refused: the intention is unclear
+    the wrong type or not finite; an invalid
+    or duplicate id; over 10 000 segments
     ========================================  ========================================================
 
     Returns:
         The videos sorted by id, without the refused entries, and all findings in the order of the entries.
-        Pass the findings to :func:`refuse` before the videos are used.
+        Pass the findings to :func:`refuse` before using the videos.
     """
     videos: dict[str, Video] = {}
     findings: list[Finding] = []
@@ -95,22 +95,21 @@ def clean(entries: Iterable[Entry]) -> tuple[list[Video], list[Finding]]:
         findings += problems
         if video is None:
             continue
-        key = video.id.removeprefix("v_")
-        if key in videos:
-            problem = "which an earlier video has (with or without v_); keep one"
+        if video.id in videos:
+            problem = "which an earlier video already has (with or without v_); keep one"
             findings.append(Finding(video.id, "id", repr(video.id), problem, "refused"))
-        videos.setdefault(key, video)
+        videos.setdefault(video.id, video)
     return sorted(videos.values(), key=lambda video: video.id), findings
 
 
 def split(entries: Iterable[Entry], every: int = 5) -> tuple[list[Entry], list[Finding]]:
-    """Where no entry names a subset, let one video in five validate and train on the others.
+    """If no entry names a subset, use one video in five for validation and the others for training.
 
-    The ids alone decide which, by their hashes, so that the order of the file does not matter and new videos move few
-    of the old ones.
+    Only the hashes of the ids decide which, so that the order of the file does not matter and few videos change sides
+    when others are added.
 
     Returns:
-        The entries, and a finding for each that was given a subset.
+        The entries, and a finding for each that was assigned a subset.
     """
     entries = list(entries)
     if any(entry.subset not in (None, "") for entry in entries):
@@ -119,18 +118,17 @@ def split(entries: Iterable[Entry], every: int = 5) -> tuple[list[Entry], list[F
     validating = {id(entry) for entry in ranked[: math.ceil(len(ranked) / every)]}
     subsets = ["validation" if id(entry) in validating else "training" for entry in entries]
     findings = [
-        Finding(str(entry.id), "subset", "not named", f"chosen by its id: {subset}", "chosen")
+        Finding(str(entry.id), "subset", "missing", f"chosen by its id: {subset}", "chosen")
         for entry, subset in zip(entries, subsets, strict=True)
     ]
     return [replace(entry, subset=subset) for entry, subset in zip(entries, subsets, strict=True)], findings
 
 
 def refuse(findings: Iterable[Finding], source: Path, strict: bool = False) -> None:
-    """Stop when findings remain that nothing could mend; under ``strict``, when there are findings
-    of what had to be mended.
+    """Raise an error if there are findings that could not be repaired; under ``strict``, also for repaired ones.
 
     Raises:
-        BmnError: one sentence with the number of such findings and the first three.
+        BmnError: one sentence with the first three such findings and the number of others.
     """
     bad = [finding for finding in findings if finding.action == "refused" or (strict and finding.action != "chosen")]
     if not bad:
@@ -141,8 +139,8 @@ def refuse(findings: Iterable[Finding], source: Path, strict: bool = False) -> N
 
 
 def as_they_stand(entries: Iterable[Entry], source: Path) -> list[Video]:
-    """The entries of a published ground truth, with segments that :func:`clean` would cut or drop: whoever compares
-    figures must count what others counted.
+    """The entries of a published ground truth, with segments that :func:`clean` would cut or drop, so that figures are
+    comparable with published ones.
 
     Raises:
         BmnError: a value is missing or of the wrong type.
@@ -159,13 +157,13 @@ def as_they_stand(entries: Iterable[Entry], source: Path) -> list[Video]:
             and isinstance(label, str)
         )
         if not isinstance(entry.id, str) or subset is None or duration is None or len(segments) < len(entry.segments):
-            raise BmnError(f"{source}: video {_short(entry.id)} lacks subset, duration or numbers; mend the entry")
+            raise BmnError(f"{source}: video {_short(entry.id)} lacks a subset, duration or numeric segments; fix it")
         videos.append(Video(entry.id, subset, duration, segments))
     return videos
 
 
 def by_kind(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """The findings of each kind, sorted by what was done and what was wrong."""
+    """The findings grouped by kind, sorted by action and problem."""
     kinds: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         kinds[finding.action, finding.kind].append(finding)
@@ -173,8 +171,8 @@ def by_kind(findings: Iterable[Finding]) -> list[list[Finding]]:
 
 
 def table(findings: Iterable[Finding], examples: int = 3) -> str:
-    """The findings for the terminal: how many of each kind, and the first of them."""
-    lines = [f"{'done':8}  {'number':>6}  what"]
+    """A table of the findings for the terminal: the number of each kind, and a few examples."""
+    lines = [f"{'action':8}  {'number':>6}  problem"]
     for found in by_kind(findings):
         lines.append(f"{found[0].action:8}  {len(found):6}  {found[0].kind}")
         lines += [f"{'':18}{finding}" for finding in found[:examples]]
@@ -183,12 +181,12 @@ def table(findings: Iterable[Finding], examples: int = 3) -> str:
 
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:
-    """Write the findings as a JSON list of objects, one an entry that was wrong."""
+    """Write the findings as a JSON list of objects."""
     write_json(path, [asdict(finding) for finding in findings])
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """The findings that :func:`write_findings` wrote."""
+    """Read what :func:`write_findings` wrote."""
     return [Finding(**finding) for finding in read_json(path)]
 
 
@@ -224,18 +222,18 @@ def _clean_entry(entry: Entry) -> tuple[Video | None, list[Finding]]:
         elif start is None or end is None:
             found(where, value, "but must be two finite numbers of seconds")
         elif end < start:
-            found(where, value, "but the end must lie after the start; correct or remove it")
+            found(where, value, "but the end must be after the start; correct or remove it")
         elif end == start:
-            found(where, value, "which has no length; remove it", "dropped")
+            found(where, value, "which has zero length; remove it", "dropped")
         elif start >= duration or end <= 0:
             problem = f"outside the video of {duration} s; correct it or the duration"
             found(where, value, problem, "dropped")
         else:
             if start < 0 or end > duration:
-                found(where, value, f"which passes the edges of the video of {duration} s; cut it", "cut")
+                found(where, value, f"which extends beyond the video of {duration} s; cut it", "cut")
             segment = Segment(max(start, 0.0), min(end, duration), label)
             if segment in seen:
-                found(where, value, "which stands there already; remove one", "kept")
+                found(where, value, "which is a duplicate; remove one", "kept")
             seen.add(segment)
             segments.append(segment)
     if any(finding.action == "refused" for finding in findings):

@@ -1,4 +1,4 @@
-"""From raw annotations and feature files to the canonical form that training and evaluation read."""
+"""From raw annotations and feature files to the canonical form used by training and evaluation."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from bmn.acquire.features import feature_file, find_features, read_features
+from bmn.acquire.features import find_features, read_features
 from bmn.acquire.raw import Raw
 from bmn.base.checksums import sha256, stamp
 from bmn.base.errors import BmnError
@@ -18,7 +18,7 @@ from bmn.conversion.annotations import Entry, Finding, as_they_stand, clean, ref
 from bmn.conversion.dialects import read_annotations
 from bmn.data.store import write_store
 from bmn.data.videos import Video, subset_videos, write_annotations, write_ground_truth
-from bmn.data.windows import Cut, Window, cut, fractions, resize
+from bmn.data.windows import Cut, cut, fractions
 from bmn.provenance import identity
 
 
@@ -28,11 +28,11 @@ class Choices:
 
     Attributes:
         channels: of a feature.
-        tscale: snippets of a row of the store.
-        strict: refuse entries that would be mended or dropped.
+        tscale: snippets per row of the store.
+        strict: refuse entries that would otherwise be repaired or dropped.
         length: resize each video to tscale snippets, or cut it into windows of that length.
-        overlap: the part of a window that it shares with the next one.
-        snippet_seconds: from one snippet to the next; gives durations that the annotations lack.
+        overlap: the fraction of a window shared with the next one.
+        snippet_seconds: time from one snippet to the next, for durations missing from the annotations.
     """
 
     channels: int
@@ -44,39 +44,36 @@ class Choices:
 
 
 def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str, int], list[Finding]]:
-    """Check all raw data and write the canonical form, whole or not at all.
+    """Validate all raw data and write the canonical form atomically.
 
-    ``annotations.json`` (every video, PaddleVideo's form), ``ground_truth.json`` (ActivityNet's form), for
-    each subset its packed features ``<subset>.npy`` and their index ``<subset>.json``, and ``findings.json``:
-    what was wrong with entries, and what was done about it.
+    It consists of ``annotations.json`` (all videos, PaddleVideo's format), ``ground_truth.json`` (ActivityNet's
+    format), for each subset its packed features ``<subset>.npy`` and their index ``<subset>.json``, and
+    ``findings.json``: problems with entries, and what was done about them.
 
-    In windows, training leaves out those without segments, as OpenTAD and TadTR do; evaluation sees all.
+    Windows without segments are left out of training, as in OpenTAD and TadTR, but not of evaluation.
 
     Args:
-        raw: where annotations, in any known form, and feature files are.
+        raw: the annotations, in any supported format, and the feature files.
         out: the folder to write.
-        work: a folder for what is unfinished. A conversion that was interrupted goes on there; one of other data
-            or by other choices begins anew.
+        work: a working folder, from which an interrupted conversion resumes; one of other data or with other choices
+            starts from scratch.
 
     Returns:
-        How many videos each subset holds, and the findings.
-
-    Raises:
-        BmnError: an entry or a feature file is wrong, or the training or validation subset is empty.
+        The number of videos in each subset, and the findings.
     """
     files = find_features(raw.features)
     entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
-    videos, mended = clean(_measured(entry, files, choices) for entry in entries)
-    refuse(mended, raw.annotations, choices.strict)
+    videos, problems = clean(_with_duration(entry, files, choices) for entry in entries)
+    refuse(problems, raw.annotations, choices.strict)
     videos, paths, unmatched = _match(videos, files)
     refuse(unmatched, raw.features, choices.strict)
-    findings = chosen + mended + unmatched
+    findings = chosen + problems + unmatched
     subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
     testing = [video for video in videos if video.subset == "testing"]
     if testing:
         subsets["testing"] = testing
 
-    folder = _resumed(work, raw, choices)
+    folder = _working_folder(work, raw, choices)
     write_annotations(folder / "annotations.json", videos)
     truth = videos if raw.ground_truth is None else as_they_stand(read_annotations(raw.ground_truth), raw.ground_truth)
     write_ground_truth(folder / "ground_truth.json", truth)
@@ -95,47 +92,48 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     return {name: len(members) for name, members in subsets.items()}, findings
 
 
-def _measured(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
-    """The entry with a duration: where it has none, that of its features."""
-    path = feature_file(files, entry.id) if isinstance(entry.id, str) else None
+def _with_duration(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
+    """The entry with its duration computed from its features, if it is missing."""
+    path = files.get(entry.id) if isinstance(entry.id, str) else None
     if entry.duration is not None or choices.snippet_seconds is None or path is None:
         return entry
     return replace(entry, duration=len(read_features(path, choices.channels)) * choices.snippet_seconds)
 
 
 def _packed(video: Video, path: Path, choices: Choices, every: bool) -> tuple[str, Callable[[], list[Cut]]]:
-    """What tells a feature file from its next version, and a function that gives its windows."""
+    """A stamp that changes with the feature file, and a function that returns its windows."""
     return f"{path}:{stamp(path)}", partial(_rows, video, path, choices, every)
 
 
 def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
     """The windows of a video with their features."""
     features = read_features(path, choices.channels)
-    if choices.length == "resize":
-        return [(Window(video.id, 0.0, video.duration), resize(features, choices.tscale))]
-    rows = cut(features, video.id, video.duration, choices.tscale, choices.overlap)
+    overlap = choices.overlap if choices.length == "window" else None
+    rows = cut(features, video.id, video.duration, choices.tscale, overlap)
+    if overlap is None:
+        return rows
     return [row for row in rows if every or len(fractions(video.segments, row[0]))]
 
 
 def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video], dict[str, Path], list[Finding]]:
-    """The videos that have features, the file of each, and what has no counterpart."""
-    paths = {video.id: path for video in videos if (path := feature_file(files, video.id))}
+    """The videos that have features, the file of each, and findings for what has no counterpart."""
+    paths = {video.id: path for video in videos if (path := files.get(video.id))}
     findings = [
-        Finding(video.id, "features", "missing", "add the file or take the video out", "dropped")
+        Finding(video.id, "features", "missing", "add the file or remove the video", "dropped")
         for video in videos
         if video.id not in paths
     ]
     used = set(paths.values())
     findings += [
-        Finding(name, "annotations", "missing", f"for which there is {path.name}; add or remove it", "dropped")
+        Finding(name, "annotations", "missing", f"but there is {path.name}; add them or remove it", "dropped")
         for name, path in files.items()
         if path not in used
     ]
     return [video for video in videos if video.id in paths], paths, findings
 
 
-def _resumed(work: Path, raw: Raw, choices: Choices) -> Path:
-    """The working folder of this conversion, with what an interrupted one left; that of any other is removed."""
+def _working_folder(work: Path, raw: Raw, choices: Choices) -> Path:
+    """The working folder of this conversion, with what an interrupted one left; that of any other is deleted."""
     state = work / "conversion.json"
     texts = sorted(raw.annotations.iterdir()) if raw.annotations.is_dir() else [raw.annotations]
     read = [sha256(path) for path in [*texts, *([raw.subsets] if raw.subsets else [])]]

@@ -1,33 +1,34 @@
-"""Annotation files as the field writes them, told apart by their content and turned into unchecked
-entries."""
+"""Readers of common annotation formats, which are detected by content; they return unchecked entries."""
 
 import csv
 import io
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
+from bmn.base.files import unique_keys
+from bmn.base.ids import video_id
 from bmn.conversion.annotations import SUBSETS, Entry
 
-FORMS = (
+FORMATS = (
     'write it as {"<video>": {"duration_second": 12.5, "subset": "training", '
     '"annotations": [{"segment": [1.0, 2.5], "label": "Archery"}]}} '
     "or as a CSV with the columns video,start,end,label,subset,duration"
 )
 THUMOS_SUBSETS = {"validation": "training", "test": "validation"}
-"""THUMOS-14 has no untrimmed training videos: its validation subset is trained on, its test subset
-evaluated."""
+"""THUMOS-14 has no untrimmed training videos: by convention its validation subset is used for training, its test
+subset for evaluation."""
 
-# Names that files give to the same thing; the first that is there counts.
+# Alternative keys; the first one present counts.
 DURATION = ("duration_second", "duration", "seconds")
 FRAMES = ("duration_frame", "frame", "frames", "numFrame")
 RATE = ("rfps", "fps")
-SEGMENT = {  # and to times, by their unit
+SEGMENT = {  # by unit
     "seconds": ("segment",),
     "frames": ("segment_frames", "segment(frames)"),
     "fractions": ("segment_fractions",),
@@ -41,36 +42,36 @@ Times = tuple[Any, Any]
 
 
 def read_annotations(path: Path, subsets: Path | None = None) -> list[Entry]:
-    """Read annotations in any form that is known here; all times become seconds.
+    """Read annotations in any supported format; all times are converted to seconds.
 
     PaddleVideo, BSN (``anet_anno_action.json``), mmaction2
         ``{"v_...": {"duration_second", "subset", "annotations": [{"segment": [start, end], "label"}]}}``
-    ActivityNet's official form, OpenTAD, ActionFormer
+    ActivityNet's official format, OpenTAD, ActionFormer
         ``{"database": {"<video>": {"duration", "subset", "annotations": [{"segment", "label"}]}}}``;
-        where its ``version`` begins with THUMOS and its subsets are validation and test, they become
+        if its ``version`` begins with THUMOS and its subsets are validation and test, they are mapped by
         :data:`THUMOS_SUBSETS`
     CSV
-        ``video,start,end,label,subset,duration``, a line a segment; start, end and label are empty on the
-        line of a video without segments
+        ``video,start,end,label,subset,duration``, one line per segment; start, end and label are empty for a video
+        without segments
     a folder
-        with one of these files a subset, as mmaction2 splits them: ``..._train.json``, ``..._val.json``. The name
-        gives a subset to the entries that have none; a file without such a name beside is left out
+        with one such file per subset, as split by mmaction2: ``..._train.json``, ``..._val.json``. The file name
+        gives the subset of entries that have none; files without such a name are ignored
 
-    Times are seconds, unless they are called frames (``segment_frames``, ``segment(frames)``; ``start_frame`` and
+    Times are in seconds, unless named as frames (``segment_frames``, ``segment(frames)``; ``start_frame`` and
     ``end_frame`` in a CSV) or fractions of the video (``segment_fractions``; ``start_fraction``, ``end_fraction``).
-    A duration that is missing is frames / frame rate (``duration_frame``, ``frames``, ``numFrame``; ``rfps``,
-    ``fps``), or stands in ``subsets``.
+    A missing duration is computed as frames / frame rate (``duration_frame``, ``frames``, ``numFrame``; ``rfps``,
+    ``fps``), or taken from ``subsets``.
 
     Args:
         path: the annotation file, or the folder.
-        subsets: a CSV with the columns ``video`` and ``subset``, and perhaps ``seconds``, for files that do not
-            name them.
+        subsets: a CSV with the columns ``video`` and ``subset``, and optionally ``seconds``, for files that lack
+            them.
 
     Returns:
-        One entry a video, unchecked: pass them to :func:`bmn.conversion.annotations.clean`.
+        One entry per video, unchecked: pass them to :func:`bmn.conversion.annotations.clean`.
 
     Raises:
-        BmnError: a file is missing, unreadable, of no known form, or names a video twice.
+        BmnError: a file is missing, unreadable, in an unknown format, or names a video twice.
     """
     about = _read_subsets(subsets) if subsets else {}
     if not path.is_dir():
@@ -78,7 +79,7 @@ def read_annotations(path: Path, subsets: Path | None = None) -> list[Entry]:
     by_subset = {file: _subset_in(file.stem) for file in sorted(path.iterdir()) if file.suffix in (".json", ".csv")}
     named = {file: subset for file, subset in by_subset.items() if subset}
     if not named:
-        raise BmnError(f"{path}: holds no file that names a subset, like annotations_train.json; name a file")
+        raise BmnError(f"{path}: holds no file named after a subset, like annotations_train.json; name a file instead")
     return [
         entry if entry.subset is not None else replace(entry, subset=subset)
         for file, subset in named.items()
@@ -99,24 +100,24 @@ def _read_file(path: Path, about: Mapping[str, dict[str, str]]) -> list[Entry]:
     if beginning not in ("{", "["):
         return _read_csv(path, text, about)
     try:
-        content = json.loads(text, object_pairs_hook=_unique_keys)
+        content = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        raise BmnError(f"{path}: is not sound JSON ({error}); mend it or get it again") from error
+        raise BmnError(f"{path}: is not valid JSON ({error}); fix it or download it again") from error
     match content:
         case {"version": str(version), "database": dict(videos)} if version.lower().startswith("thumos"):
             entries = _read_videos(videos, about)
             if {str(entry.subset).lower() for entry in entries} & {"train", "training"}:
-                return entries  # renamed by someone else, as OpenTAD does
+                return entries  # already renamed, as by OpenTAD
             return [replace(entry, subset=THUMOS_SUBSETS.get(str(entry.subset).lower())) for entry in entries]
         case {"database": dict(videos)}:
             return _read_videos(videos, about)
         case dict(videos) if _has_annotations(videos):
             return _read_videos(videos, about)
-    raise BmnError(f"{path}: is in no form that is known here; {FORMS}")
+    raise BmnError(f"{path}: is in an unknown format; {FORMATS}")
 
 
 def _has_annotations(videos: dict[str, Any]) -> bool:
-    """Judged by the first video: one that lacks a key among good ones is the check's business."""
+    """Judged by the first video; whether others lack a key is left to validation."""
     first = next(iter(videos.values()), None)
     return isinstance(first, dict) and "annotations" in first
 
@@ -124,17 +125,17 @@ def _has_annotations(videos: dict[str, Any]) -> bool:
 def _read_videos(videos: dict[str, Any], about: Mapping[str, dict[str, str]]) -> list[Entry]:
     entries = []
     for name, video in videos.items():
-        facts = _facts(video if isinstance(video, dict) else {}, about.get(name, {}))
+        facts = _facts(video if isinstance(video, dict) else {}, about.get(video_id(name), {}))
         duration = _duration(facts)
         rows = facts.get("annotations")
         rows = rows if isinstance(rows, list) else [None]
         segments = tuple(_segment(row if isinstance(row, dict) else {}, facts, duration) for row in rows)
-        entries.append(Entry(name, facts.get("subset"), duration, segments))
+        entries.append(Entry(video_id(name), facts.get("subset"), duration, segments))
     return entries
 
 
 def _facts(video: Mapping[str, Any], about: Mapping[str, str]) -> dict[str, Any]:
-    """What an entry says of a video, and what another file says where the entry is silent."""
+    """The facts in an entry, completed by those of another file."""
     return {key: _number(value) for key, value in about.items()} | dict(video)
 
 
@@ -143,7 +144,7 @@ def _first(facts: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _duration(facts: Mapping[str, Any]) -> object:
-    """Seconds, as given or from frames and frame rate."""
+    """In seconds, as given or computed from frames and frame rate."""
     given, frames, rate = (_first(facts, names) for names in (DURATION, FRAMES, RATE))
     if given is None and _is_number(frames) and _is_number(rate) and rate > 0:
         return frames / rate
@@ -151,7 +152,7 @@ def _duration(facts: Mapping[str, Any]) -> object:
 
 
 def _segment(row: Mapping[str, Any], facts: Mapping[str, Any], duration: object) -> tuple[object, object, object]:
-    """(start, end, label) in seconds, with None for what is not there."""
+    """(start, end, label) in seconds, with None for missing values."""
     for unit, names in SEGMENT.items():
         match _first(row, names):
             case [start, end]:
@@ -160,7 +161,7 @@ def _segment(row: Mapping[str, Any], facts: Mapping[str, Any], duration: object)
 
 
 def _in_seconds(times: Times, unit: str, facts: Mapping[str, Any], duration: Any) -> Times:
-    """Times that are no numbers, or of which the unit is not known, stay as they are, for the check to tell."""
+    """Times that are not numbers, or cannot be converted, are passed on for validation to report."""
     if unit == "seconds" or not all(_is_number(time) for time in times):
         return times
     frames, rate = _first(facts, FRAMES), _first(facts, RATE)
@@ -177,30 +178,31 @@ def _in_seconds(times: Times, unit: str, facts: Mapping[str, Any], duration: Any
 
 
 def _is_number(value: object) -> bool:
-    """A float, or an integer that fits into one."""
+    """A float, or an integer small enough for one."""
     return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def _read_csv(path: Path, text: str, about: Mapping[str, dict[str, str]]) -> list[Entry]:
-    """Lines that contradict each other about a video make two entries of it, which the check refuses."""
+    """Contradictory lines about a video make two entries, which validation refuses."""
     videos: dict[tuple[str, object, object], list[tuple[object, object, object]]] = defaultdict(list)
     for columns, row in _rows(path, text):
         unit = next((unit for unit, names in COLUMNS.items() if set(names) <= columns), None)
         if unit is None or not {"video", "label"} <= columns:
-            raise BmnError(f"{path}: is in no form that is known here; {FORMS}")
-        facts = _facts({key: _number(value) for key, value in row.items() if value}, about.get(row["video"], {}))
+            raise BmnError(f"{path}: is in an unknown format; {FORMATS}")
+        video = video_id(row["video"])
+        facts = _facts({key: _number(value) for key, value in row.items() if value}, about.get(video, {}))
         duration = _duration(facts)
-        segments = videos[row["video"], facts.get("subset"), duration]
+        segments = videos[video, facts.get("subset"), duration]
         start, end = (_number(row[name]) for name in COLUMNS[unit])
         if start != "" or end != "" or row["label"]:
             segments.append((*_in_seconds((start, end), unit, facts, duration), row["label"]))
     if not videos:
-        raise BmnError(f"{path}: is in no form that is known here; {FORMS}")
+        raise BmnError(f"{path}: is in an unknown format; {FORMATS}")
     return [Entry(*key, tuple(segments)) for key, segments in videos.items()]
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[set[str], dict[str, str]]]:
-    """The lines of a CSV with headings, each with the set of the headings."""
+    """The rows of a CSV with a header, each with the set of columns."""
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True, strict=True)
     try:
         columns = set(reader.fieldnames or [])
@@ -212,7 +214,7 @@ def _rows(path: Path, text: str) -> Iterator[tuple[set[str], dict[str, str]]]:
                 )
             yield columns, row
     except csv.Error as error:
-        raise BmnError(f"{path}: is not sound CSV after line {reader.line_num} ({error}); mend it") from error
+        raise BmnError(f"{path}: is not valid CSV after line {reader.line_num} ({error}); fix it") from error
 
 
 def _number(text: str) -> float | str:
@@ -223,14 +225,14 @@ def _number(text: str) -> float | str:
 
 
 def _read_subsets(path: Path) -> dict[str, dict[str, str]]:
-    """By video what a CSV says of it."""
+    """The row of each video in a CSV."""
     about = {}
     for columns, row in _rows(path, _read_text(path)):
         if not {"video", "subset"} <= columns:
             raise BmnError(f"{path}: has the columns {', '.join(sorted(columns))} but needs video and subset")
-        about[row["video"]] = row
+        about[video_id(row["video"])] = row
     if not about:
-        raise BmnError(f"{path}: names no video; write a line for each under the headings video,subset")
+        raise BmnError(f"{path}: names no video; write a line for each below the header video,subset")
     return about
 
 
@@ -243,12 +245,3 @@ def _read_text(path: Path) -> str:
         raise BmnError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except OSError as error:
         raise BmnError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON allows a key to stand twice, and the last one wins: a video would lose annotations silently."""
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        (name, count), *_ = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key {name!r} stands {count} times in one object")
-    return value

@@ -1,1 +1,1 @@
-"""From raw features and annotations to batches: annotation forms, packed feature store, label maps."""
+"""What a batch is made of: videos, windows, subsets and their packed features."""

@@ -1,7 +1,7 @@
-"""Which windows form a batch, and a thread that has the next batches ready before they are asked for.
+"""Which windows form a batch, and prefetching of batches in a thread.
 
-Orders are pure functions of (seed, epoch), so a run can be taken up at any batch and shared among any number
-of processes without anything to remember.
+The order is a pure function of (seed, epoch), so a run can resume at any batch and be shared among any number of
+processes without further state.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True)
 class Batch:
-    """Some windows with what the network and the losses need of them.
+    """The input of the network and the losses for some windows.
 
     Attributes:
         rows: ``[batch]``, the rows of the store.
@@ -48,16 +48,15 @@ def training_batches(
 ) -> list[NDArray[np.int64]]:
     """The rows that one process takes from every global batch of an epoch.
 
-    The last, incomplete batch is left out, as in the published recipe. Batch b is the same whatever the
-    number of processes; process r takes the r-th of ``ranks`` even parts of it. To resume at batch b, drop the
-    first b.
+    An incomplete last batch is dropped, as in the published recipe. Batches do not depend on the number of processes;
+    process r takes the r-th of ``ranks`` even parts of each. To resume at batch b, skip the first b.
 
     Raises:
-        BmnError: there are fewer windows than one batch holds, or fewer in a batch than there are processes.
+        BmnError: there are fewer windows than ``batch_size``, or fewer windows in a batch than processes.
     """
     if count < batch_size:
         raise BmnError(
-            f"the training subset holds {count} windows, less than one batch of {batch_size}; "
+            f"the training subset holds {count} windows, fewer than one batch of {batch_size}; "
             "lower the batch size or add videos"
         )
     if batch_size < ranks:
@@ -67,16 +66,16 @@ def training_batches(
 
 
 def ordered_batches(count: int, batch_size: int) -> list[NDArray[np.int64]]:
-    """Every row once and in order, for evaluation; processes share whole batches, the last may be shorter."""
+    """Every row once and in order, for evaluation; the last batch may be shorter."""
     rows = np.arange(count)
     return [rows[first : first + batch_size] for first in range(0, count, batch_size)]
 
 
 def video_batches(windows: Sequence[Window], batch_size: int, rank: int = 0, ranks: int = 1) -> list[NDArray[np.int64]]:
-    """:func:`ordered_batches`, dealt to processes so that all windows of a video come to the same one, in order.
+    """:func:`ordered_batches`, distributed so that one process gets all windows of a video, in order.
 
     Args:
-        windows: of all rows, those of a video next to each other.
+        windows: of all rows, those of each video contiguous.
     """
     shares: list[list[NDArray[np.int64]]] = [[]]
     for rows in ordered_batches(len(windows), batch_size):
@@ -87,10 +86,10 @@ def video_batches(windows: Sequence[Window], batch_size: int, rank: int = 0, ran
 
 
 def row_segments(store: FeatureStore, videos: Iterable[Video]) -> list[NDArray[np.float64]]:
-    """For each row of the store the segments in its window: ``[segment, 2]``, fractions of the window.
+    """The segments in each row's window: ``[segment, 2]``, fractions of the window.
 
     Raises:
-        BmnError: the store shows a video that is not among ``videos``.
+        BmnError: the store holds a video that is not among ``videos``.
     """
     by_id = {video.id: video for video in videos}
     missing = [window.video for window in store.windows if window.video not in by_id]
@@ -108,12 +107,12 @@ def load_batches(
     """Read batches of rows in the background.
 
     Args:
-        segments: for each row of the store its segments (:func:`row_segments`).
+        segments: of each row of the store (:func:`row_segments`).
         batches: the rows of each batch.
         ahead: how many batches are kept ready.
 
     Raises:
-        BmnError: features are damaged; the sentence names the video.
+        BmnError: features are damaged; the message names the video.
     """
 
     def load(rows: NDArray[np.int64]) -> Batch:
@@ -123,9 +122,9 @@ def load_batches(
 
 
 def prefetch(load: Callable[[Item], Loaded], items: Iterable[Item], ahead: int) -> Iterator[Loaded]:
-    """``map(load, items)`` with up to ``ahead`` results computed in a thread before they are asked for.
+    """``map(load, items)``, with up to ``ahead`` results computed in advance in a thread.
 
-    An exception of ``load`` is raised in its place. Closing the iterator ends the thread.
+    An exception in ``load`` is raised in the place of its result. Closing the iterator ends the thread.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch") as pool:
         ready: deque[Future[Loaded]] = deque()

@@ -1,7 +1,7 @@
-"""One packed feature array a subset, ``<subset>.npy``, and its index, ``<subset>.json``.
+"""One packed feature array per subset, ``<subset>.npy``, and its index, ``<subset>.json``.
 
-Two large files in place of thousands of small ones are hashed and moved quickly, mapped into memory at no
-cost, and read in any order without opening anything.
+Two large files instead of thousands of small ones are quick to hash and move, cost nothing to memory-map, and can be
+read in any order without opening files.
 """
 
 import json
@@ -24,13 +24,13 @@ HEADER_BYTES = 128  # of the array file, whatever its number of rows
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """The packed features of one subset, mapped into memory.
+    """The packed features of one subset, memory-mapped.
 
     Attributes:
         path: the array file.
-        windows: the window that each row shows, in the order of the rows.
-        array: ``[window, channel, snippet]``, float32, read-only: as the network reads it, so that nothing is
-            turned round in every epoch.
+        windows: the window of each row, in order.
+        array: ``[window, channel, snippet]``, float32, read-only: the network's layout, so that nothing is transposed
+            in every epoch.
         sha256: checksum of the array file.
     """
 
@@ -51,7 +51,7 @@ class FeatureStore:
         return int(self.array.shape[1])
 
     def read(self, rows: ArrayLike) -> NDArray[np.float32]:
-        """Features of some rows as the network takes them: ``[batch, channel, snippet]``, contiguous float32.
+        """The features of some rows as network input: ``[batch, channel, snippet]``, contiguous float32.
 
         Raises:
             BmnError: the array holds NaN or infinities, which the conversion never writes.
@@ -65,7 +65,7 @@ class FeatureStore:
         return batch
 
     def verify(self) -> None:
-        """Compare the array file with its checksum (reads all of it).
+        """Check the array file against its checksum (reads all of it).
 
         Raises:
             BmnError: they differ.
@@ -85,13 +85,13 @@ def write_store(
 ) -> int:
     """Pack the features of a subset, holding one video in memory at a time.
 
-    The array appears under its name when it is complete, and the index after it. When it was interrupted,
-    another call goes on with the first video that was not whole, or that has changed since.
+    The array takes its final name when it is complete; then the index is written. An interrupted call is resumed by
+    the next one at the first video that was incomplete or has changed since.
 
     Args:
-        videos: in the order of the rows, each with a stamp that changes when its features do, and a function that
-            gives its windows with their features ``[tscale, channels]``.
-        work: where the journal of what is done is kept; belongs to one choice of sizes.
+        videos: in row order, each with a stamp that changes when its features do, and a function that returns its
+            windows with their features ``[tscale, channels]``.
+        work: folder of the journal; use one per choice of sizes.
 
     Returns:
         The number of rows.
@@ -126,7 +126,7 @@ def write_store(
         checksum = sha256(part)
         part.replace(path)
     except OSError as error:
-        raise BmnError(f"{path}: cannot be written ({error.strerror}); make room for it") from error
+        raise BmnError(f"{path}: cannot be written ({error.strerror}); make room") from error
     index = {"array": path.name, "sha256": checksum, "shape": shape, "windows": _plain(windows)}
     write_json(folder / f"{subset}.json", index, indent=None)
     return len(windows)
@@ -137,17 +137,17 @@ def _plain(windows: Iterable[Window]) -> list[list[Any]]:
 
 
 def _unchanged(journal: Path, stamps: list[str]) -> list[tuple[str, list[list[Any]]]]:
-    """The first videos of a journal, with their windows, as far as their stamps are those given."""
+    """The leading entries of a journal whose stamps match those given, with their windows."""
     if not journal.exists():
         return []
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
-    done = [json.loads(line) for line in lines if line.endswith("\n")]  # not the one it was killed in
+    done = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill can tear the last one
     same = takewhile(lambda pair: pair[0][0] == pair[1], zip(done, stamps, strict=False))
     return [line for line, _ in same]
 
 
 def _header(shape: tuple[int, ...]) -> bytes:
-    """The beginning of an ``.npy`` file, as long for any number of rows."""
+    """The header of an ``.npy`` file, of the same length for any number of rows."""
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
     length = HEADER_BYTES - 10
     return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1) + b"\n"
@@ -157,7 +157,7 @@ def open_store(folder: Path, subset: str) -> FeatureStore:
     """Open the packed features of a subset.
 
     Raises:
-        BmnError: a file is missing or damaged, or the index belongs to another array.
+        BmnError: a file is missing or damaged, or the index does not match the array.
     """
     index_path, path = folder / f"{subset}.json", folder / f"{subset}.npy"
     index = read_json(index_path)
@@ -171,5 +171,5 @@ def open_store(folder: Path, subset: str) -> FeatureStore:
         case _:
             raise BmnError(f"{index_path}: is not the index of a feature store; run the conversion again")
     if [len(windows), *array.shape[1:]] != shape or list(array.shape) != shape or array.dtype != np.float32:
-        raise BmnError(f"{path}: does not fit its index {index_path.name}; run the conversion again")
+        raise BmnError(f"{path}: does not match its index {index_path.name}; run the conversion again")
     return FeatureStore(path, windows, array, checksum)

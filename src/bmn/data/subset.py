@@ -1,4 +1,4 @@
-"""One subset of the converted data: its packed features and the segments that belong to them."""
+"""One subset of the converted data: its packed features and their segments."""
 
 import hashlib
 import json
@@ -21,8 +21,8 @@ class Subset:
     Attributes:
         store: the packed features.
         videos: its videos, by id.
-        segments: for each row of the store its segments ``[segment, 2]``, fractions of the window.
-        ground_truth: what evaluation counts.
+        segments: of each row of the store: ``[segment, 2]``, fractions of the window.
+        ground_truth: what evaluation compares with.
     """
 
     store: FeatureStore
@@ -32,29 +32,32 @@ class Subset:
 
     @cached_property
     def digest(self) -> str:
-        """What the subset is, by content: 16 hexadecimal digits over features, windows, videos and ground truth."""
+        """A checksum of the content: 16 hexadecimal digits over features, windows, videos and ground truth."""
         videos = [[asdict(video) for video in part] for part in (self.videos.values(), self.ground_truth)]
         content = [self.store.sha256, [asdict(window) for window in self.store.windows], videos]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def durations(self) -> dict[str, float]:
-        """How long every video lasts, by id, seconds."""
+        """The duration of each video, by id, in seconds."""
         return {name: video.duration for name, video in self.videos.items()}
 
+    def rows_by_video(self) -> dict[str, list[int]]:
+        """The rows of the store that show each video, by id, in the order of the store."""
+        found: dict[str, list[int]] = {}
+        for row, window in enumerate(self.store.windows):
+            found.setdefault(window.video, []).append(row)
+        return found
+
     def truth(self) -> dict[str, list[tuple[float, float]]]:
-        """The segments of the ground truth of every video, by id: (start, end) in seconds."""
-        names = {name.removeprefix("v_"): name for name in self.videos}
-        return {
-            names.get(video.id, video.id): [(segment.start, segment.end) for segment in video.segments]
-            for video in self.ground_truth
-        }
+        """The ground-truth segments of each video, by id: (start, end) in seconds."""
+        return {video.id: [(one.start, one.end) for one in video.segments] for video in self.ground_truth}
 
 
 def open_subset(folder: Path, name: str) -> Subset:
     """Open a subset of the converted data.
 
     Args:
-        folder: what the conversion wrote.
+        folder: the conversion's output.
         name: training, validation or testing.
 
     Raises:

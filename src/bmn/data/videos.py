@@ -1,4 +1,4 @@
-"""Videos and their segments, checked, and the two files that hold them."""
+"""Validated videos and segments, and the two files that hold them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A checked video: 0 <= start < end <= duration (seconds) holds for each of its segments, sorted."""
+    """A validated video; its segments are sorted, with 0 <= start < end <= duration (seconds)."""
 
     id: str
     subset: str
@@ -36,12 +36,12 @@ def subset_videos(videos: Iterable[Video], subset: str, source: Path) -> list[Vi
     """
     chosen = [video for video in videos if video.subset == subset]
     if not chosen:
-        raise BmnError(f"{source}: the subset {subset!r} holds no video; give some videos this subset")
+        raise BmnError(f"{source}: the subset {subset!r} holds no video; assign some videos to it")
     return chosen
 
 
 def write_annotations(path: Path, videos: Iterable[Video]) -> None:
-    """Write checked videos in PaddleVideo's form; the bytes do not depend on their order."""
+    """Write validated videos in PaddleVideo's format; the bytes do not depend on their order."""
     write_json(
         path,
         {
@@ -56,9 +56,9 @@ def write_annotations(path: Path, videos: Iterable[Video]) -> None:
 
 
 def write_ground_truth(path: Path, videos: Iterable[Video]) -> None:
-    """Write what evaluation counts, in ActivityNet's official form; the bytes do not depend on the order."""
+    """Write the ground truth in ActivityNet's official format; the bytes do not depend on the videos' order."""
     database = {
-        video.id.removeprefix("v_"): {
+        video.id: {
             "subset": video.subset,
             "duration": video.duration,
             "annotations": [_segment_json(segment) for segment in video.segments],
@@ -76,7 +76,7 @@ def read_videos(path: Path) -> list[Video]:
     """Read what :func:`write_annotations` wrote.
 
     Raises:
-        BmnError: the file is missing or is not of that form.
+        BmnError: the file is missing or has another format.
     """
     match read_json(path):
         case dict(entries):
@@ -88,7 +88,7 @@ def read_ground_truth(path: Path) -> list[Video]:
     """Read what :func:`write_ground_truth` wrote.
 
     Raises:
-        BmnError: the file is missing or is not of that form.
+        BmnError: the file is missing or has another format.
     """
     match read_json(path):
         case {"database": dict(entries)}:
@@ -117,4 +117,4 @@ def _segment(times: list[float], label: str) -> Segment:
 
 
 def _not_converted(path: Path) -> BmnError:
-    return BmnError(f"{path}: is not what the conversion writes; run dvc repro --force convert")
+    return BmnError(f"{path}: was not written by the conversion; run dvc repro --force convert")

@@ -1,4 +1,4 @@
-"""Windows of videos: the stretches of time that the network sees, and segments as seen from them."""
+"""Windows of videos, the time spans that the network sees, and segments relative to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from bmn.data.videos import Segment
 
 INSIDE = 0.75
-"""The least part of a segment that a window must hold to be trained on it (OpenTAD, TadTR): of less than that the
-network sees no boundaries."""
+"""The smallest fraction of a segment that a window must contain to be trained on it (OpenTAD, TadTR)."""
 FAR_AWAY = -2.0
-"""Where padding stands, as a fraction of the window: so far before it that no label knows of it."""
+"""Start and end of padding segments, as a fraction of the window: far enough before it to overlap no cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +29,17 @@ Cut = tuple[Window, NDArray[np.float32]]
 def cut(features: NDArray[np.float32], video: str, duration: float, tscale: int, overlap: float | None) -> list[Cut]:
     """The windows of a video, of ``tscale`` snippets each, with their features.
 
-    Without an overlap the whole video is the one window, and its features are resized. With one the video is cut: its
-    snippets share the duration evenly, neighbouring windows share ``overlap`` of their length, and the last one ends
-    with the video. A video shorter than a window is then filled up with zeros behind its end.
+    Without an overlap the whole video is one window, and its features are resized. Otherwise the video is cut: its
+    snippets divide the duration evenly, adjacent windows share ``overlap`` of their length, and the last window ends
+    with the video. A video shorter than a window is padded with zeros at its end.
 
     Args:
         features: ``[snippet, channel]``.
         duration: of the video, seconds.
-        overlap: a fraction, below 1, or None.
+        overlap: a fraction below 1, or None.
 
     Returns:
-        The windows in the order of their starts, each with its features ``[tscale, channel]``.
+        The windows by increasing start, each with its features ``[tscale, channel]``.
     """
     if overlap is None:
         return [(Window(video, 0.0, duration), resize(features, tscale))]
@@ -56,7 +55,7 @@ def cut(features: NDArray[np.float32], video: str, duration: float, tscale: int,
 
 
 def fractions(segments: Sequence[Segment], window: Window) -> NDArray[np.float64]:
-    """The segments of which at least :data:`INSIDE` lies in a window, as fractions of it, cut to [0, 1].
+    """The segments of which at least :data:`INSIDE` lies in a window, as fractions of it, clipped to [0, 1].
 
     Returns:
         ``[segment, 2]``, start and end.
@@ -71,13 +70,13 @@ def fractions(segments: Sequence[Segment], window: Window) -> NDArray[np.float64
 
 
 def pad(segments: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Stack segments of several windows; the shorter ones are filled with segments that overlap nothing.
+    """Stack the segments of several windows, padded with segments that overlap nothing.
 
     Args:
-        segments: one array ``[segment, 2]`` a window, in fractions of it.
+        segments: one array ``[segment, 2]`` per window, in fractions of it.
 
     Returns:
-        ``[batch, segment, 2]``, with at least one segment a window.
+        ``[batch, segment, 2]``, with at least one segment per window.
     """
     longest = max((len(one) for one in segments), default=0)
     padded = np.full((len(segments), max(longest, 1), 2), FAR_AWAY)
@@ -89,15 +88,14 @@ def pad(segments: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 def resize(features: NDArray[np.float32], tscale: int) -> NDArray[np.float32]:
     """Resize to ``tscale`` snippets by linear interpolation between snippet centres.
 
-    A snippet stands for a stretch of time; its value lies at the middle of it, and the first and last value
-    are held beyond the outermost middles. This is what ActionFormer and OpenTAD do (``interpolate``,
+    The first and last values are held beyond the outermost centres, as ActionFormer and OpenTAD do (``interpolate``,
     ``align_corners=False``).
 
     Args:
         features: ``[snippet, channel]``.
 
     Returns:
-        ``[tscale, channel]``, float32; the input itself when it has this length.
+        ``[tscale, channel]``, float32; the input itself if it already has this length.
     """
     length = len(features)
     if length == tscale:

@@ -1,1 +1,1 @@
-"""The trained network as programs: Paddle's two forms, ONNX, quantized, and the manifest beside them."""
+"""The trained network as programs: Paddle's two formats, ONNX, quantized ONNX, and their manifest."""

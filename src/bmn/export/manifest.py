@@ -1,4 +1,4 @@
-"""The manifest of an exported model: what its users have to know, in ``manifest.json`` beside the programs."""
+"""The manifest of an exported model: what its users need to know, in ``manifest.json`` next to the programs."""
 
 import platform
 from collections.abc import Mapping
@@ -9,9 +9,10 @@ from typing import Any
 import bmn
 from bmn.base.checksums import sha256
 from bmn.base.params import ModelParams
+from bmn.runtimes.programs import PARAMETERS
 
 OUTPUTS = ["confidence_map", "start", "end"]
-NAMED = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "paddle2onnx", "onnx", "onnxruntime")
+PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "paddle2onnx", "onnx", "onnxruntime")
 
 
 def manifest(
@@ -20,19 +21,20 @@ def manifest(
     """Describe an exported model.
 
     Args:
-        model: the sizes of the network.
-        weights: that were exported.
-        programs: the files, each with its largest difference from the network.
-        about: what else is known: data, recipe, figures; ``overlap`` of windows, where the network saw windows.
+        model: network sizes.
+        weights: the exported ``.pdparams``.
+        programs: each file's largest difference from the network.
+        about: what else is known: data, recipe, metrics; ``overlap`` if the network was trained on windows.
     """
     batch, dscale, tscale = "batch", model.dscale, model.tscale
+    parameters = next(file for file in programs if file.suffix != ".onnx").with_suffix(".pdiparams")
     return {
         "inputs": [
             {
                 "name": "feat_input",
                 "dtype": "float32",
                 "shape": [batch, model.feat_dim, tscale],
-                "meaning": "features [batch, channel, snippet], the snippets spread evenly over the video",
+                "meaning": "features [batch, channel, snippet], snippets evenly spaced over the video",
             }
         ],
         "outputs": [
@@ -40,27 +42,28 @@ def manifest(
                 "name": OUTPUTS[0],
                 "dtype": "float32",
                 "shape": [batch, 2, dscale, tscale],
-                "meaning": "regression and classification, each from 0 to 1, of the proposal "
+                "meaning": "regression and classification confidence, each in [0, 1], of the proposal "
                 "[batch, channel, duration, start] that starts at snippet `start` and lasts `duration` + 1 snippets; "
-                "0 where it would end after the video",
+                "0 if it would end after the video",
             },
             {
                 "name": OUTPUTS[1],
                 "dtype": "float32",
                 "shape": [batch, tscale],
-                "meaning": "probability that an action starts in each snippet, from 0 to 1",
+                "meaning": "probability that an action starts in each snippet",
             },
             {
                 "name": OUTPUTS[2],
                 "dtype": "float32",
                 "shape": [batch, tscale],
-                "meaning": "probability that an action ends in each snippet, from 0 to 1",
+                "meaning": "probability that an action ends in each snippet",
             },
         ],
         "programs": {
             file.name: {"sha256": sha256(file), "largest_difference": difference}
             for file, difference in programs.items()
         },
+        PARAMETERS: sha256(parameters),
         "weights_sha256": sha256(weights),
         "model": model.model_dump(),
         **about,
@@ -70,7 +73,7 @@ def manifest(
 
 def _versions() -> dict[str, str]:
     found = {}
-    for name in NAMED:
+    for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

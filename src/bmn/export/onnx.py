@@ -1,7 +1,7 @@
-"""The exported program as ONNX, for onnxruntime and what else reads it.
+"""The exported program as ONNX, for onnxruntime and other run times.
 
-``python -m bmn.export.onnx PROGRAM FILE OUTPUT …`` converts; :func:`write_onnx` runs it in a process of its own,
-because the converter talks a lot.
+``python -m bmn.export.onnx PROGRAM FILE OUTPUT …`` converts; :func:`write_onnx` runs it in its own process, because
+the converter is noisy.
 """
 
 import os
@@ -14,31 +14,31 @@ from bmn.base.errors import BmnError
 from bmn.launch.lifetime import die_with
 
 OPSET = 17
-INSTALL = "pip install -r requirements-onnx.txt (it goes with Paddle 3), or set export.onnx to false"
+INSTALL = "pip install -r requirements-onnx.txt (for Paddle 3), or set export.onnx to false"
 
 
 def write_onnx(program: Path, file: Path, outputs: list[str]) -> None:
-    """Convert a Paddle program with its ``.pdiparams`` beside it.
+    """Convert a Paddle program next to its ``.pdiparams``.
 
     Args:
         file: the ``.onnx`` to write.
-        outputs: how to call the outputs, in order; Paddle loses their names.
+        outputs: their names, in order; Paddle does not keep them.
 
     Raises:
         BmnError: the converter is not installed, or failed.
     """
     if not find_spec("paddle2onnx"):
         raise BmnError(f"{file.name}: paddle2onnx is not installed; {INSTALL}")
-    words = [sys.executable, "-m", "bmn.export.onnx", str(program), str(file), *outputs]
-    run_converter(words, file, program, INSTALL)
+    command = [sys.executable, "-m", "bmn.export.onnx", str(program), str(file), *outputs]
+    run_converter(command, file, program, INSTALL)
 
 
-def run_converter(words: list[str], file: Path, program: Path, mend: str) -> None:
-    """Run a command that makes ``file`` of ``program``, and show what it says only where it fails."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False, preexec_fn=die_with(os.getpid()))
+def run_converter(command: list[str], file: Path, program: Path, remedy: str) -> None:
+    """Run a command that converts ``program`` to ``file``; its output is shown only if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=die_with(os.getpid()))
     if done.returncode != 0:
         print(done.stdout, done.stderr, file=sys.stderr)
-        raise BmnError(f"{file.name}: could not be converted from {program.name}, see above; {mend}")
+        raise BmnError(f"{file.name}: could not be converted from {program.name}, see above; {remedy}")
 
 
 def main() -> None:
@@ -47,14 +47,14 @@ def main() -> None:
 
     import paddle2onnx
 
-    # Any other optimize_tool installs packages into the environment.
+    # Every other optimize_tool installs packages into the environment.
     weights = str(Path(program).with_suffix(".pdiparams"))
     paddle2onnx.export(program, weights, file, opset_version=OPSET, optimize_tool="None")
     _tidy(Path(file), outputs)
 
 
 def _tidy(file: Path, outputs: list[str]) -> None:
-    """Name the outputs and the free dimension, and drop constants that nothing reads."""
+    """Name the outputs and the batch dimension, and drop unused constants."""
     import onnx
 
     model = onnx.load(file)

@@ -1,6 +1,6 @@
-"""``python -m bmn.export.program WEIGHTS FOLDER MODEL``: one program; FLAGS_enable_pir_api says which form.
+"""``python -m bmn.export.program WEIGHTS FOLDER MODEL``: one program, in the format FLAGS_enable_pir_api selects.
 
-MODEL holds the sizes of the network, as JSON.
+MODEL is the network's sizes as JSON.
 """
 
 import sys
@@ -12,7 +12,7 @@ from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
 
 NAME = "BMN"
-INPUT = "feat_input"  # as PaddleVideo names it
+INPUT = "feat_input"  # PaddleVideo's name
 
 
 @command
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def without_origin(program: bytes) -> bytes:
-    """A ``.pdmodel`` without the lines of source code, and their absolute paths, that each operator was made by."""
+    """A ``.pdmodel`` without each operator's call stack, which holds source lines and absolute paths."""
     description = paddle.base.core.ProgramDesc(program)
     for number in range(description.num_blocks()):
         block = description.block(number)

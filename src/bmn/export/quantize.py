@@ -1,10 +1,10 @@
 """``BMN.onnx`` in lower precision; inputs and outputs stay float32.
 
-- ``float16``: weights and arithmetic in 16 bits, for GPUs, in half the bytes. A CPU widens around every operator.
-- ``int8``: the weights of matrix products in 8 bits, and what they are multiplied with in 8 bits of its own range
-  (dynamic quantization), for CPUs. Convolutions and the sampling of the boundary-matching layer stay float32.
+- ``float16``: 16-bit weights and arithmetic, half the size, for GPUs. A CPU converts around every operator.
+- ``int8``: 8-bit weights in matrix products, whose other operand is quantized to its own range at run time (dynamic
+  quantization), for CPUs. Convolutions and the sampling of the boundary-matching layer stay float32.
 
-``python -m bmn.export.quantize PROGRAM FILE PRECISION`` converts; :func:`write_lower` runs it in a process of its own.
+``python -m bmn.export.quantize PROGRAM FILE PRECISION`` converts; :func:`quantize` runs it in its own process.
 """
 
 import sys
@@ -18,14 +18,14 @@ from bmn.base.params import LowerPrecision
 from bmn.export.onnx import run_converter
 
 NEEDED = {"float16": ("onnx", "onnxruntime"), "int8": ("onnx", "onnxruntime", "ml_dtypes")}
-INSTALL = "pip install -r requirements-onnx.txt, or take it out of export.lower_precision"
+INSTALL = "pip install -r requirements-onnx.txt, or remove it from export.lower_precision"
 
 
-def write_lower(program: Path, file: Path, precision: LowerPrecision) -> None:
-    """Convert an ONNX program.
+def quantize(program: Path, file: Path, precision: LowerPrecision) -> None:
+    """Convert an ONNX program to lower precision.
 
     Args:
-        program: ours, in float32.
+        program: our float32 program.
         file: the ``.onnx`` to write.
 
     Raises:
@@ -33,8 +33,8 @@ def write_lower(program: Path, file: Path, precision: LowerPrecision) -> None:
     """
     if missing := [name for name in NEEDED[precision] if not find_spec(name)]:
         raise BmnError(f"{file.name}: {missing[0]} is not installed; {INSTALL}")
-    words = [sys.executable, "-m", "bmn.export.quantize", str(program), str(file), precision]
-    run_converter(words, file, program, INSTALL)
+    command = [sys.executable, "-m", "bmn.export.quantize", str(program), str(file), precision]
+    run_converter(command, file, program, INSTALL)
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _fold(program: Path, file: Path) -> None:
-    """Compute beforehand what follows from the weights alone: only then a matrix product has a constant to convert."""
+    """Fold constants: only then does every matrix product have a constant operand to convert."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -66,7 +66,7 @@ def _float16(program: Path, file: Path) -> None:
 
 
 def _number_in_integers(graph: Any) -> None:
-    """Multiply row numbers as int32: they are multiplied as floats, and 16 bits cannot tell them apart."""
+    """Multiply row numbers as int32, not as floats: 16 bits cannot tell them apart."""
     from onnx import TensorProto, helper, numpy_helper
 
     made = {name: node for node in graph.node for name in node.output}
@@ -91,7 +91,7 @@ def _int8(program: Path, file: Path) -> None:
         op_types_to_quantize=["MatMul"],
         per_channel=True,
         weight_type=QuantType.QInt8,
-        reduce_range=True,  # 7 bits: with 8, processors without VNNI instructions saturate, and differ from others
+        reduce_range=True,  # 7 bits: with 8, processors without VNNI saturate and give other results
     )
 
 

@@ -1,1 +1,1 @@
-"""How processes begin, live and end: commands, the processes of a training, and the signals that stop them."""
+"""How processes start, live and end: commands, training processes, and the signals that stop them."""

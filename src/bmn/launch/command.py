@@ -1,4 +1,4 @@
-"""How every command begins and ends: with good settings, and on bad input with one sentence instead of a traceback."""
+"""What wraps every command: fast settings, and one sentence instead of a traceback on bad input."""
 
 import functools
 import signal
@@ -15,10 +15,10 @@ Arguments = ParamSpec("Arguments")
 
 
 def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Give ``main`` the settings of :mod:`bmn.base.runtime`, and a :class:`BmnError` its sentence and exit code 1.
+    """Run ``main`` with the settings of :mod:`bmn.base.runtime`; a :class:`BmnError` is printed and exits with code 1.
 
-    SIGTERM unwinds it like an exception, so that temporary files go and runs are marked as failed; a second one, or
-    any signal once ``main`` has ended, changes nothing. It ends with DVC or make, where one of these began it.
+    SIGTERM unwinds it like an exception, so that temporary files are removed and runs are marked as failed; a second
+    one, or any signal once ``main`` has ended, is ignored. If DVC or make started it, it ends with them.
     """
 
     @functools.wraps(main)

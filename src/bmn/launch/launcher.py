@@ -1,4 +1,4 @@
-"""The processes of a training, started and watched by one that does no work itself: nothing outlives it unnoticed."""
+"""Starts and supervises the processes of a training, so that none outlives it unnoticed."""
 
 import os
 import re
@@ -14,29 +14,29 @@ from bmn.base.errors import BmnError
 from bmn.base.runtime import child_environment
 from bmn.launch.lifetime import SUPERVISOR, die_with, ignore_signals
 
-POLL = 0.2  # seconds between looks at the job
-LAST_LINES = 30  # of a failed process's log that are shown
+POLL = 0.2  # seconds between checks of the job
+LAST_LINES = 30  # shown of a failed process's log
 
 
 def processes(devices: str) -> int:
-    """How many processes ``train.devices`` asks for on this host: one a GPU, or the number behind ``cpu:``."""
+    """The number of processes that ``train.devices`` requests on this host: one per GPU, or the number in ``cpu:N``."""
     kind, _, given = devices.partition(":")
     return len(given.split(",")) if kind == "gpu" else int(given or 1)
 
 
 def supervise(script: Path, devices: str, logs: Path) -> None:
-    """Run a training script in its processes and wait for them; what it prints is shown.
+    """Run a training script in its processes, show its output, and wait for them.
 
-    One process is started directly. Several, or those of several hosts (the launcher's own variables
-    ``PADDLE_NNODES`` and ``PADDLE_MASTER`` name these), go through ``paddle.distributed.launch``. SIGINT or SIGTERM
-    asks the training to stop; a SIGINT after that (Ctrl-C a second time) kills it.
+    A single process is started directly. Several, or those of several hosts (named by the launcher's variables
+    ``PADDLE_NNODES`` and ``PADDLE_MASTER``), are started by ``paddle.distributed.launch``. SIGINT or SIGTERM asks the
+    training to stop; another SIGINT (a second Ctrl-C) kills it.
 
     Args:
         devices: ``auto``, ``cpu``, ``cpu:2``, ``gpu:0,1``.
-        logs: folder of a log a process, made anew.
+        logs: folder for one log per process; its old content is deleted.
 
     Raises:
-        BmnError: a process failed; what it said itself is printed before what its neighbours say of its end.
+        BmnError: a process failed; its own error is printed rather than those of the others.
     """
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
@@ -44,11 +44,11 @@ def supervise(script: Path, devices: str, logs: Path) -> None:
     if processes(devices) == 1 and "PADDLE_NNODES" not in os.environ:
         code = _watch([sys.executable, str(script)], environment, None, None)
         if code < 0:
-            raise BmnError(f"the training was ended by {_name(-code)}{_hint(-code)}; started again, it goes on")
+            raise BmnError(f"the training was killed by {_name(-code)}{_hint(-code)}; run the same command to resume")
         sys.exit(code)
     kind, _, given = devices.partition(":")
-    spread = ["--devices", given] if kind == "gpu" else ["--nproc_per_node", given or "1"]
-    words = [sys.executable, "-m", "paddle.distributed.launch", *spread, "--log_dir", str(logs), str(script)]
+    where = ["--devices", given] if kind == "gpu" else ["--nproc_per_node", given or "1"]
+    words = [sys.executable, "-m", "paddle.distributed.launch", *where, "--log_dir", str(logs), str(script)]
     code = _watch(words, environment, logs / "launcher.log", logs / "workerlog.0")
     if code:
         _explain(logs)
@@ -56,7 +56,7 @@ def supervise(script: Path, devices: str, logs: Path) -> None:
 
 
 def _watch(words: list[str], environment: dict[str, str], output: Path | None, shown: Path | None) -> int:
-    """Run a job in a session of its own to its end; its output goes to a file, and ``shown`` to the screen."""
+    """Run a job in its own session until it ends, writing its output to a file and showing the log ``shown``."""
     with open(output or os.devnull, "wb") as file:
         job = subprocess.Popen(
             words,
@@ -68,19 +68,19 @@ def _watch(words: list[str], environment: dict[str, str], output: Path | None, s
         )
     asked: list[int] = []
 
-    def pass_on(number: int, _: FrameType | None) -> None:
+    def forward(number: int, _: FrameType | None) -> None:
         if not asked:
             job.terminate()
         elif number == signal.SIGINT:
             job.kill()
         asked.append(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     place = 0
     try:
         while job.poll() is None:
             time.sleep(POLL)
-            # A job that has ended is left to the explanation: it puts the cause first.
+            # Once the job has failed, _explain() takes over, which puts the cause first.
             if shown and shown.exists() and job.poll() is None:
                 place = _show(shown, place)
         if shown and job.returncode == 0:
@@ -95,7 +95,7 @@ def _watch(words: list[str], environment: dict[str, str], output: Path | None, s
 
 
 def _show(log: Path, place: int) -> int:
-    """Print a log from a place on; gives the place where it ends now."""
+    """Print a log from an offset on; return the offset of its current end."""
     with open(log, "rb") as file:
         file.seek(place)
         sys.stdout.buffer.write(file.read())
@@ -104,7 +104,7 @@ def _show(log: Path, place: int) -> int:
 
 
 def _explain(logs: Path) -> None:
-    """Print why a job failed: the last words of a process that died of its own error, or that one was killed."""
+    """Print why a job failed: the end of the log of a process with its own error, or that one was killed."""
     for log in sorted(logs.glob("workerlog.*")):
         lines = log.read_text(errors="replace").splitlines()
         if _own_error(lines):
@@ -112,12 +112,12 @@ def _explain(logs: Path) -> None:
             return
     launcher = (logs / "launcher.log").read_text(errors="replace")
     for rank, code in re.findall(r"Container rank (\d+) status failed .* code (-?\d+)", launcher)[:1]:
-        end = f"was ended by {_name(-int(code))}{_hint(-int(code))}" if int(code) < 0 else f"ended with code {code}"
+        end = f"was killed by {_name(-int(code))}{_hint(-int(code))}" if int(code) < 0 else f"exited with code {code}"
         print(f"process {rank} {end}", file=sys.stderr)
 
 
 def _own_error(lines: list[str]) -> bool:
-    """Whether a process died of its own error, not of the end of its neighbour."""
+    """Whether a process died of its own error, not because another one died."""
     text = "\n".join(lines)
     neighbour = re.search(r"gloo|NCCL|Connection (closed|reset)", text)
     return any(line.startswith("error: ") for line in lines) or ("Traceback (most" in text and not neighbour)
@@ -128,4 +128,4 @@ def _name(number: int) -> str:
 
 
 def _hint(number: int) -> str:
-    return " (perhaps the memory ran out)" if number == signal.SIGKILL else ""
+    return " (possibly out of memory)" if number == signal.SIGKILL else ""

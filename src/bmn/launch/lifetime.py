@@ -1,8 +1,8 @@
-"""How long a process lives: not longer than what began it, however that ends, and not disturbed on its way out.
+"""The lifetime of a process: no longer than that of its ancestors, however they end, and undisturbed while exiting.
 
-The processes that began a command are known by what they leave in its environment: DVC names the stage, make its
-level, the supervisor of a training itself. This is Linux's; elsewhere a command ends by signals alone. One thing cannot
-be seen: that DVC ended before the command looked, in a container whose first process is of the same session.
+The ancestors of a command are recognized by what they set in its environment: DVC the stage, make its level, the
+supervisor of a training its process id. This works on Linux; elsewhere a command is ended by signals alone. One case
+cannot be detected: DVC ended before the command checked, in a container whose first process is in the same session.
 """
 
 import ctypes
@@ -17,54 +17,54 @@ from pathlib import Path
 
 from bmn.base.errors import BmnError
 
-GRACE = 10.0  # seconds from being asked to end to being killed
-SUPERVISOR = "BMN_SUPERVISOR"  # in the environment of what a supervisor starts: its process id
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+SUPERVISOR = "BMN_SUPERVISOR"  # environment variable with the supervisor's process id
 _MARKS = ("DVC_STAGE", "MAKELEVEL", SUPERVISOR)
 _PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int) -> Callable[[], None]:
-    """What a new process calls to be killed when its parent ends: ``Popen(..., preexec_fn=die_with(os.getpid()))``.
+    """Have a new process killed when its parent ends: ``Popen(..., preexec_fn=die_with(os.getpid()))``.
 
-    The thread that starts the process must live as long as the process may: to the system, that is the parent.
+    The thread that starts the process must outlive it, because to the kernel that thread is the parent.
     """
     libc = ctypes.CDLL(None)  # before the fork
 
     def bind() -> None:
         if sys.platform == "linux":
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # it died in between
+            if os.getppid() != parent:  # died in between
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return bind
 
 
 def end_with_ancestors() -> None:
-    """From now on end this process when DVC, make, a supervisor or a shell between ends that it was begun by.
+    """End this process when the DVC, make or supervisor that started it ends, or a shell in between.
 
-    It gets a SIGTERM, and a SIGKILL where it still lives ``GRACE`` seconds later.
+    It gets a SIGTERM, and a SIGKILL if it is still alive ``GRACE`` seconds later.
 
     Raises:
-        BmnError: one of them has ended already.
+        BmnError: one of them has already ended.
     """
     if sys.platform != "linux":
         return
     if SUPERVISOR in os.environ:
-        # The system alone can end it then: Paddle keeps every thread waiting while processes look for each other.
+        # Only the kernel can end it then: Paddle blocks every thread while processes connect to each other.
         die_with(os.getppid())()
     try:
         ancestors = _ancestors()
     except ProcessLookupError as error:
         raise BmnError(
-            f"what began this command has ended already; begin it anew, in a daemon without the environment variables "
-            f"{', '.join(_MARKS)}"
+            f"the process that started this command has ended; start it again, in a daemon without the environment "
+            f"variables {', '.join(_MARKS)}"
         ) from error
     if ancestors:
         threading.Thread(target=_end_with, args=[ancestors], name="lifetime", daemon=True).start()
 
 
 def ignore_signals() -> None:
-    """Be asked to end no more: this process is on its way out, and an exception could only cut it short."""
+    """Ignore SIGINT and SIGTERM: this process is exiting, and an exception would only cut its cleanup short."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -80,17 +80,17 @@ def _end_with(ancestors: list[int]) -> None:
 
 
 def _ancestors() -> list[int]:
-    """Handles (pidfd) of the parent, its parent and so on, up to the first that nobody has left a mark on.
+    """File descriptors (pidfd) of the parent, its parent and so on, up to the first without a mark.
 
     Raises:
-        ProcessLookupError: one has ended, and another process has taken its place.
+        ProcessLookupError: one has ended, and another process has become the parent.
     """
     found: list[int] = []
     child, marks = os.getpid(), _marks(os.getpid())
     while marks and (parent := _parent(child)):
         found.append(os.pidfd_open(parent))
         theirs = _marks(parent)
-        # Only who leads a session can have its parent in another one; and a supervisor is known by its number.
+        # Only a session leader can have its parent in another session; and a supervisor is known by its process id.
         alone = os.getsid(child) not in (child, os.getsid(parent))
         changed = marks.get(SUPERVISOR) not in (None, str(parent), theirs.get(SUPERVISOR))
         if alone or changed or _parent(child) != parent:
@@ -100,12 +100,12 @@ def _ancestors() -> list[int]:
 
 
 def _parent(process: int) -> int:
-    """The process id of a parent; 0 where it is outside of this container."""
+    """The process id of the parent; 0 if it is outside this container."""
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _marks(process: int) -> dict[str, str]:
-    """The marks on a process; none on that of another user."""
+    """The marks in a process's environment; none if it belongs to another user."""
     try:
         entries = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
     except OSError:

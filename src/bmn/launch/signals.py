@@ -1,4 +1,4 @@
-"""A training is asked to stop by a signal; it does so where nothing is lost, at the end of an iteration."""
+"""Signals ask a training to stop; it does so at the end of an iteration, where nothing is lost."""
 
 import signal
 from types import FrameType
@@ -9,9 +9,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Within its context SIGINT and SIGTERM are remembered instead of interrupting.
+    """Within its context SIGINT and SIGTERM are recorded instead of interrupting.
 
-    One that came was heard: after the context others are ignored, for whoever asked may ask again.
+    If one came, further ones are ignored after the context too, since the sender may repeat it.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class StopRequest:
             ignore_signals()
 
     def came(self) -> bool:
-        """Whether one has come."""
+        """Whether a signal has been received."""
         return self.number is not None
 
     def _remember(self, number: int, _: FrameType | None) -> None:

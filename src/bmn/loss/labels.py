@@ -1,4 +1,4 @@
-"""Label maps of a whole batch at once, in plain Paddle operators: they are made where the network runs.
+"""Label maps of a whole batch, in plain Paddle operators, so that they are computed on the network's device.
 
 Paper: section 3.3 (G_c, G_s, G_e). Reference behaviour: PaddleVideo's ``GetMatchMap`` and ``GetVideoLabel``.
 """
@@ -8,11 +8,11 @@ from bmn.model.paddle import Tensor, paddle
 
 
 def label_maps(segments: Tensor, tscale: int, dscale: int) -> tuple[Tensor, Tensor, Tensor]:
-    """How well every proposal covers a segment, and how much of every snippet lies near a start or an end.
+    """How well every proposal matches a segment, and how much of every snippet lies near a start or an end.
 
-    The map holds tIoU with the best segment; the proposal (d, t) lasts from t / T to (t + d + 1) / T. The
-    region of a boundary is 3 / T long, centred on it. Computed in float64 and rounded once, as published, so
-    that a tIoU on a threshold of the losses falls on the same side as there.
+    The map holds the tIoU with the best segment; the proposal (d, t) spans t / T to (t + d + 1) / T. The region of a
+    boundary is 3 / T long and centred on it. Computed in float64 and rounded once, as published, so that a tIoU at a
+    threshold of the losses falls on the same side.
 
     Args:
         segments: ``[batch, segment, 2]``, float64, start and end as fractions of the window, padded by
@@ -30,8 +30,8 @@ def label_maps(segments: Tensor, tscale: int, dscale: int) -> tuple[Tensor, Tens
     left, duration = t * snippet, (d + 1) * snippet
     valid = (t + d < tscale).astype("float32")
 
-    # Windows differ in their number of segments; work on the real ones only. The first of every window stays,
-    # so that each window has a row in the maximum.
+    # Windows differ in their number of segments: drop the padding, except for the first segment of each window, so
+    # that every window has a row in the maximum.
     real = segments[:, :, 0] > FAR_AWAY
     real[:, 0] = True
     place = paddle.nonzero(real)
@@ -49,7 +49,7 @@ def label_maps(segments: Tensor, tscale: int, dscale: int) -> tuple[Tensor, Tens
 
     flat_left, flat_right = (left + 0 * d).flatten(), (left + duration).flatten()
     flat_duration = (0 * left + duration).flatten()
-    # Not the tIoU of bmn.metrics: on Paddle's tensors, and in the published order of operations.
+    # Not the tIoU of bmn.metrics: this one is on Paddle tensors and in the published order of operations.
     overlap = paddle.minimum(flat_right, end) - paddle.maximum(flat_left, start)
     iou = best(overlap, flat_duration - overlap + (end - start))
     return iou.reshape([-1, dscale, tscale]) * valid, near(start), near(end)

@@ -1,7 +1,7 @@
-"""The three losses of BMN (arXiv 1907.09702, section 3.4), over a global batch that may be spread over processes.
+"""The three losses of BMN (arXiv 1907.09702, section 3.4), over a global batch that may be shared by processes.
 
-They equal PaddleVideo's ``BMNLoss`` wherever that is finite. Where it divides zero by zero, these stay finite:
-the docstrings say how.
+They equal PaddleVideo's ``BMNLoss`` wherever that is finite. Where it divides zero by zero, these stay finite, as
+documented below.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ LOG_EPSILON = 1e-6
 
 
 class Losses(NamedTuple):
-    """The weighted total and its parts, scalars without unit."""
+    """The weighted total and its parts, dimensionless scalars."""
 
     loss: Tensor
     tem_loss: Tensor
@@ -26,13 +26,13 @@ def balanced_log_loss(
 ) -> Tensor:
     """Weighted binary logistic loss: half the mean over the positives plus half the mean over the negatives.
 
-    This is the published ``coef_1 · mean(positive log score) + coef_0 · mean(negative log(1 − score))`` with
-    the entries cancelled. A side without any member adds 0 (the published form gives NaN there).
+    This is the published ``coef_1 · mean(positive log score) + coef_0 · mean(negative log(1 − score))``, simplified.
+    An empty side contributes 0 (the published form gives NaN).
 
     Args:
         score: probabilities in (0, 1), any shape.
-        positives, negatives: 0/1 masks of that shape; an entry in neither is left out.
-        positive_count, negative_count: scalars, how many of each the global batch has.
+        positives, negatives: 0/1 masks of that shape; entries in neither are ignored.
+        positive_count, negative_count: scalars, the number of each in the global batch.
     """
     log_positive = (paddle.log(score + LOG_EPSILON) * positives).sum()
     log_negative = (paddle.log(1.0 - score + LOG_EPSILON) * negatives).sum()
@@ -56,14 +56,14 @@ def tem_loss(start: Tensor, end: Tensor, gt_start: Tensor, gt_end: Tensor, norma
 def pem_reg_loss(regression: Tensor, gt_iou_map: Tensor, uniform: Tensor, normalizers: Normalizers) -> Tensor:
     """Proposal regression: squared error against the tIoU map, sampled to balance its levels.
 
-    The weights are those of :func:`bmn.loss.normalizers.sampling_weights`. Without a cell above 0.7 nothing is
-    sampled and the loss is 0 (the published form gives NaN).
+    The weights are those of :func:`bmn.loss.normalizers.sampling_weights`. If no cell is above 0.7, nothing is sampled
+    and the loss is 0 (the published form gives NaN).
 
     Args:
         regression: predicted tIoU ``[batch, duration, start]``.
         gt_iou_map: labels of that shape, 0 outside the triangle of valid cells.
-        uniform: numbers in [0, 1) ``[2, duration, start]``, for the middle and the low level, shared by the batch.
-        normalizers: of the global batch, from the same uniform numbers.
+        uniform: random numbers in [0, 1) ``[2, duration, start]``, for the middle and low levels, shared by the batch.
+        normalizers: of the global batch, from the same random numbers.
     """
     weights = sampling_weights(gt_iou_map, uniform, normalizers.high, normalizers.middle, normalizers.low)
     return 0.5 * (paddle.square(regression - gt_iou_map) * weights).sum() / normalizers.sampled.clip(min=1.0)
@@ -89,15 +89,14 @@ def bmn_loss(
     normalizers: Normalizers,
     loss_weights: tuple[float, float, float] = (1.0, 10.0, 1.0),
 ) -> Losses:
-    """The training objective: tem_loss + 10 · pem_reg_loss + pem_cls_loss by the published weights.
+    """The training objective: tem_loss + 10 · pem_reg_loss + pem_cls_loss with the published weights.
 
-    The loss of a part of the global batch is its share: the shares, and their gradients, add up to those of the whole
-    batch.
+    The losses, and their gradients, of the parts of a global batch add up to those of the whole batch.
 
     Args:
         outputs: confidence map ``[batch, 2, duration, start]`` (0 regression, 1 classification), start and end
             probabilities ``[batch, snippet]``.
-        labels: of the same videos.
+        labels: of the same windows.
         uniform: see :func:`pem_reg_loss`.
         normalizers: of the global batch, from :func:`bmn.loss.normalizers.normalizers`.
         loss_weights: of tem, pem_reg and pem_cls.

@@ -1,6 +1,6 @@
-"""What the losses divide by: counts over the global batch, which follow from its labels and the draws alone.
+"""The divisors of the losses: counts over the global batch, which depend only on its labels and random numbers.
 
-They come before the network runs, so that a batch can be worked off in any parts by any number of processes.
+They are computed before the network runs, so that a batch can be split into any parts over any number of processes.
 """
 
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from bmn.model.paddle import Tensor, paddle
 Labels = tuple[Tensor, Tensor, Tensor]
 """tIoU map ``[batch, duration, start]``, start and end labels ``[batch, snippet]``, all in [0, 1]."""
 
-NO_CELL = 1e-30  # stands for a count of zero in a divisor: 0 / NO_CELL is 0, n / NO_CELL is as good as infinite
+NO_CELL = 1e-30  # replaces a zero divisor: 0 / NO_CELL is 0, n / NO_CELL is practically infinite
 
 
 class Normalizers(NamedTuple):
-    """Counts over the global batch, scalars of the labels' type.
+    """Counts over the global batch, scalars of the labels' dtype.
 
     Attributes:
         starts, other_starts: snippets whose start label is above 0.5, and the others.
         ends, other_ends: snippets whose end label is above 0.5, and the others.
-        hits, misses: valid cells with a tIoU above 0.9, and the other valid ones.
+        hits, misses: valid cells with a tIoU above 0.9, and the other valid cells.
         high, middle, low: valid cells with a tIoU in (0.7, 1], (0.3, 0.7] and [0, 0.3].
         sampled: the sum of :func:`sampling_weights`.
     """
@@ -38,15 +38,15 @@ class Normalizers(NamedTuple):
 
 
 def alone(total: Tensor) -> Tensor:
-    """The sum over processes when there is one: the tensor itself."""
+    """The sum over a single process: the tensor itself."""
     return total
 
 
 def normalizers(labels: Labels, uniform: Tensor, all_sum: Callable[[Tensor], Tensor] = alone) -> Normalizers:
-    """Count what the losses divide by.
+    """Compute the divisors of the losses.
 
-    Counts are summed as 64-bit integers, exact at any size, and rounded once to the labels' type. There are two sums
-    over the processes: which cells are sampled depends on how many there are of each level in the whole batch.
+    Counts are summed as 64-bit integers, exact at any size, and rounded once to the labels' dtype. Two sums over the
+    processes are needed, because which cells are sampled depends on the counts of each level in the whole batch.
 
     Args:
         labels: of this process's share of the batch.
@@ -63,12 +63,12 @@ def normalizers(labels: Labels, uniform: Tensor, all_sum: Callable[[Tensor], Ten
 
 
 def positive(label: Tensor, threshold: float = 0.5) -> Tensor:
-    """1 where a label is above a threshold, else 0; shape and type of ``label``."""
+    """1 where a label is above a threshold, else 0; shape and dtype of ``label``."""
     return (label > threshold).astype(label.dtype)
 
 
 def levels(gt_iou_map: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Masks of the valid cells with a high, a middle and a low tIoU: 0 or 1, shape and type of ``gt_iou_map``.
+    """0/1 masks of the valid cells with a high, middle and low tIoU; shape and dtype of ``gt_iou_map``.
 
     Args:
         gt_iou_map: labels ``[batch, duration, start]``, 0 outside the triangle of valid cells.
@@ -80,16 +80,16 @@ def levels(gt_iou_map: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def sampling_weights(gt_iou_map: Tensor, uniform: Tensor, high: Tensor, middle: Tensor, low: Tensor) -> Tensor:
-    """The weight of every cell in the regression loss: 0 to 3, shape and type of ``gt_iou_map``.
+    """The weight of every cell in the regression loss: 0 to 3, shape and dtype of ``gt_iou_map``.
 
-    All cells of the high level count; of the middle and of the low one as many as these in expectation, chosen by the
-    uniform numbers. As published, a level that has fewer cells than the high one makes its threshold negative, and
-    then every cell of the map gets that level's weight. Without a cell of the high level nothing is sampled.
+    All cells of the high level count, and in expectation as many of the middle and of the low level, chosen at random.
+    As published, a level with fewer cells than the high one has a negative threshold, so that every cell of the map
+    gets that level's weight. Without cells of the high level nothing is sampled.
 
     Args:
         gt_iou_map: labels ``[batch, duration, start]``, 0 outside the triangle of valid cells.
-        uniform: numbers in [0, 1) ``[2, duration, start]``, for the middle and the low level, shared by the batch.
-        high, middle, low: how many cells of the global batch each level has (:class:`Normalizers`).
+        uniform: random numbers in [0, 1) ``[2, duration, start]``, for the middle and low levels, shared by the batch.
+        high, middle, low: cells of each level in the global batch (:class:`Normalizers`).
     """
     weights, *others = levels(gt_iou_map)
     for level, count, draw in zip(others, (middle, low), uniform, strict=True):
@@ -99,7 +99,7 @@ def sampling_weights(gt_iou_map: Tensor, uniform: Tensor, high: Tensor, middle: 
 
 
 def valid_cells(maps: Tensor) -> Tensor:
-    """1 where a proposal ends inside the video (start + duration < tscale), else 0; shape and type of ``maps``."""
+    """1 where a proposal ends inside the video (start + duration < tscale), else 0; shape and dtype of ``maps``."""
     duration, start = paddle.arange(maps.shape[1]), paddle.arange(maps.shape[2])
     inside = duration.unsqueeze(1) + start.unsqueeze(0) < maps.shape[2]
     return inside.astype(maps.dtype).expand_as(maps)

@@ -1,6 +1,6 @@
-"""How good proposals are: the figures that the field compares, and what lies behind them.
+"""Metrics of proposals: AR@AN and AUC, and the breakdowns behind them.
 
-``breakdown`` (by length, by number, errors), ``intervals`` and ``detection`` (mAP) are imported by name, so that a
+``breakdown`` (by length, by number, errors), ``intervals`` and ``detection`` (mAP) are not imported here, so that
 training does not depend on them.
 """
 

@@ -1,4 +1,4 @@
-"""Where recall is lost: by the length of a segment, by how many a video has, and what the proposals do wrong."""
+"""Where recall is lost: by segment length, by segments per video, and by kind of error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from bmn.metrics.tiou import tiou
 Floats = NDArray[np.float64]
 
 LENGTHS = (0.0, 0.05, 0.1, 0.2, 0.4, 1.0)  # of a segment, as a fraction of its video
-NUMBERS = (1, 2, 4, 8)  # of segments in a video: 1, 2–3, 4–7, 8 and more
+NUMBERS = (1, 2, 4, 8)  # of segments in a video: 1, 2–3, 4–7, 8 or more
 FOUND, TOUCHED = 0.5, 0.1  # tIoU from which a segment counts as found, and a proposal as near one
 KINDS = ("hit", "duplicate", "badly localised", "background")
 RANKS = 20
@@ -21,14 +21,14 @@ RANKS = 20
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the segments.
+    """A group of segments.
 
     Attributes:
-        name: which.
-        segments: how many.
+        name: of the group.
+        segments: their number.
         average_recall: AR@100 in percent; None without segments.
-        missed: in percent, those that no proposal comes near (tIoU below 0.1); None without segments.
-        badly_localised: in percent, those that are met by none but come near (tIoU from 0.1 to 0.5).
+        missed: percentage that no proposal comes near (best tIoU below 0.1); None without segments.
+        badly_localised: percentage with a best tIoU from 0.1 to 0.5; None without segments.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Part:
 
 
 def by_length(recall: Recall, ground_truth: Mapping[str, ArrayLike], durations: Mapping[str, float]) -> list[Part]:
-    """The segments in groups of length.
+    """The segments, grouped by length.
 
     Args:
-        ground_truth: what ``recall`` was computed on: video → ``[segment, 2]``, seconds.
+        ground_truth: that ``recall`` was computed on: video → ``[segment, 2]``, in seconds.
         durations: video → seconds.
     """
     lengths = np.concatenate(
@@ -54,11 +54,11 @@ def by_length(recall: Recall, ground_truth: Mapping[str, ArrayLike], durations: 
 
 
 def by_number(recall: Recall) -> list[Part]:
-    """The segments in groups of how many their video has."""
+    """The segments, grouped by the number of segments in their video."""
     group = np.searchsorted(NUMBERS, np.repeat(recall.segments, recall.segments), side="right") - 1
     ranges = zip(NUMBERS, [after - 1 for after in NUMBERS[1:]], strict=False)
     names = [str(low) if low == high else f"{low}–{high}" for low, high in ranges]
-    return _parts(recall, group, [*names, f"{NUMBERS[-1]} and more"])
+    return _parts(recall, group, [*names, f"{NUMBERS[-1]} or more"])
 
 
 def _parts(recall: Recall, group: NDArray[np.intp], names: Sequence[str]) -> list[Part]:
@@ -77,18 +77,18 @@ def _parts(recall: Recall, group: NDArray[np.intp], names: Sequence[str]) -> lis
 
 
 def what_proposals_are(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[str, ArrayLike]) -> Floats:
-    """What the first proposals of the videos are, by rank.
+    """Classify the top proposals of the videos, by rank.
 
-    A proposal with a tIoU of 0.5 or more with a segment is a hit, or a duplicate where a better ranked one hit each of
-    these segments already; from 0.1 on it is badly localised; otherwise background.
+    A proposal with a tIoU of at least 0.5 with a segment is a hit, or a duplicate if better ones have already hit all
+    such segments; with at least 0.1 it is badly localised; otherwise it is background.
 
     Args:
-        ground_truth: video → ``[segment, 2]``, seconds; videos without segments count too.
+        ground_truth: video → ``[segment, 2]``, in seconds; videos without segments count too.
         proposals: video → ``[proposal, 3]`` (start, end, score).
 
     Returns:
-        ``[rank, kind]``: the share of ``KINDS`` among the proposals of each of the first 20 ranks; zeros where no video
-        has so many.
+        ``[rank, kind]``: the fraction of each of ``KINDS`` at each of the first 20 ranks; zeros where no video has so
+        many proposals.
     """
     counts = np.zeros((RANKS, len(KINDS)))
     for video, segments in ground_truth.items():

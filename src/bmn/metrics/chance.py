@@ -1,4 +1,4 @@
-"""The chance baseline: proposals that look at no video, worth what the distribution of segments alone is worth."""
+"""The chance baseline: proposals drawn from the distribution of training segments, without looking at any video."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,15 +12,14 @@ from bmn.metrics.recall import proposal_recall
 def chance_proposals(
     training: Sequence[Video], videos: Sequence[Video], *, seed: int, count: int = 100
 ) -> dict[str, NDArray[np.float64]]:
-    """For each video ``count`` segments drawn from the training set, scaled to its duration.
+    """``count`` segments per video, drawn from the training set and scaled to the video's duration.
 
     Args:
-        training: where segments are drawn from, with replacement and equal chances.
-        videos: which videos get proposals; each has its own draw.
+        training: the source of the segments, drawn uniformly with replacement.
+        videos: the videos that get proposals; each has its own draw.
 
     Returns:
-        By video id ``[count, 2]``: start and end in seconds, in the order of the draw (the first counts as
-        best).
+        By video id ``[count, 2]``: start and end in seconds, in the order drawn (the first counts as best).
     """
     segments = np.array(
         [
@@ -40,12 +39,12 @@ def chance_auc(training: Sequence[Video], videos: Sequence[Video], truth: Mappin
     """The AUC of the chance baseline, in percent: what a model has to beat.
 
     Args:
-        training: where segments are drawn from.
-        videos: which videos get proposals.
-        truth: video → ``[segment, 2]`` (start, end), seconds: what the proposals are to find.
+        training: the source of the segments.
+        videos: the videos that get proposals.
+        truth: video → ``[segment, 2]`` (start, end), in seconds: the segments to find.
 
     Raises:
-        BmnError: the ground truth holds no segment.
+        BmnError: the ground truth has no segments.
     """
     drawn = chance_proposals(training, videos, seed=0)
     ranked = {video: np.column_stack([rows, np.arange(len(rows), 0, -1)]) for video, rows in drawn.items()}

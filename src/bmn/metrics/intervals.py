@@ -1,4 +1,4 @@
-"""How sure the figures are: bootstrap over videos, which are what a subset was drawn from."""
+"""Confidence intervals: a bootstrap over videos."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ HEADLINE = (1, 5, 10, 100)
 
 
 def intervals(recall: Recall, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95 % intervals of AR@1, AR@5, AR@10, AR@100 and AUC, in percent.
+    """95 % confidence intervals of AR@1, AR@5, AR@10, AR@100 and AUC, in percent.
 
-    Videos with segments are drawn with replacement, as many as there are, a thousand times; the interval lies between
-    the 2.5 % and 97.5 % quantiles. The share of its proposals that a video is granted stays that of the whole subset.
+    They are the 2.5 % and 97.5 % quantiles of a thousand resamples, with replacement, of the videos with segments. The
+    fraction of its proposals that each video keeps stays that of the whole subset.
 
     Args:
-        seed: of the draws.
+        seed: of the resampling.
     """
     videos = len(recall.segments)
     draws = np.random.default_rng(seed).multinomial(videos, np.full(videos, 1 / videos), RESAMPLES)

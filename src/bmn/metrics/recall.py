@@ -1,7 +1,7 @@
-"""How good proposals are: AR@AN and the AUC, as ActivityNet's official evaluator computes them.
+"""AR@AN and AUC, as computed by ActivityNet's official evaluator.
 
-The figures of the challenge's proposal task: arXiv 1907.09702, section 5.1, and the evaluator that the
-challenge published. All videos, proposals and tIoU thresholds are matched together.
+These are the metrics of the challenge's proposal task (arXiv 1907.09702, section 5.1), vectorized over all videos,
+proposals and tIoU thresholds.
 """
 
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ from bmn.metrics.tiou import tiou
 Floats = NDArray[np.float64]
 
 TIOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
-AVERAGE_NUMBERS = np.arange(1, 101)  # AN: proposals a video, on average
+AVERAGE_NUMBERS = np.arange(1, 101)  # AN: average number of proposals per video
 
-BLOCK = 2**18  # pairs of a segment and a proposal matched together, to bound the memory
+BLOCK = 2**18  # pairs of a segment and a proposal matched at once, to bound memory
 
 
 @dataclass(frozen=True)
 class Recall:
-    """What the proposals of a subset recall of its annotated segments.
+    """How many of a subset's annotated segments its proposals recall.
 
     Attributes:
-        met: ``[video, tIoU, AN]``, how many of a video's segments are met; ``TIOU_THRESHOLDS``, AN = 1 … 100; the
-            videos in the order of ``best_tiou``.
-        best_tiou: for each video with segments, ``[segment]``: the highest tIoU that a proposal reaches at
-            AN = 100, in the order of the ground truth.
+        met: ``[video, tIoU, AN]``, the number of a video's segments that are recalled, at ``TIOU_THRESHOLDS`` and
+            AN = 1 … 100; videos in the order of ``best_tiou``.
+        best_tiou: for each video with segments, ``[segment]``: the highest tIoU of any proposal at AN = 100, in the
+            order of the ground truth.
     """
 
     met: NDArray[np.int32]
@@ -37,64 +37,62 @@ class Recall:
 
     @property
     def segments(self) -> NDArray[np.intp]:
-        """``[video]``: how many segments it has."""
+        """``[video]``: the number of segments of each."""
         return np.array([len(best) for best in self.best_tiou.values()])
 
     @property
     def recall(self) -> Floats:
-        """``[tIoU, AN]``: the fraction of the segments that are met."""
+        """``[tIoU, AN]``: the fraction of segments that are recalled."""
         recall: Floats = self.met.sum(axis=0) / self.segments.sum()
         return recall
 
     @property
     def average_recall(self) -> Floats:
-        """``[AN]``: the recall averaged over the tIoU thresholds, a fraction."""
+        """``[AN]``: the recall averaged over the tIoU thresholds, as a fraction."""
         average: Floats = self.recall.mean(axis=0)
         return average
 
     def ar_at(self, number: int) -> float:
-        """AR@``number`` in percent, for 1 … 100 proposals a video on average."""
+        """AR@``number`` in percent, for an average of 1 … 100 proposals per video."""
         return 100 * float(self.average_recall[number - 1])
 
     @property
     def auc(self) -> float:
-        """The area under AR over AN from 1 to 100, in percent of 100 (so that perfect proposals have 99)."""
+        """The area under AR over AN from 1 to 100, in percent of 100 (so that perfect proposals reach 99)."""
         average = self.average_recall
         return 100 * float(((average[1:] + average[:-1]) / 2).sum() / AVERAGE_NUMBERS[-1])
 
     @property
     def areas(self) -> Floats:
-        """``[video]``: what the AUC is made of; it is 100 times their sum by that of ``segments``."""
+        """``[video]``: each video's part of the AUC, which is 100 times their sum divided by that of ``segments``."""
         met = self.met.mean(axis=1)
         areas: Floats = ((met[:, 1:] + met[:, :-1]) / 2).sum(axis=1) / AVERAGE_NUMBERS[-1]
         return areas
 
     def headline(self) -> dict[str, float]:
-        """The figures that the field compares, in percent: AR@1, AR@5, AR@10, AR@100 and AUC."""
+        """The usual metrics, in percent: AR@1, AR@5, AR@10, AR@100 and AUC."""
         return {f"AR@{number}": self.ar_at(number) for number in (1, 5, 10, 100)} | {"AUC": self.auc}
 
 
 def proposal_recall(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[str, ArrayLike]) -> Recall:
     """Match the proposals of one subset with its annotated segments.
 
-    As the official evaluator does: AN is an average over the videos, so a video is granted a share of its own
-    proposals (its best), the same share for all. The share counts every proposal given, also those of videos
-    without segments or unknown to the ground truth; a video without proposals recalls nothing; fractions of a
-    proposal are cut off. Equal scores keep the order given (the official order is arbitrary there). Where it
-    would divide by zero, because no proposal is given or none is left of the shares, the recall is 0.
+    As in the official evaluator, AN is an average over videos: every video keeps the same fraction of its proposals,
+    the best ones, rounded down. The fraction counts all proposals given, including those of videos without segments or
+    not in the ground truth. A video without proposals recalls nothing. Ties keep the order given (the official order is
+    arbitrary). Where the evaluator would divide by zero, because no proposals are given or kept, the recall is 0.
 
     Args:
-        ground_truth: video → ``[segment, 2]`` (start, end), seconds; a video without segments is left out.
-        proposals: video → ``[proposal, 3]`` (start, end, score), seconds, in any order.
+        ground_truth: video → ``[segment, 2]`` (start, end), in seconds; videos without segments are ignored.
+        proposals: video → ``[proposal, 3]`` (start, end, score), in seconds, in any order.
 
     Raises:
-        BmnError: the ground truth holds no segment.
+        BmnError: the ground truth has no segments.
     """
     truth, given = _not_empty(ground_truth), _not_empty(proposals)
     if not truth:
         raise BmnError(
-            f"no segment among the {len(ground_truth)} videos to evaluate on; "
-            "check the subset's name and that its annotations have segments"
+            f"no segments in the {len(ground_truth)} videos to evaluate on; check the subset's name and its annotations"
         )
     most = float(AVERAGE_NUMBERS[-1] * len(truth))
     ratio = most / max(sum(map(len, given.values())), 1)
@@ -105,7 +103,7 @@ def proposal_recall(ground_truth: Mapping[str, ArrayLike], proposals: Mapping[st
     counts = np.array([len(rows) for rows in granted])
     rank, best_tiou = _first_matches(segments, owner, np.concatenate(granted), counts)
 
-    # In the evaluator's order of operations: 0.29 · 100 is 28.999…, and 28 proposals are granted.
+    # In the evaluator's order of operations: 0.29 · 100 is 28.999…, so 28 proposals are kept.
     share = AVERAGE_NUMBERS / 100.0 * (most / max(counts.sum(), 1))
     number = np.minimum((counts[:, None] * share).astype(np.intp), counts[:, None])[owner]
     firsts = np.flatnonzero(np.diff(owner, prepend=-1))  # each video's first segment
@@ -119,7 +117,7 @@ def _not_empty(videos: Mapping[str, ArrayLike]) -> dict[str, Floats]:
 
 
 def _best(rows: Floats, ratio: float) -> Floats:
-    """The share of a video's proposals that it is granted at the greatest AN, best first."""
+    """The proposals that a video keeps at the greatest AN, best first."""
     order = np.argsort(-rows[:, 2], kind="stable")
     return rows[order[: int(len(rows) * ratio)]]
 
@@ -127,22 +125,22 @@ def _best(rows: Floats, ratio: float) -> Floats:
 def _first_matches(
     segments: Floats, owner: NDArray[np.intp], proposals: Floats, counts: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Find, for each segment, how far down its video's proposals the first match stands.
+    """Find the rank of the first match of each segment among its video's proposals.
 
     Args:
         segments: ``[segment, 2]``.
-        owner: ``[segment]``, the number of its video.
-        proposals: ``[proposal, 3]``, best first within a video, video after video.
-        counts: ``[video]``, how many proposals it has.
+        owner: ``[segment]``, the index of its video.
+        proposals: ``[proposal, 3]``, video by video, best first within each.
+        counts: ``[video]``, the number of proposals of each.
 
     Returns:
-        ``[segment, tIoU]``: the place (from 0) of the first proposal whose tIoU reaches the threshold, or the
-        greatest count where none does; and ``[segment]``: the highest tIoU.
+        ``[segment, tIoU]``: the rank (from 0) of the first proposal whose tIoU reaches the threshold, or the largest
+        count if none does; and ``[segment]``: the highest tIoU.
     """
     rank = np.full((len(segments), len(TIOU_THRESHOLDS)), counts.max())
     best = np.zeros(len(segments))
     offset = np.cumsum(counts) - counts
-    order = np.argsort(-counts[owner], kind="stable")  # neighbours of like length waste little padding
+    order = np.argsort(-counts[owner], kind="stable")  # blocks of similar counts need little padding
     low = 0
     while low < len(order) and (width := counts[owner[order[low]]]):
         block = order[low : low + max(1, BLOCK // width)]

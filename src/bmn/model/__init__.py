@@ -1,1 +1,1 @@
-"""The network, its boundary-matching layer and its losses: tensors in, tensors out, no files."""
+"""The network, its boundary-matching layer, and its weights in files."""

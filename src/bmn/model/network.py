@@ -1,4 +1,4 @@
-"""The Boundary-Matching Network (arXiv 1907.09702), computed on the valid triangle of its map alone."""
+"""The Boundary-Matching Network (arXiv 1907.09702), computed only on the valid triangle of its map."""
 
 import math
 from typing import Any
@@ -33,11 +33,11 @@ class BMN(nn.Layer):  # type: ignore[misc]
 
     Args:
         feat_dim: channels of the features (divisible by 4: the first convolutions have 4 groups).
-        tscale: snippets of a sequence, T.
-        dscale: durations that are proposed, D <= T: from 1 to D snippets.
-        num_sample: samples of a proposal, N.
-        num_sample_perbin: points that are averaged to a sample, P.
-        prop_boundary_ratio: context read on either side of a proposal, in lengths of it.
+        tscale: snippets in a sequence, T.
+        dscale: number of proposed durations, D <= T: 1 to D snippets.
+        num_sample: samples per proposal, N.
+        num_sample_perbin: points averaged into a sample, P.
+        prop_boundary_ratio: context on either side of a proposal, as a fraction of its length.
     """
 
     def __init__(
@@ -73,16 +73,16 @@ class BMN(nn.Layer):  # type: ignore[misc]
         plan = make_plan(tscale, dscale, num_sample, num_sample_perbin, prop_boundary_ratio)
         self._groups = range(len(plan.tiles))
         for group in self._groups:
-            self._hold(f"tile_reads_{group}", plan.tiles[group].reads)
-            self._hold(f"tile_weights_{group}", plan.tiles[group].weights)
-        self._hold("ring_read", plan.slots_to_ring.read)
-        self._hold("slot_readers", plan.slots_to_ring.readers)
-        self._hold("valid_read", plan.ring_to_valid.read)
-        self._hold("ring_readers", plan.ring_to_valid.readers)
-        self._hold("map_rows", plan.map_rows)
+            self._add_constant(f"tile_reads_{group}", plan.tiles[group].reads)
+            self._add_constant(f"tile_weights_{group}", plan.tiles[group].weights)
+        self._add_constant("ring_read", plan.slots_to_ring.read)
+        self._add_constant("slot_readers", plan.slots_to_ring.readers)
+        self._add_constant("valid_read", plan.ring_to_valid.read)
+        self._add_constant("ring_readers", plan.ring_to_valid.readers)
+        self._add_constant("map_rows", plan.map_rows)
 
-    def _hold(self, name: str, value: NDArray[Any]) -> None:
-        """Keep a constant of the plan: it moves with the network and is exported, no checkpoint holds it."""
+    def _add_constant(self, name: str, value: NDArray[Any]) -> None:
+        """Register a constant of the plan: it moves with the network and is exported, but is in no checkpoint."""
         dtype = paddle.get_default_dtype() if value.dtype.kind == "f" else None
         self.register_buffer(name, paddle.to_tensor(value, dtype=dtype), persistable=False)
 
@@ -94,7 +94,7 @@ class BMN(nn.Layer):  # type: ignore[misc]
 
         Returns:
             The confidence map ``[batch, 2, duration, start]`` (channel 0 regression, 1 classification; 0
-            outside the triangle), the start probability and the end probability, each ``[batch, snippet]``.
+            outside the triangle), and the start and end probabilities, each ``[batch, snippet]``.
         """
         base = F.relu(self.b_conv2(F.relu(self.b_conv1(x))))
         start = F.sigmoid(self.ts_conv2(F.relu(self.ts_conv1(base)))).squeeze(1)
@@ -103,8 +103,8 @@ class BMN(nn.Layer):  # type: ignore[misc]
         return self._confidence_map(sequence), start, end
 
     def _confidence_map(self, sequence: Tensor) -> Tensor:
-        """The proposal branch after its first convolution: ``[batch, 128, snippet]`` to the confidence map."""
-        # The sums over channels and over snippets commute: contract the weights with the sequence first.
+        """The proposal branch after its first convolution: from ``[batch, 128, snippet]`` to the confidence map."""
+        # Sums over channels and over snippets commute, so contract the weights with the sequence first.
         weight = self.p_conv3d1.weight.squeeze([3, 4]).transpose([1, 2, 0]).flatten(1)
         contracted = paddle.matmul(sequence.transpose([0, 2, 1]).flatten(0, 1), weight)
         contracted = contracted.reshape([-1, self.tscale * self.num_sample, HIDDEN_3D])

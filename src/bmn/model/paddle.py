@@ -1,4 +1,4 @@
-"""The one place that imports Paddle, with good settings: ``from bmn.model.paddle import paddle``."""
+"""The one place that imports Paddle, with fast settings: ``from bmn.model.paddle import paddle``."""
 
 from bmn.base.runtime import importing_paddle
 

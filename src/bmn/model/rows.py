@@ -1,8 +1,8 @@
-"""The operators of the proposal branch, on rows: gather, multiply, add a bias, cut off below 0.
+"""The operators of the proposal branch, on rows: gather, multiply, add a bias, ReLU.
 
-A table of rows is ``[video, row, channel]``. The operators differentiate themselves: what they gather is far
-larger than what they read and what they give, so it is not kept but, where it is needed, gathered again; and a
-bias gets its gradient by a matrix product, which every back end runs at its peak.
+A table of rows is ``[video, row, channel]``. The operators have their own backward passes: gathered rows are far larger
+than input and output, so they are gathered again instead of kept; and the gradient of a bias is a matrix product, which
+every back end runs at peak speed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,48 +17,48 @@ def match_boundaries(contracted: Tensor, bias: Tensor, weight: Tensor, out_bias:
     """Sample the contracted sequence for every slot, and apply the 1 x 1 convolution that follows.
 
     Args:
-        contracted: what every bin makes of every snippet, ``[video, row, hidden]``.
+        contracted: the contribution of every snippet to every bin, ``[video, row, hidden]``.
         bias: of the sampled sums, ``[hidden]``.
         weight: of the 1 x 1 convolution, ``[channel, hidden]``.
         out_bias: its bias, ``[channel]``.
-        tiles: by group, the rows that each tile reads ``[tile, read]`` and their weights ``[tile, slot, read]``.
+        tiles: per group, the rows that each tile reads ``[tile, read]`` and their weights ``[tile, slot, read]``.
 
     Returns:
-        ``[video, 1 + slot, channel]``, after the ReLUs; row 0 is 0.
+        ``[video, 1 + slot, channel]``, after the ReLUs; row 0 is zero.
     """
-    if _is_differentiated():
+    if _needs_grad():
         return _MatchBoundaries.apply(contracted, bias, weight, out_bias, tiles)
     pieces = [_match(videos, contracted, bias, weight, out_bias, tiles)[0] for videos in _pieces(contracted)]
     return paddle.concat(pieces)
 
 
 def convolve(table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers: Tensor) -> Tensor:
-    """A 3 x 3 convolution and its ReLU, at the cells that are wanted.
+    """A 3 x 3 convolution and its ReLU at selected cells.
 
     Args:
-        table: ``[video, row, in]``; row 0 is 0.
+        table: ``[video, row, in]``; row 0 is zero.
         weight: ``[out, in, 3, 3]``.
         bias: ``[out]``.
-        read: the rows of ``table`` around every wanted cell, ``[cell, 9]``.
-        readers: the rows of the result that read a row of ``table``, ``[row, 9]``.
+        read: the rows of ``table`` around every selected cell, ``[cell, 9]``.
+        readers: the rows of the result that read each row of ``table``, ``[row, 9]``.
 
     Returns:
-        ``[video, 1 + cell, out]``; row 0 is 0.
+        ``[video, 1 + cell, out]``; row 0 is zero.
     """
-    if _is_differentiated():
+    if _needs_grad():
         return _Convolve.apply(table, weight, bias, read, readers)
     return paddle.concat([_convolve(videos, table, weight, bias, read) for videos in _pieces(table)])
 
 
-def _is_differentiated() -> bool:
-    """Whether the operators must differentiate themselves; a program differentiates or exports plain operators."""
+def _needs_grad() -> bool:
+    """Whether to use our own backward passes; a static program differentiates or exports plain operators."""
     return bool(paddle.in_dynamic_mode() and paddle.is_grad_enabled())
 
 
 def _match(
     videos: Tensor, contracted: Tensor, bias: Tensor, weight: Tensor, out_bias: Tensor, tiles: Pairs
 ) -> tuple[Tensor, list[Tensor]]:
-    """The result of some videos, and the hidden layer of every group of tiles, ``[video, slot, hidden]``."""
+    """The result for some videos, and the hidden layer of every group of tiles, ``[video, slot, hidden]``."""
     hiddens, parts = [], []
     for reads, weights in tiles:
         gathered = _gather(contracted, videos, reads)
@@ -79,7 +79,7 @@ def _with_row_0(parts: list[Tensor]) -> Tensor:
 
 
 def _pieces(table: Tensor) -> Iterable[Tensor]:
-    """The videos of a batch that are worked on at once: on the CPU one, so that its buffers stay in the cache."""
+    """Split the videos of a batch: on a CPU one at a time, so that its buffers stay in the cache."""
     if not paddle.in_dynamic_mode():
         return [paddle.arange(paddle.shape(table)[0], dtype="int32")]
     videos = paddle.arange(table.shape[0], dtype="int32")
@@ -87,7 +87,7 @@ def _pieces(table: Tensor) -> Iterable[Tensor]:
 
 
 def _ids(table: Tensor, videos: Tensor, rows: Tensor) -> Tensor:
-    """Number rows ``[...]`` of some videos in the table of all rows of all videos, ``[video, ...]``."""
+    """Indices ``[video, ...]`` of rows ``[...]`` of some videos in the flattened table."""
     return (videos * table.shape[1]).reshape([-1] + [1] * rows.ndim) + rows
 
 
@@ -95,12 +95,12 @@ def _gather(table: Tensor, videos: Tensor, rows: Tensor) -> Tensor:
     """Rows ``[...]`` of some videos, ``[video, ..., channel]``."""
     ids, flat = _ids(table, videos, rows), table.flatten(0, 1)
     if paddle.in_dynamic_mode():
-        # The fastest gather on a CPU; in a program it refuses a table whose length is not known.
+        # The fastest gather on a CPU; a static program rejects it for a table of unknown length.
         return F.embedding(ids, flat)
     return paddle.gather(flat, ids.flatten()).reshape([-1, *rows.shape, table.shape[2]])
 
 
-def _cut_off(grad: Tensor, output: Tensor) -> Tensor:
+def _before_relu(grad: Tensor, output: Tensor) -> Tensor:
     """The gradient before a ReLU."""
     return grad * (output > 0).astype(grad.dtype)
 
@@ -123,7 +123,7 @@ class _MatchBoundaries(paddle.autograd.PyLayer):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         contracted, weight, output, *hiddens = ctx.saved_tensor()
-        out_grads = _cut_off(grad, output)
+        out_grads = _before_relu(grad, output)
         contracted_grad = paddle.zeros_like(contracted).flatten(0, 1)
         weight_grad, bias_grad = paddle.zeros_like(weight), 0.0
         remaining = iter(hiddens)
@@ -135,7 +135,7 @@ class _MatchBoundaries(paddle.autograd.PyLayer):  # type: ignore[misc]
                 out_grad = piece[:, first : first + hidden.shape[1]]
                 first += hidden.shape[1]
                 weight_grad += paddle.matmul(out_grad.flatten(0, 1), hidden.flatten(0, 1), transpose_x=True)
-                hidden_grad = _cut_off(paddle.matmul(out_grad, weight), hidden)
+                hidden_grad = _before_relu(paddle.matmul(out_grad, weight), hidden)
                 bias_grad += _column_sums(hidden_grad)
                 hidden_grad = hidden_grad.reshape([-1, *weights.shape[:2], hidden.shape[2]])
                 read_grad = paddle.matmul(weights, hidden_grad, transpose_x=True)
@@ -156,7 +156,7 @@ class _Convolve(paddle.autograd.PyLayer):  # type: ignore[misc]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         table, weight, output = ctx.saved_tensor()
         out, channels = weight.shape[:2]
-        out_grads = _cut_off(grad, output)
+        out_grads = _before_relu(grad, output)
         transposed = weight.transpose([2, 3, 0, 1]).flatten(0, 2)
         kernel_grad = paddle.zeros([9 * channels, out], weight.dtype)
         table_grads = []
@@ -164,7 +164,7 @@ class _Convolve(paddle.autograd.PyLayer):  # type: ignore[misc]
             out_grad = paddle.index_select(out_grads, videos)[:, 1:].flatten(0, 1)
             gathered = _gather(table, videos, ctx.read).reshape([-1, 9 * channels])
             kernel_grad += paddle.matmul(gathered, out_grad, transpose_x=True)
-            # The gradient at a row is a convolution too: of the gradients at the cells that read it.
+            # The gradient at a row is itself a convolution, of the gradients at the cells that read it.
             table_grads.append(paddle.matmul(_gather(out_grads, videos, ctx.readers).flatten(2), transposed))
         weight_grad = kernel_grad.reshape([3, 3, channels, out]).transpose([3, 2, 0, 1])
         return paddle.concat(table_grads), weight_grad, _column_sums(out_grads)

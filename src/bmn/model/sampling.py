@@ -1,9 +1,9 @@
-"""Where every proposal reads the sequence (arXiv 1907.09702, section 3.3): pure NumPy.
+"""Where every proposal samples the sequence (arXiv 1907.09702, section 3.3): pure NumPy.
 
-A proposal that starts at snippet ``t`` and lasts ``d + 1`` snippets is the cell ``(d, t)`` of the map
-``[dscale, tscale]``, and it is valid when ``d + t < tscale``. It spreads ``num_sample * num_sample_perbin``
-points over its span and some context on either side, and reads each by linear interpolation between two snippets;
-the points of a bin are averaged.
+The proposal that starts at snippet ``t`` and lasts ``d + 1`` snippets is the cell ``(d, t)`` of the map
+``[dscale, tscale]``, valid if ``d + t < tscale``. It has ``num_sample * num_sample_perbin`` points spread evenly over
+its span and some context on either side. Each point interpolates linearly between two snippets; the points of a bin
+are averaged.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Reads:
     """The non-zeros of the sampling matrix: every point of every valid cell reads two snippets.
 
     Attributes:
-        snippet: which snippet is read, ``[cell, point, 2]``, always inside the sequence.
-        weight: its share of the bin's value, ``[cell, point, 2]``; 0 where the point reads nothing. The sum
-            over equal ``(cell, bin, snippet)`` is the entry of the matrix.
-        bin: the bin that a point belongs to, ``[point]``.
+        snippet: the snippet that is read, ``[cell, point, 2]``, always inside the sequence.
+        weight: its share of the bin's value, ``[cell, point, 2]``; 0 where the point reads nothing. Summed over equal
+            ``(cell, bin, snippet)``, this is the matrix entry.
+        bin: the bin of each point, ``[point]``.
     """
 
     snippet: NDArray[np.int32]
@@ -29,7 +29,7 @@ class Reads:
 
 
 def cells_before(end: int, tscale: int, dscale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Duration and start of the cells with ``d + t < end``, row by row of the map; ``end = tscale``: the valid ones."""
+    """Duration and start of the cells with ``d + t < end``, in row-major order; ``end = tscale``: the valid ones."""
     duration, start = np.indices((dscale, tscale))
     inside = duration + start < end
     return duration[inside], start[inside]
@@ -40,17 +40,17 @@ def sampling_reads(
 ) -> Reads:
     """The reads of all valid cells, in the order of :func:`cells_before`.
 
-    The points lie evenly on ``[t - r (d + 1), t + d + r (d + 1)]``. A neighbour outside the sequence contributes
-    nothing. As in the published code, whose weights we load, the lower neighbour is found by truncation
-    towards zero, so a point in (-1, 0) reads snippet 0 with its full weight. Where the published code divides by
-    zero (one single point), the point lies in the middle of the span.
+    The points are evenly spaced on ``[t - r (d + 1), t + d + r (d + 1)]``. A neighbour outside the sequence contributes
+    nothing. As in the published code, whose weights we load, the lower neighbour is found by truncation towards zero,
+    so a point in (-1, 0) reads snippet 0 with full weight. Where the published code divides by zero (a single point),
+    the point is the middle of the span.
     """
     duration, start = cells_before(tscale, tscale, dscale)
     context = (duration + 1.0) * prop_boundary_ratio
     first, last = start - context, start + duration + context
     points = num_sample * num_sample_perbin
-    # The order of these float operations is the published one: a point that rounds to -1 reads nothing, one just
-    # above it reads all of snippet 0.
+    # The order of these float operations is the published one: a point that rounds to -1 reads nothing, while one just
+    # above reads all of snippet 0.
     if points == 1:
         position = (0.5 * (first + last))[:, None]
     else:

@@ -1,16 +1,16 @@
-"""The plan by which the network computes on the valid triangle of the map alone: pure NumPy.
+"""The plan for computing only on the valid triangle of the map: pure NumPy.
 
-The proposal branch lives as rows, one a cell of the map, in three lists. A 3 x 3 convolution at a cell looks at
-cells whose ``d + t`` is larger by up to 2, so each list goes 2 further than the one that is made from it:
+The proposal branch is stored as rows, one per cell of the map, in three lists. A 3 x 3 convolution at a cell reads
+cells whose ``d + t`` is larger by up to 2, so each list extends 2 further than the one computed from it:
 
-- *slots*, the cells with ``d + t < tscale + 4``, in the order in which the tiles of the boundary-matching layer
-  hold them; outside the triangle they sample nothing;
+- *slots*, the cells with ``d + t < tscale + 4``, in the order of the boundary-matching layer's tiles; those outside
+  the triangle sample nothing;
 - *ring*, the cells with ``d + t < tscale + 2``, which the first 3 x 3 convolution computes;
 - *valid*, the cells with ``d + t < tscale``, which the second one computes.
 
-Row 0 of a list is no cell: it is the zero padding beyond the edges of the map.
+Row 0 of a list is not a cell but the zero padding beyond the edges of the map.
 
-The same sizes give the same plan, so no checkpoint holds it.
+The plan follows from the sizes alone, so checkpoints do not contain it.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ Cells = tuple[NDArray[Any], ...]
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles of the map, each with its small dense part of the sampling matrix.
+    """Tiles of the map, each with a small dense block of the sampling matrix.
 
     Attributes:
         reads: the rows ``snippet * num_sample + bin`` of the contracted sequence that a tile reads,
-            ``[tile, read]``; filled up with row 0, at weight 0.
+            ``[tile, read]``; padded with row 0, at weight 0.
         weights: the sampling matrix of a tile, ``[tile, slot, read]``.
     """
 
@@ -41,11 +41,11 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Which rows of one list a 3 x 3 convolution reads to make the next one.
+    """Which rows of one list a 3 x 3 convolution reads to compute the next.
 
     Attributes:
-        read: the 9 rows that are read by every cell of the list that is made, ``[cell, 9]``.
-        readers: the 9 rows of the list that is made that read a row, ``[1 + row, 9]``, in the order of the kernel.
+        read: the 9 input rows that each output cell reads, ``[cell, 9]``.
+        readers: the 9 output rows that read each input row, ``[1 + row, 9]``, in the order of the kernel.
     """
 
     read: Ids
@@ -54,13 +54,13 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the proposal branch has to gather, and with which weights.
+    """What the proposal branch gathers, and with which weights.
 
     Attributes:
-        tiles: groups of tiles; the slots number on from one group to the next, from 1.
+        tiles: groups of tiles; slots are numbered from 1, consecutively over the groups.
         slots_to_ring: the neighbours of the first 3 x 3 convolution.
         ring_to_valid: the neighbours of the second.
-        map_rows: for each cell of the map its row of the valid list, ``[dscale * tscale]``; 0 outside.
+        map_rows: each map cell's row in the valid list, ``[dscale * tscale]``; 0 outside.
     """
 
     tiles: tuple[Tiles, ...]
@@ -82,9 +82,9 @@ def make_plan(
     """Plan the tiles and the neighbours of every row.
 
     Args:
-        durations: how many durations the cells of a tile may have.
-        slots: how many cells a tile may hold.
-        groups: into how many groups to sort the tiles, by the number of rows that they read.
+        durations: number of durations that a tile may span.
+        slots: cells per tile.
+        groups: number of groups into which tiles are sorted by how many rows they read.
     """
     reads = sampling_reads(tscale, dscale, num_sample, num_sample_perbin, prop_boundary_ratio)
     tiles, slot_rows = _tiles(tscale, dscale, num_sample, reads, durations, slots, groups)
@@ -99,7 +99,7 @@ def make_plan(
 
 
 def _numbered(tscale: int, dscale: int, margin: int) -> Ids:
-    """The map of the rows of a list, ``[dscale, tscale]``: its cells from 1 on, 0 elsewhere."""
+    """The row of each map cell in a list, ``[dscale, tscale]``: numbered from 1, 0 for cells not in it."""
     rows = np.zeros((dscale, tscale), np.int32)
     cells = cells_before(tscale + margin, tscale, dscale)
     rows[cells] = 1 + np.arange(len(cells[0]))
@@ -107,7 +107,7 @@ def _numbered(tscale: int, dscale: int, margin: int) -> Ids:
 
 
 def _neighbours(from_rows: Ids, to_rows: Ids, rows: int) -> Neighbours:
-    """The neighbours between two lists, given as maps of their rows; the first has ``rows`` rows after row 0."""
+    """The neighbours between two lists, given as maps of row numbers; the first has ``rows`` rows after row 0."""
     made, held = np.nonzero(to_rows), np.nonzero(from_rows)
     read = np.empty((len(made[0]), 9), np.int32)
     read[to_rows[made] - 1] = _around(from_rows, made)
@@ -117,7 +117,7 @@ def _neighbours(from_rows: Ids, to_rows: Ids, rows: int) -> Neighbours:
 
 
 def _around(rows: Ids, cells: Cells) -> Ids:
-    """What the map ``rows`` holds at and around some cells, ``[cell, 9]``; 0 beyond its edges."""
+    """The values of a map at and around some cells, ``[cell, 9]``; 0 beyond its edges."""
     offset = np.arange(3)
     duration, start = (index[:, None, None] for index in cells)
     around: Ids = np.pad(rows, 1)[duration + offset[:, None], start + offset].reshape(-1, 9)
@@ -127,7 +127,7 @@ def _around(rows: Ids, cells: Cells) -> Ids:
 def _cut(tscale: int, dscale: int, durations: int, slots: int) -> list[NDArray[Any]]:
     """Cut the valid cells into tiles of at most ``slots`` cells that read about the same snippets.
 
-    The cells of a few durations are ordered by the middle of their span and cut into equal parts.
+    The cells of a few durations are sorted by the middle of their span and split evenly.
     """
     duration, start = cells_before(tscale, tscale, dscale)
     tiles: list[NDArray[Any]] = []
@@ -141,7 +141,7 @@ def _cut(tscale: int, dscale: int, durations: int, slots: int) -> list[NDArray[A
 def _tiles(
     tscale: int, dscale: int, num_sample: int, reads: Reads, durations: int, slots: int, groups: int
 ) -> tuple[tuple[Tiles, ...], Ids]:
-    """The groups of tiles, and the map of the rows of the slot list, ``[dscale, tscale]``."""
+    """The groups of tiles, and the row of each map cell in the slot list, ``[dscale, tscale]``."""
     cut = _cut(tscale, dscale, durations, slots)
     tile_of_cell, place = np.empty((2, len(reads.snippet)), np.int64)
     for tile, cells in enumerate(cut):
@@ -155,7 +155,7 @@ def _tiles(
     used = np.zeros((count, tscale * num_sample), bool)
     used.ravel()[(tile_of_cell[:, None] * used.shape[1] + row)[weight != 0]] = True
 
-    # Tiles that read about equally many rows form a group, so that few reads are filled up.
+    # Group tiles that read similar numbers of rows, to minimize padding.
     order = np.argsort(used.sum(axis=1), kind="stable")
     used, tile_of_cell = used[order], np.argsort(order)[tile_of_cell]
     slot = tile_of_cell * slots + place
@@ -166,7 +166,7 @@ def _tiles(
 
     rows = np.zeros((dscale, tscale), np.int32)
     rows[cells_before(tscale, tscale, dscale)] = 1 + slot
-    # A cell outside the triangle samples nothing, as a slot does that no valid cell has taken.
+    # Cells outside the triangle sample nothing, just like the slots left unused by valid cells.
     outside = held[0] + held[1] >= tscale
     free = np.setdiff1d(np.arange(count * slots), slot)
     rows[held[0][outside], held[1][outside]] = 1 + free[: np.count_nonzero(outside)]
@@ -176,13 +176,13 @@ def _tiles(
 def _group(
     used: NDArray[np.bool_], slot: NDArray[Any], row: NDArray[Any], weight: NDArray[np.float64], slots: int
 ) -> Tiles:
-    """A group of tiles, ``slots`` cells each, from the rows that each uses and what each of its cells reads.
+    """Build a group of tiles of ``slots`` cells each.
 
     Args:
-        used: ``[tile, row]``.
-        slot: of every cell, ``[cell]``.
-        row: every read of every cell, ``[cell, read]``.
-        weight: of every read, ``[cell, read]``; the row of one at weight 0 need not be among those used.
+        used: the rows that each tile reads, ``[tile, row]``.
+        slot: of each cell, ``[cell]``.
+        row: what each cell reads, ``[cell, read]``.
+        weight: of each read, ``[cell, read]``; a row of weight 0 need not be among those used.
     """
     width = max(1, int(used.sum(axis=1).max()))
     column = np.cumsum(used, axis=1) - 1

@@ -1,9 +1,8 @@
-"""Weights in files: ``.pdparams`` under the published names, read without executing anything from the file."""
+"""Weight files: ``.pdparams`` with the published names, read without executing anything from the file."""
 
-import collections
 import pickle
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,57 +12,45 @@ from bmn.base.files import atomic_file
 from bmn.base.params import ModelParams
 from bmn.model.network import BMN
 from bmn.model.paddle import paddle
+from bmn.model.pickles import Array, read_pickle
 
 PREFIX = "backbone."  # PaddleVideo's files hold the network under this name
 
-# All that a pickled dictionary of arrays needs; NumPy 2 moved its module, and both names stand in files.
-_NUMPY = np.core.multiarray if np.__version__.startswith("1.") else np._core.multiarray  # type: ignore[attr-defined]
-_ALLOWED = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _NUMPY._reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _NUMPY._reconstruct,
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return _ALLOWED[module, name]
-
 
 def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Read the arrays of a ``.pdparams`` file, ours or PaddleVideo's (its ``backbone.`` is taken off).
+    """Read the arrays of a ``.pdparams`` file, ours or PaddleVideo's (without its ``backbone.`` prefix).
+
+    Arrays of 16 or 64 bits become float32.
 
     Raises:
-        BmnError: the file is missing, damaged, or holds anything but named arrays of numbers.
+        BmnError: the file is missing, damaged, or contains anything but named arrays of finite numbers.
     """
     try:
-        with open(path, "rb") as file:
-            content = _ArraysOnly(file).load()
+        content = read_pickle(path.read_bytes())
     except FileNotFoundError as error:
         raise BmnError(f"{path}: no such file") from error
     except Exception as error:  # a damaged pickle can raise anything at all
-        raise BmnError(f"{path}: is not a plain file of weights ({error}); nothing of it was executed") from error
+        raise BmnError(f"{path}: is not a plain weights file ({error!s:.200}); none of it was executed") from error
     if not isinstance(content, dict):
-        raise BmnError(f"{path}: holds a {type(content).__name__}; a dictionary of arrays is expected")
-    weights = {
-        str(name).removeprefix(PREFIX): array
-        for name, array in content.items()
-        if name != "StructuredToParameterName@@"
-    }
-    for name, array in weights.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        raise BmnError(f"{path}: holds a {type(content).__name__}; it should hold a dictionary of arrays")
+    weights = {}
+    for key, value in content.items():
+        if key == "StructuredToParameterName@@":
+            continue
+        name = key.removeprefix(PREFIX)
+        if not isinstance(value, Array) or value.array is None:
             raise BmnError(f"{path}: {name} is not an array of floating-point numbers")
+        with np.errstate(over="ignore"):
+            weights[name] = np.array(value.array, np.float32)
+        if not np.isfinite(weights[name]).all():
+            raise BmnError(f"{path}: {name} holds NaN, infinities or numbers too large for float32; get it again")
     return weights
 
 
 def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
-    """Write weights in the form of ``paddle.save``, whole or not at all; equal weights give equal bytes.
+    """Write weights in the format of ``paddle.save``, atomically; equal weights give equal bytes.
 
-    Paddle itself files tensors with names that depend on what else the process has made.
+    Paddle's own files contain tensor names that depend on what else the process has created.
     """
     content = {name: np.ascontiguousarray(array) for name, array in weights.items()}
     names = {name: name for name in weights}
@@ -72,7 +59,7 @@ def write_weights(weights: dict[str, NDArray[np.float32]], path: Path) -> None:
 
 
 def load_network(model: ModelParams, path: Path) -> BMN:
-    """A network with weights from a file, ready for evaluation.
+    """A network with weights from a file, in evaluation mode.
 
     Raises:
         BmnError: see :func:`read_weights` and :func:`load_weights`.
@@ -81,7 +68,7 @@ def load_network(model: ModelParams, path: Path) -> BMN:
 
 
 def make_network(model: ModelParams, weights: dict[str, NDArray[np.float32]], origin: Path | None = None) -> BMN:
-    """A network with given weights, ready for evaluation.
+    """A network with given weights, in evaluation mode.
 
     Raises:
         BmnError: they do not fit; see :func:`load_weights`.
@@ -93,21 +80,21 @@ def make_network(model: ModelParams, weights: dict[str, NDArray[np.float32]], or
 
 
 def load_weights(network: paddle.nn.Layer, weights: dict[str, NDArray[np.float32]], origin: Path) -> None:
-    """Put weights into a network.
+    """Load weights into a network.
 
     Raises:
-        BmnError: a parameter is missing, unknown or of another shape; ``origin`` is named as their file.
+        BmnError: a parameter is missing, unknown or of the wrong shape; the message names ``origin`` as the file.
     """
     own = cast(dict[str, paddle.Tensor], network.state_dict())
     for name in own.keys() | weights.keys():
         if name not in weights:
-            raise BmnError(f"{origin}: has no {name}; weights of this network are expected")
+            raise BmnError(f"{origin}: has no {name}, which this network needs; use weights of a BMN")
         if name not in own:
-            raise BmnError(f"{origin}: has {name}, which this network does not; weights of a BMN are expected")
+            raise BmnError(f"{origin}: has {name}, which this network does not have; use weights of a BMN")
         found, wanted = list(weights[name].shape), list(own[name].shape)
         if found != wanted:
             raise BmnError(
-                f"{origin}: {name} has the shape {found}, the network of params.yaml {wanted}; "
-                f"give model the values that the weights were trained with"
+                f"{origin}: {name} has the shape {found}, but in params.yaml's network {wanted}; "
+                f"set model to the values that the weights were trained with"
             )
     network.set_state_dict(weights)

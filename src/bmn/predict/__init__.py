@@ -1,1 +1,1 @@
-"""Proposals from an exported program; nothing of training or tracking is needed."""
+"""Proposals from an exported program, without training or tracking."""

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -10,6 +12,7 @@ from typing import Any
 
 from bmn.acquire.features import SUFFIXES
 from bmn.base.errors import BmnError
+from bmn.base.files import unique_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,14 @@ def _read_list(path: Path) -> list[Item]:
 
 def _item(line: str, place: str) -> Item:
     try:
-        entry: Any = json.loads(line)
-    except ValueError as error:
+        entry: Any = json.loads(line, object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as error:
         raise BmnError(f"{place}: is not JSON ({error})") from error
     match entry:
         case {"feat_path": str(path), "duration_second": int() | float() as duration}:
-            if not isinstance(duration, bool) and 0 < duration < math.inf:
+            if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+                raise BmnError(f"{place}: feat_path is {path!a:.200}, which no file can be called; correct it")
+            if not isinstance(duration, bool) and 0 < duration <= sys.float_info.max:
                 return Item(path, float(duration))
-            raise BmnError(f"{place}: duration_second is {duration}; a number of seconds above 0 is expected")
-    raise BmnError(f'{place}: is {line.strip()}; {{"feat_path": "a.npy", "duration_second": 12.5}} is expected')
+            raise BmnError(f"{place}: duration_second is {duration!s:.40}; a number of seconds above 0 is expected")
+    raise BmnError(f'{place}: is {line.strip():.200}; {{"feat_path": "a.npy", "duration_second": 12.5}} is expected')

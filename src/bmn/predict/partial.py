@@ -1,7 +1,7 @@
-"""The results of a long prediction while it runs: a line a file, which a later start goes on from."""
+"""Partial results of a long prediction, from which a later start resumes."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,23 @@ from bmn.proposals import Result
 
 
 class PartFile:
-    """Results on their way, ``{"file", "stamp", "proposals"}`` a line after a line that tells what they came from.
+    """Partial results: a header line with their origin, then one ``{"file", "stamp", "proposals"}`` per line.
 
-    A line counts as done when the file and its duration are the same and it was not written since. A part that
-    came from something else is begun anew, and a line that a killed process left unfinished is cut off.
+    A result is valid while its file and duration are unchanged. A part file of another origin is discarded, and a
+    line that a killed process left incomplete is cut off.
 
     Args:
-        path: of the part file; it is made with the first result.
-        origin: what all results follow from, beside the files: model and settings.
+        path: of the part file, created with the first result.
+        origin: what all results depend on besides the files: model and settings.
     """
 
     def __init__(self, path: Path, origin: dict[str, Any]) -> None:
         self.path, self._origin = path, json.dumps(origin)
         self._places: dict[tuple[str, str], int] = {}
         if path.exists():
-            self._take_up()
+            self._resume()
 
-    def _take_up(self) -> None:
+    def _resume(self) -> None:
         with open(self.path, "r+b") as file:
             if file.readline() != f"{self._origin}\n".encode():
                 file.truncate(0)
@@ -41,11 +41,11 @@ class PartFile:
                 whole += len(line)
 
     def holds(self, item: Item) -> bool:
-        """Whether the result of a file is there."""
+        """Whether it has the result of a file."""
         return (item.path, _stamp(item)) in self._places
 
-    def append(self, results: Iterable[tuple[Item, list[Result]]]) -> None:
-        """Add results; when this returns, a kill of the process does not lose them.
+    def append(self, results: Iterable[tuple[Item, Sequence[Result]]]) -> None:
+        """Add results; once this returns, killing the process does not lose them.
 
         Raises:
             BmnError: the part file cannot be written.
@@ -61,11 +61,11 @@ class PartFile:
                     file.write(f"{line}\n".encode())
         except OSError as error:
             raise BmnError(
-                f"{self.path}: cannot be written ({error.strerror}); make room or choose a folder"
+                f"{self.path}: cannot be written ({error.strerror}); make room or choose another folder"
             ) from error
 
-    def read(self, items: Iterable[Item]) -> Iterator[tuple[Item, list[Result]]]:
-        """The results of those files that have one, in the order of the files, one in memory at a time."""
+    def read(self, items: Iterable[Item]) -> Iterator[tuple[Item, Sequence[Result]]]:
+        """The results of the files that have one, in the order of the files, one in memory at a time."""
         with open(self.path, "rb") as file:
             for item in items:
                 place = self._places.get((item.path, _stamp(item)))
@@ -74,7 +74,7 @@ class PartFile:
                     yield item, json.loads(file.readline())["proposals"]
 
     def remove(self) -> None:
-        """Delete the file: its results stand elsewhere."""
+        """Delete the file; its results have been saved."""
         self.path.unlink(missing_ok=True)
 
 
@@ -87,7 +87,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 def _stamp(item: Item) -> str:
-    """Changes when the file is written again or its duration is another."""
+    """Changes when the file is rewritten or its duration differs."""
     try:
         changed = Path(item.path).stat().st_mtime_ns
     except OSError:

@@ -1,4 +1,4 @@
-"""From the network's maps to proposals of whole videos: decoding, score fusion, Soft-NMS, windows joined to videos."""
+"""From the network's maps to proposals of whole videos: decoding, merging of windows, score fusion, Soft-NMS."""
 
 from bmn.base.params import ProposalSettings
 from bmn.proposals.candidates import Candidates, Float32s, Floats, concatenate, decode, merge

@@ -1,8 +1,7 @@
 """From the network's three outputs to the candidate segments of each video.
 
-Everything works on a batch of videos at once and gives what the published one-video loops give, bit for bit.
-Source: Lin et al., arXiv 1907.09702, section 4.3 (proposal generation, score fusion, Soft-NMS); where the
-paper leaves a choice open, the behaviour of PaddleVideo's ``BMNMetric``.
+Everything is vectorized over a batch of videos and bit-identical to the published loops over single videos. Source:
+Lin et al., arXiv 1907.09702, section 4.3 (proposal generation); where the paper is silent, PaddleVideo's ``BMNMetric``.
 """
 
 from collections.abc import Sequence
@@ -16,20 +15,20 @@ from bmn.base.errors import BmnError
 Floats = NDArray[np.float64]
 Float32s = NDArray[np.float32]
 
-DECODED_TOGETHER = 32  # videos: enough to hide the cost of the calls, few enough for the cache
+DECODED_TOGETHER = 32  # videos: enough to amortize the calls, few enough for the cache
 
 
 class Candidates(NamedTuple):
-    """The segments that may become proposals of a batch of videos, those of one video after those of another.
+    """The candidate segments of a batch of videos, concatenated video by video.
 
     Attributes:
-        starts: ``[candidate]``, in lengths of the video (0 is its beginning, 1 its end), or of the window where
-            windows of a long video were merged.
+        starts: ``[candidate]``, as a fraction of the video (or of the window length, where the windows of a long video
+            were merged).
         ends: ``[candidate]``, in the same unit.
         boundary: ``[candidate]``, start probability · end probability.
-        regression: ``[candidate]``, of the confidence map.
-        classification: ``[candidate]``, of the confidence map.
-        counts: ``[video]``, how many candidates each has.
+        regression: ``[candidate]``, from the confidence map.
+        classification: ``[candidate]``, from the confidence map.
+        counts: ``[video]``, the number of candidates of each.
     """
 
     starts: Floats
@@ -40,7 +39,7 @@ class Candidates(NamedTuple):
     counts: NDArray[np.intp]
 
     def of(self, videos: NDArray[np.bool_]) -> "Candidates":
-        """Those of some of the videos; ``videos`` has a truth value for each."""
+        """The candidates of some of the videos; ``videos`` is a boolean mask."""
         chosen = np.repeat(videos, self.counts)
         return Candidates._make([*(part[chosen] for part in self[:-1]), self.counts[videos]])
 
@@ -48,10 +47,9 @@ class Candidates(NamedTuple):
 def decode(confidence_map: Float32s, start: Float32s, end: Float32s) -> Candidates:
     """Pair the likely starts with the likely ends.
 
-    A snippet is a likely boundary where its probability is above half of the video's maximum or above both
-    neighbours (beyond the ends: 0). The first start and the last end always count. Each likely start t makes
-    a candidate with each likely end t + d, d < D: the segment [t / T, (t + d + 1) / T]. A video's candidates
-    come in the order of (d, t).
+    A snippet is a likely boundary if its probability is above half of the video's maximum or above both neighbours
+    (0 beyond the ends). The first start and the last end always count. Each likely start t forms a candidate with each
+    likely end t + d, d < D: the segment [t / T, (t + d + 1) / T]. A video's candidates are ordered by (d, t).
 
     Args:
         confidence_map: ``[video, 2, D, T]``, regression and classification; read where d + t < T.
@@ -76,7 +74,7 @@ def _decode(confidence_map: Float32s, start: Float32s, end: Float32s) -> Candida
     paired = likely_start.take(first, axis=1) & likely_end.take(last, axis=1)
     counts = np.count_nonzero(paired, axis=1)
 
-    # Places in the flattened arrays: several times faster than a pair of indices.
+    # Flat indices are several times faster than pairs of indices.
     video = np.repeat(np.arange(len(counts)), counts)
     cell = np.flatnonzero(paired) - video * len(first)
     duration, first, last = duration.take(cell), first.take(cell), last.take(cell)
@@ -86,10 +84,10 @@ def _decode(confidence_map: Float32s, start: Float32s, end: Float32s) -> Candida
     factors = start, end, regression, classification
     if not all(factor.min(initial=0) >= 0 and factor.max(initial=0) < np.inf for factor in factors):
         raise BmnError(
-            "the network's outputs hold NaN, infinite or negative values where probabilities belong; "
-            "look for NaN in the features and in the weights"
+            "the network's outputs hold NaN, infinite or negative values instead of probabilities; "
+            "check the features and the weights for NaN"
         )
-    snippet = 1.0 / tscale  # multiplied, not divided by T: as published, to the last bit
+    snippet = 1.0 / tscale  # multiplying instead of dividing by T is bit-exact with the published code
     return Candidates(first * snippet, (last + 1) * snippet, boundary, regression, classification, counts)
 
 
@@ -103,20 +101,20 @@ def _likely(probability: Float32s) -> NDArray[np.bool_]:
 
 
 def concatenate(batches: Sequence[Candidates]) -> Candidates:
-    """The videos of several batches, in order, as one batch."""
+    """Concatenate batches of videos."""
     return Candidates(*map(np.concatenate, zip(*batches, strict=True)))
 
 
 def merge(windows: Candidates, offsets: Floats, first: NDArray[np.intp]) -> Candidates:
-    """The candidates of windows as those of whole videos.
+    """Merge the candidates of windows into those of whole videos.
 
     Args:
-        windows: those of a video one after the other, in units of the window.
-        offsets: ``[window]``, where each begins in its video, in the same units.
-        first: ``[video]``, the windows with which a video begins; the first is 0.
+        windows: contiguous for each video, in units of the window length.
+        offsets: ``[window]``, the start of each in its video, in the same units.
+        first: ``[video]``, the index of each video's first window.
 
     Returns:
-        Candidates in units of the window, from the beginning of the video.
+        Candidates in units of the window length, relative to the start of the video.
     """
     offset = np.repeat(offsets, windows.counts)
     return windows._replace(

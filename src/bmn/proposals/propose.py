@@ -1,7 +1,7 @@
-"""From maps of windows to proposals of whole videos: the one way that leads there, in two halves.
+"""From maps of windows to proposals of whole videos: the one way to get there, in two steps.
 
-:func:`whole_videos` gathers the candidates, :func:`select` scores and suppresses them. A search for better settings
-goes through the first half once and through the second many times; all others go through both with :func:`propose`.
+:func:`whole_videos` gathers the candidates; :func:`select` scores and suppresses them. A search for better settings
+runs the first step once and the second many times; everyone else runs both with :func:`propose`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ class VideoCandidates:
     Attributes:
         videos: their ids.
         candidates: in the order of ``videos``.
-        units: ``[video]``, how many seconds one unit of ``candidates`` lasts.
-        durations: ``[video]``, seconds.
+        units: ``[video]``, the length of one unit of ``candidates`` in seconds.
+        durations: ``[video]``, in seconds.
     """
 
     videos: Sequence[str]
@@ -36,18 +36,18 @@ class VideoCandidates:
     durations: Floats
 
     def of(self, chosen: NDArray[np.bool_]) -> "VideoCandidates":
-        """Those of some of the videos; ``chosen`` has a truth value for each."""
+        """The candidates of some of the videos; ``chosen`` is a boolean mask."""
         videos = [video for video, is_chosen in zip(self.videos, chosen, strict=True) if is_chosen]
         return VideoCandidates(videos, self.candidates.of(chosen), self.units[chosen], self.durations[chosen])
 
 
 def whole_videos(candidates: Candidates, windows: Sequence[Window], durations: Mapping[str, float]) -> VideoCandidates:
-    """The candidates of windows as those of videos.
+    """Merge the candidates of windows into those of whole videos.
 
     Args:
-        candidates: of each window, in its own units.
-        windows: those of a video one after the other, all of the same length.
-        durations: of each video, seconds.
+        candidates: of each window, as fractions of it.
+        windows: contiguous for each video, and all of the same length within it.
+        durations: of each video, in seconds.
     """
     names = [window.video for window in windows]
     starts = np.array([window.start for window in windows])
@@ -63,18 +63,18 @@ def select(found: VideoCandidates, settings: ProposalSettings) -> dict[str, Floa
     """Score the candidates and suppress those that overlap better ones.
 
     Returns:
-        By video ``[proposal, 3]``: start and end in seconds, cut to the video, and score; best first.
+        By video ``[proposal, 3]``: start and end in seconds, clipped to the video, and score; best first.
     """
     kept = soft_nms(score(found.candidates, settings), settings)
     return dict(zip(found.videos, in_seconds(kept, found.units, found.durations), strict=True))
 
 
 def in_seconds(proposals: Proposals, units: Floats, durations: Floats) -> list[Floats]:
-    """The proposals of each video as rows (start, end, score), seconds, best first, cut to the video.
+    """The proposals of each video as rows (start, end, score), in seconds, clipped to the video, best first.
 
     Args:
-        units: ``[video]``, how many seconds one unit of ``proposals`` lasts.
-        durations: ``[video]``, seconds.
+        units: ``[video]``, the length of one unit of ``proposals`` in seconds.
+        durations: ``[video]``, in seconds.
     """
     starts, ends = (
         np.clip(boundaries * units[:, None], 0.0, durations[:, None])
@@ -93,8 +93,8 @@ def propose(
 
     Args:
         maps: of each window.
-        windows: those of a video one after the other, all of the same length.
-        durations: of each video, seconds.
+        windows: contiguous for each video, and all of the same length within it.
+        durations: of each video, in seconds.
         settings: how candidates are scored and suppressed.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The network over a subset of the data, and the proposals that follow from its maps."""
+"""Run the network over a subset of the data and turn its maps into proposals."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +19,7 @@ def network_maps(network: BMN, subset: Subset, batches: Iterable[NDArray[np.int6
     """Run the network, without gradients, over batches of rows of a subset.
 
     Yields:
-        The batch, and its confidence map ``[batch, 2, D, T]``, start and end probabilities ``[batch, T]``.
+        Each batch with its confidence map ``[batch, 2, D, T]`` and start and end probabilities ``[batch, T]``.
     """
     network.eval()
     for batch in load_batches(subset.store, subset.segments, batches):
@@ -29,13 +29,13 @@ def network_maps(network: BMN, subset: Subset, batches: Iterable[NDArray[np.int6
 
 
 class Proposer:
-    """Turns maps into proposals of whole videos, batch after batch.
+    """Turns maps into proposals of whole videos, batch by batch.
 
-    Windows of a video that did not all come in one batch wait for the others: their candidates are suppressed
-    together, as overlapping windows find the same segments.
+    A video that spans several batches is held back until it is complete: the candidates of all its windows are
+    suppressed together, because overlapping windows find the same segments.
 
     Args:
-        subset: that the batches come from, all windows of a video one after the other
+        subset: the source of the batches, the windows of each video contiguous
             (:func:`bmn.data.batches.video_batches`).
         settings: how candidates are scored and suppressed.
     """
@@ -47,7 +47,7 @@ class Proposer:
         self._windows: list[Window] = []
 
     def add(self, batch: Batch, maps: Maps) -> None:
-        """Take the maps of a batch in; suppress what is complete."""
+        """Add the maps of a batch, and select the proposals of videos that are complete."""
         windows = self._all_windows
         self._candidates.append(decode(*(tensor.numpy() for tensor in maps)))
         self._windows += [windows[row] for row in batch.rows]

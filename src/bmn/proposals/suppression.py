@@ -1,8 +1,8 @@
-"""From candidates to the best scored segments of each video: score fusion and Soft-NMS.
+"""From candidates to the best-scored segments of each video: score fusion and Soft-NMS.
 
-Everything works on a batch of videos at once and gives what the published one-video loops give, bit for bit.
-Source: Lin et al., arXiv 1907.09702, section 4.3 (proposal generation, score fusion, Soft-NMS); where the
-paper leaves a choice open, the behaviour of PaddleVideo's ``BMNMetric``.
+Everything is vectorized over a batch of videos and bit-identical to the published loops over single videos. Source:
+Lin et al., arXiv 1907.09702, section 4.3 (score fusion, Soft-NMS); where the paper is silent, PaddleVideo's
+``BMNMetric``.
 """
 
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from bmn.base.params import ProposalSettings
 from bmn.proposals.candidates import Candidates, Float32s, Floats
 
-SUPPRESSED_TOGETHER = 128  # videos: enough to hide the cost of the calls, few enough for the cache
+SUPPRESSED_TOGETHER = 128  # videos: enough to amortize the calls, few enough for the cache
 PUBLISHED = ProposalSettings()
-REACH = 512  # proposals of a video looked at, and again as many when these no longer suffice
+REACH = 512  # proposals of a video considered at first, and added whenever these no longer suffice
 
 
 @dataclass(frozen=True)
 class Proposals:
-    """The proposals of a batch of videos: one row a video, best first, zeros after the last one.
+    """The proposals of a batch of videos: one row per video, best first, padded with zeros.
 
     Attributes:
-        starts: ``[video, proposal]``, in lengths of the video (0 is its beginning, 1 its end), or of the
-            window where windows of a long video were merged.
+        starts: ``[video, proposal]``, as a fraction of the video (or of the window length, where the windows of a long
+            video were merged).
         ends: ``[video, proposal]``, in the same unit.
-        scores: ``[video, proposal]``, never negative, never rising along a row.
-        counts: ``[video]``, how many proposals each row holds.
+        scores: ``[video, proposal]``, non-negative and non-increasing along a row.
+        counts: ``[video]``, the number of proposals in each row.
     """
 
     starts: Floats
@@ -38,17 +38,17 @@ class Proposals:
 
 
 class Result(TypedDict):
-    """One proposal in ActivityNet's result form; ``segment`` is [start, end] in seconds."""
+    """One proposal in ActivityNet's result format; ``segment`` is [start, end] in seconds."""
 
     score: float
     segment: list[float]
 
 
 def score(candidates: Candidates, settings: ProposalSettings = PUBLISHED) -> Proposals:
-    """Score each candidate and put those of a video in order, best first; equal scores keep the order that they had.
+    """Score the candidates and sort those of each video, best first; the sort is stable.
 
     A score is (start probability · end probability)^boundary_exponent · regression^regression_exponent ·
-    classification^classification_exponent, in float32; as published where the exponents are 1.
+    classification^classification_exponent, in float32; exponents of 1 give the published score.
     """
     scores = candidates.boundary**settings.boundary_exponent * (
         candidates.regression**settings.regression_exponent
@@ -63,16 +63,16 @@ def score(candidates: Candidates, settings: ProposalSettings = PUBLISHED) -> Pro
 
 
 def _best_first(scores: Float32s, held: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """``[candidate]``: the places of each video's candidates, video after video, by falling score.
+    """``[candidate]``: the indices of each video's candidates by decreasing score, video by video.
 
-    The bits of a float that is not negative order as the float does. With the bits, inverted, above the place
-    in one integer, a plain sort does what a stable argsort would, in a fraction of its time.
+    Non-negative floats sort like their bits. With the inverted bits above the index in one integer, a plain sort does
+    the work of a stable argsort in a fraction of the time.
 
     Args:
-        scores: ``[candidate]``, not negative; fewer than 2³².
-        held: ``[video, place]``, true where a row of padded videos holds a candidate.
+        scores: ``[candidate]``, non-negative; fewer than 2³².
+        held: ``[video, place]``, whether a padded row holds a candidate there.
     """
-    bits = (scores + np.float32(0)).view(np.uint32)  # the sum makes -0 a 0
+    bits = (scores + np.float32(0)).view(np.uint32)  # adding 0 turns -0 into 0
     keys = np.full(held.shape, np.iinfo(np.uint64).max)
     keys[held] = (~bits).astype(np.uint64) << np.uint64(32) | np.arange(len(bits), dtype=np.uint64)
     keys.sort(axis=1)
@@ -80,24 +80,24 @@ def _best_first(scores: Float32s, held: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def soft_nms(proposals: Proposals, settings: ProposalSettings = PUBLISHED) -> Proposals:
-    """Select the best proposal of each video again and again, decaying the scores of those it overlaps.
+    """Repeatedly select the best proposal of each video, decaying the scores of those it overlaps.
 
-    After each selection every remaining proposal whose tIoU with the selected one is above
+    After each selection, every remaining proposal whose tIoU with the selected one is above
     low_threshold + (high_threshold - low_threshold) · width of the selected one has its score multiplied by
-    exp(-tIoU² / alpha). Equal scores: the proposal that came first in ``proposals`` wins. As published, the
-    last remaining proposal is never selected, unless it is the only one that the video had.
+    exp(-tIoU² / alpha). Ties go to the proposal that comes first in ``proposals``. As published, the last remaining
+    proposal is never selected, unless the video had only one.
 
     Args:
         proposals: from :func:`score`.
         settings: the published ones by default.
 
     Returns:
-        At most ``max_proposals`` a video, with their decayed scores.
+        At most ``max_proposals`` per video, with their decayed scores.
     """
     selectable = np.where(proposals.counts > 1, proposals.counts - 1, proposals.counts)
     counts = np.minimum(selectable, settings.max_proposals)
     kept = np.zeros((3, len(counts), counts.max(initial=0)))
-    order = np.argsort(proposals.counts, kind="stable")  # neighbours of like length waste little padding
+    order = np.argsort(proposals.counts, kind="stable")  # batches of similar counts need little padding
     for low in range(0, len(order), SUPPRESSED_TOGETHER):
         videos = order[low : low + SUPPRESSED_TOGETHER]
         selected = _select(proposals, videos, counts[videos].max(), settings)
@@ -110,10 +110,9 @@ def soft_nms(proposals: Proposals, settings: ProposalSettings = PUBLISHED) -> Pr
 def _select(proposals: Proposals, videos: NDArray[np.intp], steps: int, settings: ProposalSettings) -> Floats:
     """``[3, video, step]``: starts, ends and scores in the order of selection.
 
-    A score never rises. So while the best score within the first proposals of a row is not below the score
-    with which the first one beyond them began, nothing beyond can be selected (equal scores: the earlier one
-    wins), and nothing beyond is looked at. When it falls below, more are taken in, and catch up on the decays
-    that they missed, in order.
+    Scores only decrease. So while the best score within the first ``reach`` proposals is not below the initial score of
+    the next one, nothing beyond can be selected (ties go to the earlier one) and only these are considered. When it
+    falls below, more are added after catching up, in order, on the decays that they missed.
     """
     counts = proposals.counts[videos]
     width = counts.max(initial=0)
@@ -140,11 +139,11 @@ def _select(proposals: Proposals, videos: NDArray[np.intp], steps: int, settings
 
 
 class _Remaining:
-    """Proposals ``[video, proposal]`` whose scores decay; -1 marks one that is gone or never was."""
+    """Proposals ``[video, proposal]`` with decaying scores; -1 marks those selected, and padding."""
 
     def __init__(self, starts: Floats, ends: Floats, scores: Floats) -> None:
         self.starts, self.ends, self.scores = map(np.ascontiguousarray, (starts, ends, scores))
-        # What the sieve of decay() works on. It never lets a proposal through that ends before everything.
+        # Used by the prefilter of decay(), which never passes a proposal that ends at minus infinity.
         self._starts = self.starts.astype(np.float32)
         self._ends = np.where(scores < 0, -np.inf, ends).astype(np.float32)
         self._widths = (ends - starts).astype(np.float32)
@@ -153,25 +152,25 @@ class _Remaining:
         self._near = np.empty(scores.shape, np.bool_)
 
     def best(self) -> NDArray[np.intp]:
-        """``[video]``: where, in the flattened arrays, the best proposal of each video stands."""
+        """``[video]``: the flat index of each video's best proposal."""
         rows, width = self.scores.shape
         flat: NDArray[np.intp] = self.scores.argmax(axis=1) + np.arange(0, rows * width, width)
         return flat
 
     def take(self, at: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
-        """Remove one proposal of each video; return its start, end and score, each ``[video]``."""
+        """Remove one proposal of each video and return its start, end and score, each ``[video]``."""
         taken = self.starts.take(at), self.ends.take(at), self.scores.take(at)
         self.scores.put(at, -1.0)
         self._ends.put(at, -np.inf)
         return taken
 
     def decay(self, start: Floats, end: Floats, settings: ProposalSettings) -> None:
-        """Decay the scores of the proposals that overlap the selected segments, one a video, too much."""
+        """Decay the scores of the proposals that overlap the selected segments, one per video, too much."""
         width = end - start
         threshold = settings.low_threshold + (settings.high_threshold - settings.low_threshold) * width
 
-        # tIoU > threshold  <=>  intersection > share · (the two widths). Few proposals pass, so float32
-        # sieves them first (its rounding is below the slack: none is lost) and float64 decides as published.
+        # tIoU > threshold  <=>  intersection > share · (sum of the two widths). Few proposals pass, so they are
+        # prefiltered in float32 (rounding is below the slack, so none is lost) and decided in float64, as published.
         share = threshold / (1 + threshold)
         shared, other = self._buffers
         np.minimum(self._ends, _column(end), out=shared)
@@ -184,7 +183,7 @@ class _Remaining:
 
         start, end = start[video], end[video]
         starts, ends, scores = self.starts.take(near), self.ends.take(near), self.scores.take(near)
-        # Not that of bmn.metrics: the published order of operations decides on which side of the threshold it falls.
+        # Not the tIoU of bmn.metrics: the published order of operations decides which side of the threshold it is on.
         intersection = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0.0)
         overlap = intersection / (ends - starts - intersection + end - start)
         factor = np.where(overlap > threshold[video], np.exp(-np.square(overlap) / settings.alpha), 1.0)
@@ -196,5 +195,5 @@ def _column(values: Floats) -> Float32s:
 
 
 def results(rows: Floats) -> list[Result]:
-    """One video's proposals, ``[proposal, 3]`` (start and end in seconds, score), in ActivityNet's result form."""
+    """One video's proposals, ``[proposal, 3]`` (start and end in seconds, score), in ActivityNet's result format."""
     return [{"score": score, "segment": [start, end]} for start, end, score in rows.tolist()]

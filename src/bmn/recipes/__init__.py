@@ -1,1 +1,1 @@
-"""What params.yaml can be switched to: presets, and what a person's own data need; and edits that keep its comments."""
+"""Recipes for params.yaml: presets and the parameters for your own data; and edits that keep its comments."""

@@ -12,23 +12,23 @@ from bmn.base.params import flatten, load_params, validate_params
 
 
 def edit(path: Path, values: dict[str, Any]) -> str:
-    """Write values under dotted keys into a parameter file, comments kept, if the result is valid.
+    """Write values under dotted keys into a parameter file, keeping its comments, if the result is valid.
 
     Returns:
-        The difference, as the lines of a unified diff.
+        A unified diff.
 
     Raises:
-        BmnError: the file, or what it would become, is not valid parameters.
+        BmnError: the parameters are invalid, before or after the edit.
     """
     load_params(path)
     before = path.read_text(encoding="utf-8")
     yaml = YAML()
-    yaml.width = 4096  # never re-flow a line
+    yaml.width = 4096  # never wrap lines
     yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
     document = yaml.load(before)
-    present = dict(flatten(document))
+    current = dict(flatten(document))
     for key, value in values.items():
-        if present.get(key, ...) != value:
+        if current.get(key, ...) != value:
             *groups, last = key.split(".")
             group = document
             for part in groups:

@@ -1,4 +1,4 @@
-"""The parameters that fit a person's own data."""
+"""The parameters for your own data."""
 
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,28 @@ from bmn.conversion.dialects import read_annotations
 from bmn.recipes.presets import KEPT
 
 
-def fitting(
+def own_values(
     current: Params, features: str, annotations: str, subsets: str | None = None, reset: bool = False
 ) -> dict[str, Any]:
-    """The parameters that own data need, by dotted key.
+    """The parameters that own data require, by dotted key.
 
-    What the data decide: where they are, the number of channels, and a batch that holds no more videos than there are
-    to train on. For other data than the current ones, or with ``reset``, the published recipe besides.
+    The data determine the paths, the number of channels, and a batch size of at most the number of training videos.
+    If the data are new, or with ``reset``, the published recipe is included.
 
     Args:
-        current: the parameters so far.
+        current: the current parameters.
         features: a folder of feature files.
-        annotations: a file, or a folder with a file a subset.
-        subsets: a CSV with the subset of each video, where the annotations do not name it.
+        annotations: a file, or a folder with one file per subset.
+        subsets: a CSV with the subset of each video, if the annotations do not name it.
 
     Raises:
-        BmnError: something is not there or cannot be read.
+        BmnError: something is missing or unreadable.
     """
     for path in (features, annotations, subsets):
         if path is not None and not (path and Path(path).exists()):
             raise BmnError(f"{path or 'nothing'}: no such file or folder; correct FEATURES, ANNOTATIONS or SUBSETS")
     if not Path(features).is_dir():
-        raise BmnError(f"{features}: is no folder; unpack it, or set data.features and model.feat_dim in params.yaml")
+        raise BmnError(f"{features}: not a folder; unpack it, or set data.features and model.feat_dim in params.yaml")
     channels = common_channels(find_features(Path(features)))
     entries, _ = split(read_annotations(Path(annotations), Path(subsets) if subsets else None))
     training = sum(video.subset == "training" for video in clean(entries)[0])

@@ -1,4 +1,4 @@
-"""The presets of params.yaml: the embedded data set, the published recipe."""
+"""Presets for params.yaml: data that come with the project, and published recipes."""
 
 from pathlib import Path
 from typing import Any
@@ -7,22 +7,33 @@ from bmn.base.errors import BmnError
 from bmn.base.params import Params, flatten, load_params
 from bmn.recipes.edits import edit
 
-# What a preset sets besides the defaults of bmn.base.params, which are the published values.
+# Differences from the defaults in bmn.base.params, which are the published values.
 PRESETS: dict[str, dict[str, Any]] = {
     "embedded": {
         "data": {"source": "synthetic"},
         "train": {"epochs": 4, "batch_size": 8, "decay_iteration": 120},
     },
+    "gestures": {  # real data that come with the project; data/gestures/README.md tells what they are
+        "data": {
+            "source": "local",
+            "features": "data/gestures/features",
+            "annotations": "data/gestures/segments.csv",
+            "subsets": "data/gestures/without_c.csv",
+            "length": "window",
+        },
+        "model": {"feat_dim": 32, "tscale": 64, "dscale": 48, "num_sample": 16},
+        "train": {"epochs": 8, "batch_size": 8, "decay_iteration": 108},
+    },
     "activitynet": {
         "data": {
             "source": "activitynet",
-            "strict": False,  # 215 of its segments pass the end of their video, 12 have no length
+            "strict": False,  # 215 of its segments extend beyond their video, 12 are empty
             "features": "https://paddlemodels.bj.bcebos.com/video_detection/bmn_feat.tar.gz",
             "annotations": "https://paddlemodels.bj.bcebos.com/video_detection/activitynet_1.3_annotations.json",
             "ground_truth": "https://paddlemodels.bj.bcebos.com/video_detection/activity_net_1_3_new.json",
         }
     },
-    "bmn_lite": {  # PaddleVideo's small excerpt of it, to try things with
+    "bmn_lite": {  # PaddleVideo's small excerpt of it
         "data": {
             "source": "activitynet",
             "strict": False,
@@ -31,39 +42,44 @@ PRESETS: dict[str, dict[str, Any]] = {
         }
     },
 }
-PLACES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
-IN_USE = ("source", "features", "annotations")  # of ``data``: what tells one data set from another
-KEPT = ("train.devices", "tracking", "tune", "execution")  # of the machine and of the person, not of the recipe
+SOURCES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
+IN_USE = ("source", "features", "annotations")  # of ``data``: identify a data set
+KEPT = ("train.devices", "tracking", "tune", "execution")  # machine and personal settings, not part of the recipe
 
 
 def preset_params(name: str) -> Params:
-    """The whole of the parameters that a preset stands for.
+    """All parameters of a preset.
 
     Raises:
-        BmnError: there is no preset of that name.
+        BmnError: there is no such preset.
     """
     if name not in PRESETS:
-        raise BmnError(f"PRESET is {name!r}; one of {', '.join(PRESETS)} is allowed")
+        raise BmnError(f"PRESET is {name!r}; it should be one of {', '.join(PRESETS)}")
     return Params.model_validate(PRESETS[name])
 
 
 def differences(params: Params) -> dict[str, Any]:
-    """The dotted keys in which parameters differ from the preset of their data source (own data: from the published
-    recipe), with their values; where data come from is not counted."""
-    values = {key: value for key, value in flatten(params.model_dump()) if not key.startswith((*KEPT, *PLACES))}
+    """The parameters that differ from the preset of their data, or of their data source (own data: from the published
+    recipe), by dotted key; data locations are ignored."""
+    values = {key: value for key, value in flatten(params.model_dump()) if not key.startswith((*KEPT, *SOURCES))}
+    presets = [preset_params(name) for name in PRESETS]
+    same = [preset for preset in presets if _same_data(preset, params)]
+    akin = [preset for preset in presets if preset.data.source == params.data.source != "local"]
     own = Params.model_validate({"data": {"source": "local", "features": "", "annotations": ""}})
-    standards = [preset_params(name) for name in PRESETS] + [own]
-    preset = next(standard for standard in standards if standard.data.source == params.data.source)
-    standard = dict(flatten(preset.model_dump()))
+    standard = dict(flatten([*same, *akin, own][0].model_dump()))
     return {key: value for key, value in values.items() if value != standard[key]}
 
 
-def use_preset(name: str, path: Path, reset: bool = False) -> str:
-    """Write a preset into a parameter file, all but what belongs to the machine and the person; see :func:`edit`.
+def _same_data(one: Params, other: Params) -> bool:
+    return all(getattr(one.data, key) == getattr(other.data, key) for key in IN_USE)
 
-    A preset whose data are in use already changes nothing: the recipe may have been tuned since. ``reset`` writes it.
+
+def use_preset(name: str, path: Path, reset: bool = False) -> str:
+    """Write a preset into a parameter file, except machine and personal settings; see :func:`edit`.
+
+    If its data are already in use, nothing changes: the recipe may have been tuned. ``reset`` writes it anyway.
     """
     preset, current = preset_params(name), load_params(path)
-    if not reset and all(getattr(preset.data, key) == getattr(current.data, key) for key in IN_USE):
+    if not reset and _same_data(preset, current):
         return ""
     return edit(path, {key: value for key, value in flatten(preset.model_dump()) if not key.startswith(KEPT)})

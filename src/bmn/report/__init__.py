@@ -1,1 +1,1 @@
-"""The pages that people open: what the data look like, how good the proposals are."""
+"""Pages and figures: what the data look like, how good the proposals are."""

@@ -1,4 +1,4 @@
-"""The data report: is my data right, and what can a model reach on it?"""
+"""The data report: are the data right, and how good can a model get on them?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from bmn.base.files import atomic_folder
 from bmn.base.params import Params
 from bmn.conversion.annotations import by_kind, read_findings
 from bmn.data.subset import Subset, open_subset
-from bmn.report.facts import SubsetFacts, channel_facts, price_of_grid, subset_facts
+from bmn.report.facts import SubsetFacts, channel_facts, grid_recalls, subset_facts
 from bmn.report.page import channels_figure, classes_figure, lengths_figure, render, timelines_figure
 
-TIMELINES = 12  # videos, spread evenly over the training subset
+TIMELINES = 12  # videos, evenly spaced over the training subset
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was reported on.
+    """The contents of the report.
 
     Attributes:
         subsets, facts: by name.
-        highest_recall: the AR in percent that the grid of the parameters allows at most.
+        highest_recall: the highest AR, in percent, that the configured grid allows.
     """
 
     subsets: Mapping[str, Subset]
@@ -35,10 +35,10 @@ def write_data_report(params: Params, data: Path, folder: Path) -> DataReport:
 
     Args:
         data: the converted data.
-        folder: takes the place of an earlier one.
+        folder: replaced atomically.
 
     Raises:
-        BmnError: the data are not there or damaged.
+        BmnError: the data are missing or damaged.
     """
     names = [name for name in ("training", "validation", "testing") if (data / f"{name}.json").exists()]
     subsets = {name: open_subset(data, name) for name in dict.fromkeys(["training", "validation", *names])}
@@ -46,10 +46,10 @@ def write_data_report(params: Params, data: Path, folder: Path) -> DataReport:
     facts = {name: subset_facts(subset) for name, subset in subsets.items()}
     channels = channel_facts(training.store)
     tscale, dscale = params.model.tscale, params.model.dscale
-    cut = params.data.length == "window"  # windows are as long as tscale says: another one would need other windows
+    cut = params.data.length == "window"  # windows are tscale long: another tscale would need other windows
     tscales = [tscale] if cut else sorted({tscale // 2, tscale, 2 * tscale})
     dscales = sorted({max(1, dscale // 4), max(1, dscale // 2), dscale, *([] if cut else [2 * dscale])})
-    grid = price_of_grid(validation, dscales, tscales)
+    grid = grid_recalls(validation, dscales, tscales)
 
     videos = list(training.videos.values())
     shown = [videos[place] for place in np.unique(np.linspace(0, len(videos) - 1, TIMELINES).astype(int))]
@@ -64,8 +64,8 @@ def write_data_report(params: Params, data: Path, folder: Path) -> DataReport:
         source=f"features: {params.data.features or params.data.source}; annotations: "
         f"{params.data.annotations or params.data.source}; length: {params.data.length}",
         facts=facts,
-        strangers=sorted(facts["validation"].classes.keys() - facts["training"].classes.keys()),
-        silent=channels.silent.tolist(),
+        unseen=sorted(facts["validation"].classes.keys() - facts["training"].classes.keys()),
+        constant=channels.constant.tolist(),
         tscales=tscales,
         dscales=dscales,
         grid=grid,

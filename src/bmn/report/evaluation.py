@@ -15,10 +15,12 @@ from bmn.metrics.assessment import Assessment
 from bmn.metrics.breakdown import KINDS, Part
 from bmn.proposals import Floats
 from bmn.report.figures import fill, recall_curves, timelines
+from bmn.report.labels import confusion_figure, confusions
 
 PUBLISHED = {"AR@1": 33.26, "AR@5": 49.48, "AR@10": 56.86, "AR@100": 75.19, "AUC": 67.23}
-"""PaddleVideo's own figures, on ActivityNet 1.3's validation subset."""
-GALLERY = 2  # videos of each kind: best, middling, worst
+"""PaddleVideo's results on the validation subset of ActivityNet-1.3."""
+GALLERY = 2  # videos each: best, median, worst
+CLASSES = 30  # in the table, worst first
 REPORT = "report.html"
 COLOURS = ("#54a24b", "#f2cf5b", "#e4572e", "#b8b8b8")
 
@@ -29,7 +31,7 @@ class Shown:
 
     Attributes:
         title: which one, and why it is shown.
-        figures: of it.
+        figures: of the video.
     """
 
     title: str
@@ -45,8 +47,10 @@ def render(
     """The report as HTML.
 
     Args:
-        metrics: the headline, and whatever stands beside it.
+        metrics: in percent.
     """
+    groups = {"relative length": assessment.by_length, "segments per video": assessment.by_number}
+    detection = assessment.detection
     return fill(
         "evaluation.html",
         percent=_percent,
@@ -56,40 +60,43 @@ def render(
         published=PUBLISHED,
         recall=recall_curves(assessment.recall),
         by_tiou=list(zip(TIOU_THRESHOLDS, 100 * assessment.recall.recall[:, -1], strict=True)),
-        detection=assessment.detection,
-        parts={"its length in the video": assessment.by_length, "how many its video has": assessment.by_number},
-        losses=losses_figure([*assessment.by_length], [*assessment.by_number]),
+        map_by_tiou=detection.precision.mean(axis=0)[-len(TIOU_THRESHOLDS) :] if detection else None,
+        classes=detection.by_class()[:CLASSES] if detection else [],
+        confusion=confusion_figure(*assessment.confusion) if assessment.confusion else None,
+        confusions=confusions(*assessment.confusion) if assessment.confusion else [],
+        groups=groups,
+        losses=losses_figure(groups),
         kinds=kinds_figure(assessment),
         gallery=gallery,
     )
 
 
-def losses_figure(*groups: Sequence[Part]) -> Figure:
-    """AR@100 of each part, and the segments that were missed or badly localised in it."""
+def losses_figure(groups: Mapping[str, Sequence[Part]]) -> Figure:
+    """AR@100 of each group of segments, and how many of them were missed or badly localised."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
-    for axes, parts, title in zip(figure.subplots(1, 2, sharey=True), groups, ("length", "number"), strict=True):
-        there = [part for part in parts if part.segments]
-        names = [f"{part.name}\n({part.segments})" for part in there]
-        place = np.arange(len(there))
-        axes.bar(place - 0.25, [part.average_recall for part in there], 0.24, color="#4c78a8", label="AR@100")
-        axes.bar(place, [part.badly_localised for part in there], 0.24, color=COLOURS[2], label="badly localised")
-        axes.bar(place + 0.25, [part.missed for part in there], 0.24, color="#7f7f7f", label="missed")
-        axes.set_xticks(place, names, fontsize=8)
-        axes.set(title=f"by {title} (number of segments)", ylabel="%", ylim=(0, 100))
+    for axes, (title, parts) in zip(figure.subplots(1, len(groups), sharey=True), groups.items(), strict=True):
+        shown = [part for part in parts if part.segments]
+        names = [f"{part.name}\n({part.segments})" for part in shown]
+        x = np.arange(len(shown))
+        axes.bar(x - 0.25, [part.average_recall for part in shown], 0.24, color="#4c78a8", label="AR@100")
+        axes.bar(x, [part.badly_localised for part in shown], 0.24, color=COLOURS[2], label="badly localised")
+        axes.bar(x + 0.25, [part.missed for part in shown], 0.24, color="#7f7f7f", label="missed")
+        axes.set_xticks(x, names, fontsize=8)
+        axes.set(title=f"by {title} (count)", ylabel="%", ylim=(0, 100))
         axes.grid(alpha=0.3, axis="y")
     axes.legend(fontsize=8)
     return figure
 
 
 def kinds_figure(assessment: Assessment) -> Figure:
-    """What the proposals of each rank are."""
+    """The kinds of proposals at each rank."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     axes = figure.subplots()
     rank, bottom = np.arange(1, len(assessment.kinds) + 1), np.zeros(len(assessment.kinds))
     for kind, share, colour in zip(KINDS, 100 * assessment.kinds.T, COLOURS, strict=True):
         axes.bar(rank, share, 0.85, bottom, color=colour, label=kind)
         bottom += share
-    axes.set(xlabel="rank within the video", ylabel="% of the videos", xlim=(0.4, rank[-1] + 0.6), ylim=(0, 100))
+    axes.set(xlabel="rank within the video", ylabel="% of videos", xlim=(0.4, rank[-1] + 0.6), ylim=(0, 100))
     axes.set_xticks(rank)
     axes.legend(fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
@@ -109,9 +116,9 @@ def write_evaluation(
     """Write ``metrics.json``, the AR-AN curve ``ar_an.csv`` and the report.
 
     Args:
-        title: of the report: what was evaluated.
+        title: of the report.
         metrics: in percent.
-        shown: the videos of the report.
+        shown: the gallery.
     """
     write_json(folder / "metrics.json", dict(metrics))
     with atomic_file(folder / "ar_an.csv") as temporary:
@@ -127,11 +134,11 @@ def gallery(
     proposals: Mapping[str, Floats],
     maps: Callable[[str], Figure] | None = None,
 ) -> list[Shown]:
-    """The videos whose segments are recalled best, middling and worst.
+    """The videos with the highest, median and lowest recall.
 
     Args:
         proposals: video → ``[proposal, 3]``, best first.
-        maps: draws the network's outputs for a video, where there is a network.
+        maps: draws the network's outputs for a video, if there is a network.
     """
     by_id = {video.id: video for video in videos}
     recalls = {
@@ -139,15 +146,12 @@ def gallery(
     }
     order = sorted(recalls, key=lambda name: -recalls[name])
     middle = max(0, (len(order) - GALLERY) // 2)
-    kinds = {"best": order[:GALLERY], "middling": order[middle : middle + GALLERY], "worst": order[-GALLERY:]}
-    shown = {name: kind for kind, names in reversed(kinds.items()) for name in names}  # few videos: once each
+    kinds = {"best": order[:GALLERY], "median": order[middle : middle + GALLERY], "worst": order[-GALLERY:]}
+    shown = {name: kind for kind, names in reversed(kinds.items()) for name in names}  # with few videos, each only once
     found = []
     for name in sorted(shown, key=order.index):
-        rows = next(
-            (rows for key, rows in proposals.items() if key.removeprefix("v_") == name.removeprefix("v_")), None
-        )
-        figures = [timelines([by_id[name]], [np.empty((0, 3)) if rows is None else rows])]
+        figures = [timelines([by_id[name]], [proposals.get(name, np.empty((0, 3)))])]
         if maps is not None:
             figures.append(maps(name))
-        found.append(Shown(f"{shown[name]}: {name}, AR@100 {100 * recalls[name]:.0f} %", figures))
+        found.append(Shown(f"{shown[name]}: {name}, AR@100 {100 * recalls[name]:.0f}%", figures))
     return found

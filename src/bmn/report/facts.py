@@ -1,4 +1,4 @@
-"""What converted data look like, in numbers: is it what a person thinks it is, and what can a model reach on it?"""
+"""Statistics of converted data: are they what they should be, and how good can a model get on them?"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from bmn.metrics.tiou import tiou
 
 Floats = NDArray[np.float64]
 
-LOOKED_AT = 500  # windows whose features are read for the statistics of the channels
+SAMPLED = 500  # windows read for the channel statistics
 
 
 @dataclass(frozen=True)
 class SubsetFacts:
-    """Counts of a subset.
+    """Statistics of a subset.
 
     Attributes:
-        windows: rows of the store; as many as videos, unless long videos are cut.
-        coverage: the part of all time that lies in segments.
-        lengths: ``[segment]``, of each segment as a fraction of its video.
-        classes: how many segments each class has.
+        windows: rows of the store; one per video, unless long videos are cut.
+        coverage: fraction of all time that lies in segments.
+        lengths: ``[segment]``, as fractions of the video.
+        classes: number of segments per class.
     """
 
     videos: int
@@ -42,7 +42,7 @@ class SubsetFacts:
 
 
 def subset_facts(subset: Subset) -> SubsetFacts:
-    """Count a subset."""
+    """Compute the statistics of a subset."""
     videos = list(subset.videos.values())
     durations = np.array([video.duration for video in videos])
     lengths = [(one.end - one.start) / video.duration for video in videos for one in video.segments]
@@ -74,19 +74,19 @@ class ChannelFacts:
     """Statistics of the features, each ``[channel]``."""
 
     mean: Floats
-    deviation: Floats
+    std: Floats
     smallest: Floats
     largest: Floats
 
     @property
-    def silent(self) -> NDArray[np.intp]:
+    def constant(self) -> NDArray[np.intp]:
         """The channels that never change."""
         return np.flatnonzero(self.smallest == self.largest)
 
 
 def channel_facts(store: FeatureStore) -> ChannelFacts:
-    """Look at windows spread evenly over a store."""
-    rows = np.unique(np.linspace(0, len(store) - 1, LOOKED_AT).astype(np.int64))
+    """Statistics over windows evenly spaced over a store."""
+    rows = np.unique(np.linspace(0, len(store) - 1, SAMPLED).astype(np.int64))
     sums = np.zeros((2, store.channels))
     smallest, largest = np.full(store.channels, np.inf), np.full(store.channels, -np.inf)
     for row in rows:
@@ -100,8 +100,8 @@ def channel_facts(store: FeatureStore) -> ChannelFacts:
 def grid_tiou(starts: ArrayLike, ends: ArrayLike, tscale: int, dscale: int) -> Floats:
     """The highest tIoU that any proposal of a T x D grid has with each segment.
 
-    The proposals begin and end at multiples of 1 / T within [0, 1] and last at most D / T. Only the grid points
-    next to a segment's boundaries, and those D away from them, can belong to the best.
+    Proposals start and end at multiples of 1 / T within [0, 1] and last at most D / T. Only the grid points next to a
+    segment's boundaries, and those D away from them, can belong to the best one.
 
     Args:
         starts, ends: ``[segment]``, fractions of the window.
@@ -122,9 +122,9 @@ def grid_tiou(starts: ArrayLike, ends: ArrayLike, tscale: int, dscale: int) -> F
 
 
 def highest_recall(subset: Subset, tscale: int, dscale: int) -> float:
-    """The AR, in percent, of a model that proposes every cell of a T x D grid: no better one can be trained.
+    """The AR, in percent, of a model that proposes every cell of a T x D grid: an upper bound for any trained model.
 
-    A segment of a video that is cut into windows counts with the window that shows it best.
+    For a video that is cut into windows, each segment counts in the window that fits it best.
     """
     best = []
     by_video: dict[str, list[tuple[float, float]]] = {name: [] for name in subset.videos}
@@ -139,6 +139,6 @@ def highest_recall(subset: Subset, tscale: int, dscale: int) -> float:
     return 100 * float((tious[:, None] >= TIOU_THRESHOLDS).mean()) if len(tious) else 0.0
 
 
-def price_of_grid(subset: Subset, dscales: Sequence[int], tscales: Sequence[int]) -> list[list[float | None]]:
-    """:func:`highest_recall` for some sizes: a line a tscale, a column a dscale, None where D > T."""
+def grid_recalls(subset: Subset, dscales: Sequence[int], tscales: Sequence[int]) -> list[list[float | None]]:
+    """:func:`highest_recall` for several sizes: a row per tscale, a column per dscale, None where D > T."""
     return [[highest_recall(subset, t, d) if d <= t else None for d in dscales] for t in tscales]

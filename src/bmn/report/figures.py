@@ -1,4 +1,4 @@
-"""Figures of a training and its proposals, drawn without a screen, and the pages that show them."""
+"""Figures of a training and its proposals, drawn without a display, and the pages that show them."""
 
 import base64
 import io
@@ -17,17 +17,17 @@ from bmn.metrics import AVERAGE_NUMBERS, TIOU_THRESHOLDS, Recall
 from bmn.proposals import Floats
 
 TRAINING, VALIDATION, TRUTH = "#4c78a8", "#e4572e", "#54a24b"
-CHARACTERS = 130  # of a label, over the width of a timeline
+CHARACTERS = 130  # that fit across a timeline
 TEMPLATES = Path(__file__).parent
 PARTS = {"loss": "total", "tem_loss": "start and end", "pem_reg_loss": "regression", "pem_cls_loss": "classification"}
 
 
 def fill(template: str, **values: Any) -> str:
-    """Fill a page of ``report/``: one HTML file that needs nothing else.
+    """Render a template of ``report/`` as a self-contained HTML page.
 
     Args:
-        template: its name. The filter ``picture`` gives the address of a figure, or of a PNG, within the page.
-        values: what it names.
+        template: its name. Its filter ``picture`` embeds a figure or a PNG.
+        values: its variables.
     """
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["picture"] = _picture
@@ -35,7 +35,7 @@ def fill(template: str, **values: Any) -> str:
 
 
 def as_png(figure: Figure) -> bytes:
-    """A figure as a picture for a page, sharp on fine screens."""
+    """A figure as PNG, sharp on high-resolution screens."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=150)
     return file.getvalue()
@@ -47,10 +47,10 @@ def _picture(shown: Figure | bytes) -> str:
 
 
 def loss_curves(history: Sequence[dict[str, float]]) -> Figure:
-    """The total loss and its three parts over the epochs, training beside validation.
+    """The total loss and its three parts over the epochs, for training and validation.
 
     Args:
-        history: a line an epoch, as training gives it.
+        history: one row per epoch, as training returns it.
     """
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     for axes, (part, title) in zip(figure.subplots(1, len(PARTS)), PARTS.items(), strict=True):
@@ -67,18 +67,18 @@ def loss_curves(history: Sequence[dict[str, float]]) -> Figure:
 
 
 def recall_curves(recall: Recall) -> Figure:
-    """AR over the average number of proposals, with the recall at each tIoU threshold behind it."""
+    """AR over the average number of proposals, above the recall at each tIoU threshold."""
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     axes = figure.subplots()
-    lowest = 200.0  # the curves fall with the threshold; names would cover each other where they lie close
+    lowest = 200.0  # curves fall with the threshold; labels of close ones would overlap
     for threshold, values in zip(TIOU_THRESHOLDS, 100 * recall.recall, strict=True):
         axes.plot(AVERAGE_NUMBERS, values, color="0.75", linewidth=1)
         if values[-1] <= lowest - 4:
             lowest = values[-1]
             axes.annotate(f"{threshold:.2f}", (100, lowest), (4, -3), textcoords="offset points", fontsize=7)
     axes.plot(AVERAGE_NUMBERS, 100 * recall.average_recall, color=TRAINING, linewidth=2.5, label="AR (mean)")
-    axes.set_title(f"AUC {recall.auc:.2f} %   AR@1 {recall.ar_at(1):.2f}   AR@100 {recall.ar_at(100):.2f}")
-    axes.set_xlabel("average number of proposals a video (AN)")
+    axes.set_title(f"AUC {recall.auc:.2f}%   AR@1 {recall.ar_at(1):.2f}   AR@100 {recall.ar_at(100):.2f}")
+    axes.set_xlabel("average number of proposals per video (AN)")
     axes.set_ylabel("recall in %, grey: by tIoU")
     axes.set(xlim=(1, 100), ylim=(0, 100))
     axes.grid(alpha=0.3)
@@ -87,15 +87,15 @@ def recall_curves(recall: Recall) -> Figure:
 
 
 def timelines(videos: Sequence[Video], proposals: Sequence[Floats], shown: int = 8) -> Figure:
-    """A strip a video: its segments above, its best proposals below, darker for a higher score.
+    """One strip per video: its segments above, its best proposals below, darker for a higher score.
 
     Args:
-        proposals: for each video ``[proposal, 3]`` (start, end in seconds, score), best first.
-        shown: proposals drawn a video.
+        proposals: ``[proposal, 3]`` (start, end in seconds, score) of each video, best first.
+        shown: proposals drawn per video.
     """
     figure = Figure(figsize=(10, 0.5 + 1.7 * len(videos)), layout="constrained")
     for axes, video, rows in zip(np.atleast_1d(figure.subplots(len(videos), 1)), videos, proposals, strict=True):
-        lines = [0.0, 0.0]  # two lines of labels, each free from a time on
+        lines = [0.0, 0.0]  # two lines of labels: the time from which each is free
         for segment in video.segments:
             axes.add_patch(Rectangle((segment.start, 0.5), segment.end - segment.start, 0.8, fc=TRUTH, ec="white"))
             line = next((number for number, free in enumerate(lines) if segment.start >= free), None)
@@ -128,7 +128,7 @@ def confidence_figure(
     Args:
         confidence_map: ``[2, duration, start]``.
         start, end: ``[snippet]``.
-        segments: the true ones ``[segment, 2]``, fractions of the window; rings on the maps.
+        segments: ground truth ``[segment, 2]``, fractions of the window; rings on the maps.
     """
     _, dscale, tscale = confidence_map.shape
     figure = Figure(figsize=(10, 6), layout="constrained")

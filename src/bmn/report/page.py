@@ -1,4 +1,4 @@
-"""The data report: figures and tables."""
+"""The page of the data report: figures and tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ SHOWN_CLASSES = 40
 
 
 def render(title: str, figures: Mapping[str, Figure], **tables: Any) -> tuple[str, dict[str, bytes]]:
-    """Fill the page.
+    """Render the page.
 
     Args:
-        figures: by name; drawn into the page.
-        tables: what the template names.
+        figures: by name; embedded in the page.
+        tables: the template's other variables.
 
     Returns:
         The HTML, and each figure as PNG.
@@ -29,7 +29,7 @@ def render(title: str, figures: Mapping[str, Figure], **tables: Any) -> tuple[st
 
 
 def lengths_figure(facts: Mapping[str, SubsetFacts]) -> Figure:
-    """Durations of videos, segments a video, lengths of segments."""
+    """Histograms of video durations, segments per video and segment lengths."""
     figure = Figure(figsize=(10, 3), layout="constrained")
     durations, counts, lengths = figure.subplots(1, 3)
     for name, subset in facts.items():
@@ -40,9 +40,9 @@ def lengths_figure(facts: Mapping[str, SubsetFacts]) -> Figure:
         counts.hist(subset.segments_a_video, bins=edges, **style)
         if subset.segments:
             lengths.hist(subset.lengths, bins=np.linspace(0, 1, 41), **style)
-    durations.set(title="duration of a video", xlabel="seconds")
-    counts.set(title="segments a video")
-    lengths.set(title="length of a segment", xlabel="part of its video")
+    durations.set(title="video duration", xlabel="seconds")
+    counts.set(title="segments per video")
+    lengths.set(title="segment length", xlabel="fraction of the video")
     for axes in (durations, counts, lengths):
         axes.set_yticks([])
     durations.legend()
@@ -50,7 +50,7 @@ def lengths_figure(facts: Mapping[str, SubsetFacts]) -> Figure:
 
 
 def classes_figure(facts: Mapping[str, SubsetFacts]) -> Figure:
-    """The most frequent classes, as parts of each subset's segments."""
+    """The most frequent classes, as a share of each subset's segments."""
     totals = sum((subset.classes for subset in facts.values()), start=type(facts["training"].classes)())
     names = [name for name, _ in totals.most_common(SHOWN_CLASSES)][::-1]
     shown = [(name, subset) for name, subset in facts.items() if subset.segments]
@@ -67,13 +67,13 @@ def classes_figure(facts: Mapping[str, SubsetFacts]) -> Figure:
 
 
 def channels_figure(channels: ChannelFacts) -> Figure:
-    """Mean, deviation and range of each channel."""
+    """Mean, standard deviation and range of each channel."""
     figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.subplots()
     place = np.arange(len(channels.mean))
     axes.fill_between(place, channels.smallest, channels.largest, color="0.9", step="mid", label="range")
-    low, high = channels.mean - channels.deviation, channels.mean + channels.deviation
-    axes.fill_between(place, low, high, color=COLOURS["training"], alpha=0.4, step="mid", label="mean ± deviation")
+    low, high = channels.mean - channels.std, channels.mean + channels.std
+    axes.fill_between(place, low, high, color=COLOURS["training"], alpha=0.4, step="mid", label="mean ± std")
     axes.plot(place, channels.mean, color=COLOURS["training"], linewidth=1)
     axes.set(title="features of the training subset", xlabel="channel", xlim=(0, max(len(place) - 1, 1)))
     axes.legend()
@@ -81,7 +81,7 @@ def channels_figure(channels: ChannelFacts) -> Figure:
 
 
 def timelines_figure(videos: Sequence[Video]) -> Figure:
-    """The segments of some videos, each over the whole width."""
+    """The segments of some videos, each scaled to full width."""
     figure = Figure(figsize=(10, 0.6 + 0.35 * len(videos)), layout="constrained")
     axes = figure.subplots()
     classes = sorted({segment.label for video in videos for segment in video.segments})
@@ -95,11 +95,11 @@ def timelines_figure(videos: Sequence[Video]) -> Figure:
             axes.text(segment.start / video.duration, row, label, fontsize=7, va="center", clip_on=True)
     labels = [f"{_plain(video.id, 30)} ({video.duration:.0f} s)" for video in videos]
     axes.set_yticks(range(len(videos)), labels, fontsize=8)
-    axes.set(xlim=(0, 1), xlabel="part of the video")
+    axes.set(xlim=(0, 1), xlabel="fraction of the video")
     axes.invert_yaxis()
     return figure
 
 
 def _plain(text: str, longest: int) -> str:
-    """A name as matplotlib shows it, not as a formula."""
+    """A name escaped for matplotlib, which would parse it as a formula."""
     return text[:longest].replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Predictions, drawn."""
+"""Figures of predictions."""
 
 from itertools import islice
 from pathlib import Path
@@ -10,11 +10,11 @@ from bmn.data.videos import Video
 from bmn.predict.outputs import Results
 from bmn.report.figures import timelines
 
-DRAWN = 40  # files in a picture
+DRAWN = 40  # files
 
 
 def save_timelines(path: Path, results: Results) -> None:
-    """Timelines of the best proposals of the first files, as a PNG."""
+    """Save timelines of the first files' best proposals as a PNG."""
     shown = list(islice(results, DRAWN))
     videos = [Video(item.path, "testing", item.duration, ()) for item, _ in shown]
     rows = [np.array([[*each["segment"], each["score"]] for each in found]).reshape(-1, 3) for _, found in shown]

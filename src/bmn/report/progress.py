@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar in a terminal, plain lines now and then elsewhere, a table at the end."""
+"""A training's progress: a bar in a terminal, occasional plain lines elsewhere, and a line per epoch."""
 
 import sys
 import time
@@ -7,12 +7,12 @@ from tqdm import tqdm
 
 from bmn.training.loop import Position
 
-PLAIN_LINES = 15.0  # seconds between lines where there is no terminal
+INTERVAL = 15.0  # seconds between plain lines
 SHOWN = ("train/loss", "val/loss", "val/AR@1", "val/AR@5", "val/AR@10", "val/AR@100", "val/AUC")
 
 
 class Progress:
-    """Prints how a training goes; a context manager that ends its bar."""
+    """Prints a training's progress; a context manager that closes its bar."""
 
     def __init__(self, iterations: int, done: int, epochs: int) -> None:
         self.epochs = epochs
@@ -26,7 +26,7 @@ class Progress:
             dynamic_ncols=True,
         )
         self.plain = not terminal
-        self.started = self.spoken = time.monotonic()
+        self.started = self.printed = time.monotonic()
         self.first = done
 
     def __enter__(self) -> "Progress":
@@ -43,10 +43,10 @@ class Progress:
         self.bar.set_postfix_str(f"loss {metrics['train/loss']:.3f}, {speed}")
         self.bar.update()
         now = time.monotonic()
-        if self.plain and now - self.spoken >= PLAIN_LINES:
-            self.spoken = now
-            a_batch = (now - self.started) / (iteration - self.first)
-            left = time.strftime("%H:%M:%S", time.gmtime((self.iterations - iteration) * a_batch))
+        if self.plain and now - self.printed >= INTERVAL:
+            self.printed = now
+            per_batch = (now - self.started) / (iteration - self.first)
+            left = time.strftime("%H:%M:%S", time.gmtime((self.iterations - iteration) * per_batch))
             print(
                 f"epoch {epoch + 1}/{self.epochs}  batch {iteration}/{self.iterations}  "
                 f"loss {metrics['train/loss']:.3f}  {speed}  {left} left",

@@ -1,66 +1,86 @@
-"""What an evaluation reads and writes: proposals in ActivityNet's result form, and class scores of videos."""
+"""Files of an evaluation: proposals in ActivityNet's result format, and class scores of videos."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
-from bmn.metrics.detection import Classifier
+from bmn.base.ids import video_id
+from bmn.classify.results import labelled_results
+from bmn.metrics.detection import VideoScores
 from bmn.proposals import Floats, results
 
 
 def read_proposals(path: Path) -> dict[str, Floats]:
-    """Read proposals in ActivityNet's result form: video → ``[proposal, 3]`` (start, end in seconds, score).
+    """Read proposals in ActivityNet's result format: video → ``[proposal, 3]`` (start, end in seconds, score).
 
     Raises:
-        BmnError: the file is not of that form.
+        BmnError: the file has another format.
     """
     match read_json(path):
         case {"results": dict(found)}:
             pass
         case _:
-            raise BmnError(f'{path}: has no "results"; ActivityNet\'s result form is expected')
+            raise BmnError(f'{path}: has no "results"; expected ActivityNet\'s result format')
     proposals = {}
-    for video, given in found.items():
+    for video, given in _by_id(path, found).items():
         try:
             rows = np.array([[*each["segment"], each["score"]] for each in given], np.float64).reshape(-1, 3)
         except (TypeError, KeyError, ValueError) as error:
             raise BmnError(
-                f'{path}: video {video} has other entries than {{"score": …, "segment": [start, end]}}'
+                f'{path}: video {video} has entries other than {{"score": …, "segment": [start, end]}}'
             ) from error
         if not np.isfinite(rows).all():
             raise BmnError(f"{path}: video {video} has a score or time that is not a finite number")
-        proposals[str(video)] = rows
+        proposals[video] = rows
     return proposals
 
 
 def write_proposals(path: Path, proposals: Mapping[str, Floats]) -> None:
-    """Write proposals in ActivityNet's result form."""
-    found = {video.removeprefix("v_"): results(rows) for video, rows in proposals.items()}
+    """Write proposals in ActivityNet's result format."""
+    found = {video: results(rows) for video, rows in proposals.items()}
     write_json(path, {"version": "VERSION 1.3", "results": found, "external_data": {}}, indent=None)
 
 
-def read_classifier(path: Path) -> Classifier:
-    """Read class scores in the form that CUHK published for ActivityNet: ``{"results": {video: […]}, "class": […]}``.
+def write_detections(path: Path, detected: Mapping[str, Mapping[str, Floats]]) -> None:
+    """Write detections, class → video → ``[detection, 3]``, in ActivityNet's result format, best first."""
+    videos: dict[str, dict[str, Floats]] = {}
+    for name, found in detected.items():
+        for video, rows in found.items():
+            videos.setdefault(video, {})[name] = rows
+    listed = {video: labelled_results(found) for video, found in sorted(videos.items())}
+    write_json(path, {"version": "VERSION 1.3", "results": listed, "external_data": {}}, indent=None)
+
+
+def read_video_scores(path: Path) -> VideoScores:
+    """Read class scores in the format of CUHK's for ActivityNet: ``{"results": {video: […]}, "class": […]}``.
 
     Raises:
-        BmnError: the file is not of that form.
+        BmnError: the file has another format.
     """
     match read_json(path):
         case {"results": dict(results), "class": list(classes)}:
             pass
         case _:
-            raise BmnError(
-                f'{path}: has another form; {{"results": {{video: [scores]}}, "class": [names]}} is expected'
-            )
+            raise BmnError(f'{path}: expected {{"results": {{video: [scores]}}, "class": [names]}}')
     scores = {}
-    for video, given in results.items():
+    for video, given in _by_id(path, results).items():
         try:
-            scores[str(video).removeprefix("v_")] = row = np.asarray(given, np.float64)
+            scores[video] = row = np.asarray(given, np.float64)
         except (TypeError, ValueError) as error:
             raise BmnError(f"{path}: the scores of {video} are not numbers") from error
         if row.shape != (len(classes),) or not np.isfinite(row).all():
-            raise BmnError(f"{path}: {video} has scores of the shape {row.shape}; a number for each class is expected")
-    return Classifier([str(name) for name in classes], scores)
+            raise BmnError(f"{path}: the scores of {video} should be {len(classes)} finite numbers, one per class")
+    return VideoScores([str(name) for name in classes], scores)
+
+
+def _by_id(path: Path, entries: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, entry in entries.items():
+        if (video := video_id(name)) in found:
+            raise BmnError(f"{path}: has video {video} twice, with and without v_; keep one")
+        found[video] = entry
+    return found

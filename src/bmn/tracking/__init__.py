@@ -1,4 +1,4 @@
-"""The one place that knows MLflow."""
+"""Everything that talks to MLflow."""
 
 from bmn.tracking.filing import log_data_report, log_evaluation, log_export
 from bmn.tracking.runs import mark_failed, origin, training_run

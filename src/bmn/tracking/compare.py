@@ -1,6 +1,6 @@
-"""Runs side by side: what differs between them, what came of it, their curves; in the terminal and as a page.
+"""Compare runs: what differs between them, their metrics and curves; in the terminal and as a page.
 
-The trials of a sweep, which have a table of their own, are compared where they are named.
+The trials of a sweep have their own table; here they are compared only if named.
 """
 
 import mlflow
@@ -23,7 +23,7 @@ METRICS = {f"evaluate/{name}": name.replace("_", "@") for name in ("AUC", "AR_1"
 CURVES = {
     "train/loss": ("training loss", "iteration"),
     "val/AUC": ("validation AUC in %", "iteration"),
-    "evaluate/AR": ("AR in %", "average number of proposals a video"),
+    "evaluate/AR": ("AR in %", "average number of proposals per video"),
 }
 COLOURS = [*(f"C{number}" for number in range(LAST)), "black"]
 LABEL = 70  # characters
@@ -31,11 +31,11 @@ SETTINGS = ("data.", "train.", "proposals.", "evaluate.", "export.")  # tags of 
 
 
 def choose(names: list[str], experiment: str) -> list[Run]:
-    """The runs of an experiment that are named by id or name; without names the last ten that are no trials of a
-    sweep, and those of champions.
+    """The runs with these ids or names; without any, the last ten runs that are not trials of a sweep, and the
+    champions.
 
     Raises:
-        BmnError: there is no such run, or none at all.
+        BmnError: a run does not exist, or there are none.
     """
     number = mlflow.get_experiment_by_name(experiment).experiment_id
     runs = list(MlflowClient().search_runs([number], order_by=["start_time DESC"], max_results=1000))
@@ -44,17 +44,17 @@ def choose(names: list[str], experiment: str) -> list[Run]:
         known = {key for run in chosen for key in (run.info.run_id, run.info.run_name)}
         for name in names:
             if name not in known:
-                raise BmnError(f"RUNS names {name!r}; the experiment {experiment} has no run of that id or name")
+                raise BmnError(f"RUNS names {name!r}; the experiment {experiment} has no run with that id or name")
         return chosen
     runs = [run for run in runs if "optuna.study" not in run.data.tags]
     if not runs:
-        raise BmnError(f"the experiment {experiment} has no runs yet; make repro starts one")
+        raise BmnError(f"the experiment {experiment} has no runs yet; run make repro")
     champions = champion_runs()
     return runs[:LAST] + [run for run in runs[LAST:] if run.info.run_id in champions]
 
 
 def differing(runs: list[Run]) -> list[dict[str, str]]:
-    """The parameters, settings and validation data of each run in which the runs differ."""
+    """For each run, the parameters, settings and validation data that are not the same in all runs."""
     values = [_values(run) for run in runs]
     names = sorted({name for found in values for name in found})
     different = [name for name in names if len({found.get(name) for found in values}) > 1]
@@ -62,7 +62,7 @@ def differing(runs: list[Run]) -> list[dict[str, str]]:
 
 
 def table(runs: list[Run]) -> pd.DataFrame:
-    """A row a run: its id and state, the parameters and settings in which the runs differ, its figures, its name."""
+    """One row per run: id, status, parameters and settings that differ between the runs, metrics, name."""
     champions = champion_runs()
     return pd.DataFrame(
         [
@@ -79,7 +79,7 @@ def table(runs: list[Run]) -> pd.DataFrame:
 
 
 def text(rows: pd.DataFrame) -> str:
-    """The table as a terminal shows it; names, which may be long, stand last and to the left."""
+    """The table for a terminal; names can be long, so they come last, left-aligned."""
     width = max(map(len, ["run", *rows["run"]]))
     rows = rows.assign(run=rows["run"].str.ljust(width)).rename(columns={"run": "run".ljust(width)})
     shown = rows.to_string(index=False, na_rep="", float_format="{:.2f}".format)
@@ -99,7 +99,7 @@ def draw(runs: list[Run]) -> Figure:
             points = sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, metric))
             steps, values = [step for step, _ in points], [value for _, value in points]
             style, marker = ("-", "--")[number % 2], "o" if len(points) == 1 else ""
-            # The dashed ones lie on top: where two runs coincide, both can be seen.
+            # Dashed lines on top: where two runs coincide, both are visible.
             axes.plot(steps, values, style, marker=marker, color=colour, label=label, zorder=2 + number % 2)
         axes.set(title=title, xlabel=name)
         axes.grid(alpha=0.3)
@@ -108,12 +108,12 @@ def draw(runs: list[Run]) -> Figure:
 
 
 def colours(runs: list[Run]) -> list[str]:
-    """A colour a run, as ``#rrggbb``; they repeat where there are more runs than the default."""
+    """One colour per run, as ``#rrggbb``; they repeat when there are more runs than the default."""
     return [to_hex(COLOURS[number % len(COLOURS)]) for number in range(len(runs))]
 
 
 def page(runs: list[Run], rows: pd.DataFrame, figure: Figure) -> str:
-    """Table and figure as one HTML page that needs no network; each run is a link into MLflow's UI."""
+    """Table and figure as one self-contained HTML page; each run links to MLflow's UI."""
     server = store_uri() if store_uri().startswith("http") else "http://localhost:5000"
     links = [
         f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?workflowType=machine_learning"
@@ -122,7 +122,7 @@ def page(runs: list[Run], rows: pd.DataFrame, figure: Figure) -> str:
     figures = [name for name in METRICS.values() if name in rows]
     return fill(
         "comparison.html",
-        title="Runs compared",
+        title="Run comparison",
         rows=rows.to_dict("records"),
         links=links,
         colours=colours(runs),
@@ -139,7 +139,7 @@ def _values(run: Run) -> dict[str, str]:
 
 
 def _short(value: str) -> str:
-    """A number as people read it, anything else as it is."""
+    """Numbers rounded for reading; anything else unchanged."""
     try:
         return f"{float(value):.4g}" if "." in value else value
     except ValueError:

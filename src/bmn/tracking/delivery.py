@@ -1,4 +1,4 @@
-"""What journals hold on its way to MLflow. All of it may be sent twice and is kept once."""
+"""Delivery of journals to MLflow. Everything is idempotent: sent twice, it is stored once."""
 
 import json
 import shutil
@@ -17,35 +17,35 @@ from bmn.tracking.store import project_root, store_uri
 
 
 def outboxes() -> Path:
-    """The folder of the journals of all runs of the project."""
+    """The folder of the journals of all of the project's runs."""
     return project_root() / "mlruns" / "outbox"
 
 
 @contextmanager
-def delivering() -> Iterator[None]:
-    """Keep other processes from sending; what is found and made in two steps is made once."""
+def delivery_lock() -> Iterator[None]:
+    """Keep other processes from sending, so that what is looked up and then created is created once."""
     outboxes().parent.mkdir(exist_ok=True)
     with FileLock(outboxes().with_name(".outbox.lock")):
         yield
 
 
 def deliver(folder: Path) -> int:
-    """Send what MLflow does not have yet of a journal, and remove the journal of a run that is FINISHED.
+    """Send what MLflow does not have yet of a journal, and remove the journal if its run is FINISHED.
 
-    The journal of any other run stays: a training that resumes asks it what was told. A point that is sent again,
-    because the process was killed before it had moved the cursor, has the same name, time, step and value.
+    Otherwise the journal stays: a resumed training looks up in it what has been logged. A point that is sent again,
+    because the process was killed before the cursor moved, has the same name, time, step and value.
 
     Returns:
         The number of lines sent.
     """
     client, journal, sent = MlflowClient(store_uri()), Journal(folder), 0
-    with delivering():
-        for lines, behind in journal.unsent():
+    with delivery_lock():
+        for lines, end in journal.unsent():
             send(client, folder.name, journal, lines)
-            journal.move_cursor(behind)
+            journal.move_cursor(end)
             sent += len(lines)
         if not journal.exists():
-            shutil.rmtree(folder, ignore_errors=True)  # the rest of one whose removal was interrupted
+            shutil.rmtree(folder, ignore_errors=True)  # left over from an interrupted removal
         elif journal.is_finished():
             journal.remove()
     return sent

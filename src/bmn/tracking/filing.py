@@ -1,6 +1,6 @@
-"""What is filed in MLflow at once, by stages that are done with their work: evaluations, exported models, data reports.
+"""Logging of finished work, without a journal: evaluations, exported models, data reports.
 
-Filed again, because the stage was killed or run once more, the same thing leaves no second trace.
+It is idempotent: when a stage that was killed or is repeated logs the same thing again, nothing is duplicated.
 """
 
 import hashlib
@@ -24,29 +24,29 @@ from bmn.tracking.outbox import dataset_message
 from bmn.tracking.runs import find_run, origin, run_name, settings
 from bmn.tracking.store import connect, no_answer
 
-TRAINED_IN = "bmn.trained_in_run"  # tag of a run that stands for one of another store
+TRAINED_IN = "bmn.trained_in_run"  # tag of a run that stands in for one in another store
 Curve = tuple[Iterable[int], Iterable[float]]
 
 
 def log_evaluation(
     params: Params, run_id: str, metrics: Mapping[str, float], curves: Mapping[str, Curve], files: Mapping[Path, str]
 ) -> None:
-    """File an evaluation under the run of its training; its settings become the run's when all of it is there.
+    """Log an evaluation to its training run; its settings are logged last, once everything else is there.
 
     Args:
-        run_id: where this store does not have that run, another one is made that names it.
+        run_id: of the training; if this store does not have it, a new run stands in for it.
         metrics: by name.
-        curves: metrics over something that is no time, such as AR over the number of proposals: steps and values.
-        files: each with the folder of the run's artifacts that it belongs to.
+        curves: metrics over something other than time, such as AR over the number of proposals: steps and values.
+        files: each with its folder among the run's artifacts.
 
     Raises:
-        BmnError: MLflow does not answer.
+        BmnError: MLflow does not respond.
     """
     with _run_of(params, run_id) as (client, run):
         points = [(metric_name(name), value, 0) for name, value in metrics.items()]
         points += [(name, value, step) for name, curve in curves.items() for step, value in zip(*curve, strict=True)]
         own = settings(params, "proposals", "evaluate")
-        now = _first_filed(client, run, "bmn.evaluation", json.dumps([own, points], sort_keys=True))
+        now = _first_logged(client, run, "bmn.evaluation", json.dumps([own, points], sort_keys=True))
         found = [Metric(name, float(value), now, step) for name, value, step in points]
         client.log_batch(run.info.run_id, metrics=found)
         for path, folder in files.items():
@@ -62,24 +62,24 @@ def log_export(
     duration: float,
     latency_ms: Mapping[str, float],
 ) -> None:
-    """File an exported model under the run of its training, and let it be the champion where it is the best.
+    """Log an exported model to its training run, and make it the champion if it is the best.
 
     Args:
         run_id: see :func:`log_evaluation`.
         folder: what :func:`bmn.export.export.export` wrote.
-        example: features ``[snippet, channel]`` of a video.
+        example: one video's features ``[snippet, channel]``.
         duration: of that video, in seconds.
-        latency_ms: of each program, by its file's name.
+        latency_ms: by program file name.
 
     Raises:
-        BmnError: MLflow does not answer.
+        BmnError: MLflow does not respond.
     """
     with _run_of(params, run_id) as (client, run):
         proposals = params.proposals.model_dump()
         content = exported_content(folder, proposals)
-        now = _first_filed(client, run, "bmn.export", content)
+        now = _first_logged(client, run, "bmn.export", content)
         measured = {f"export/latency_ms/{name}": value for name, value in latency_ms.items()}
-        for name, value in measured.items():  # measured again, it is another value of the same export
+        for name, value in measured.items():  # measuring the same export again gives another value
             if all(point.timestamp != now for point in client.get_metric_history(run.info.run_id, name)):
                 client.log_metric(run.info.run_id, name, value, now, 0)
         model = log_inference_model(client, run, folder, content, example, duration, proposals)
@@ -89,15 +89,15 @@ def log_export(
 
 
 def log_data_report(params: Params, subsets: Iterable[Subset], metrics: Mapping[str, float], folder: Path) -> None:
-    """File what describes the data alone, as a run of its own in an experiment beside that of the trainings.
+    """Log a report on the data as a run of its own, in an experiment next to that of the training runs.
 
     Args:
         folder: of the report.
 
     Raises:
-        BmnError: MLflow does not answer.
+        BmnError: MLflow does not respond.
     """
-    with _answering():
+    with _readable_errors():
         experiment = connect(f"{params.tracking.experiment} data")
         client = MlflowClient()
         own = {key: str(value) for key, value in (settings(params, "data") | origin()).items()}
@@ -112,11 +112,11 @@ def log_data_report(params: Params, subsets: Iterable[Subset], metrics: Mapping[
 
 @contextmanager
 def _run_of(params: Params, run_id: str) -> Iterator[tuple[MlflowClient, Run]]:
-    """The run of a training that is done; where this store does not have it, one that stands for it."""
-    with _answering():
+    """The run of a finished training; if this store does not have it, one that stands in for it."""
+    with _readable_errors():
         experiment = connect(params.tracking.experiment)
         client = MlflowClient()
-        deliver(outboxes() / run_id)  # what the training could not tell while MLflow was away
+        deliver(outboxes() / run_id)  # what the training could not send while MLflow was down
         known = find_run(client, experiment, run_id, TRAINED_IN, run_id)
         if known is None:
             known = client.create_run(experiment, tags={TRAINED_IN: run_id}, run_name=run_name(params)).info.run_id
@@ -126,7 +126,7 @@ def _run_of(params: Params, run_id: str) -> Iterator[tuple[MlflowClient, Run]]:
 
 @contextmanager
 def _ended(client: MlflowClient, run_id: str) -> Iterator[None]:
-    """FINISHED when the block is, FAILED when it raises."""
+    """End a run as FINISHED, or as FAILED if the block raises."""
     status = "FAILED"
     try:
         yield
@@ -136,15 +136,15 @@ def _ended(client: MlflowClient, run_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _readable_errors() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
         raise no_answer(error) from error
 
 
-def _first_filed(client: MlflowClient, run: Run, tag: str, content: str) -> int:
-    """When what a tag of the run remembers was filed first, in milliseconds; now, where that was something else."""
+def _first_logged(client: MlflowClient, run: Run, tag: str, content: str) -> int:
+    """When this content was first logged, in milliseconds; a tag of the run remembers the latest content."""
     identity = hashlib.sha256(content.encode()).hexdigest()[:16]
     known, _, when = run.data.tags.get(tag, "").partition(" ")
     if known == identity:

@@ -1,8 +1,8 @@
-"""The journal of a run: all that a training tells MLflow, in order, on disk before anything else counts on it.
+"""The journal of a run: a write-ahead log of everything a training sends to MLflow.
 
-``journal.jsonl`` only grows. A line is a point, ``[name, value, milliseconds since 1970, step]`` (the value as text:
-JSON has no infinity), or a message, ``{"kind": …}``; files that messages speak of lie beside it. ``cursor`` says how
-many bytes MLflow has. A killed process can tear the last line only, which is cut off and comes again.
+``journal.jsonl`` is append-only. A line is a point, ``[name, value, milliseconds since 1970, step]`` (the value as
+text: JSON has no infinity), or a message, ``{"kind": …}``; attached files are stored next to it. ``cursor`` holds the
+number of bytes that MLflow has. A killed process can only tear the last line, which is cut off and written again.
 """
 
 import json
@@ -19,11 +19,11 @@ from bmn.base.files import atomic_file
 
 Point = tuple[str, str, int, int]
 Message = dict[str, Any]
-AT_ONCE = 1000  # points that MLflow takes in one request
+BATCH = 1000  # points that MLflow accepts in one request
 
 
 def milliseconds() -> int:
-    """Now, as MLflow counts time."""
+    """The current time as MLflow stores it."""
     return time.time_ns() // 1_000_000
 
 
@@ -31,7 +31,7 @@ class Journal:
     """The journal of one run.
 
     Args:
-        folder: its place; the name is the id of the run. It need not exist.
+        folder: named after the run id; it need not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,17 +39,17 @@ class Journal:
         self._path, self._cursor = folder / "journal.jsonl", folder / "cursor"
 
     def exists(self) -> bool:
-        """Whether anything was told that is not known to be with MLflow for good."""
+        """Whether it holds anything; false once the finished run is in MLflow."""
         return self._path.exists()
 
     def cut(self) -> None:
-        """Cut off a last line that is torn."""
+        """Cut off a torn last line."""
         if self.exists():
             data = self._path.read_bytes()
             os.truncate(self._path, data.rfind(b"\n") + 1)
 
     def append(self, lines: list[Point] | list[Message]) -> None:
-        """Add lines, in one write: a kill leaves the first of them whole, and none torn but the last that is there.
+        """Add lines in one write: a kill leaves a prefix, of which only the last line can be torn.
 
         Raises:
             BmnError: the disk is full; nothing is added.
@@ -60,24 +60,24 @@ class Journal:
             before = file.tell()
             try:
                 if file.write(text) != len(text):
-                    raise OSError(None, "only in part")
+                    raise OSError(None, "incomplete write")
             except OSError as error:
                 file.truncate(before)
                 raise BmnError(
-                    f"{self._path}: cannot be written ({error.strerror}); make room, then the same command goes on"
+                    f"{self._path}: cannot be written ({error.strerror}); make room, then the same command resumes"
                 ) from error
 
     def attach(self, name: str, write: Callable[[Path], object]) -> None:
-        """Keep a file, under a name that messages can speak of; it takes the place of an earlier one.
+        """Keep a file for messages to refer to by name, replacing an earlier one.
 
         Args:
-            write: makes the file where it is told.
+            write: creates the file at a given path.
         """
         with atomic_file(self.attached(name)) as temporary:
             write(temporary)
 
     def attached(self, name: str) -> Path:
-        """Where the file of that name lies."""
+        """The path of an attached file."""
         return self.folder / "files" / name
 
     def known(self) -> set[tuple[str, int]]:
@@ -85,28 +85,28 @@ class Journal:
         return {(line[0], line[3]) for line, _ in self._lines(0) if isinstance(line, list)}
 
     def ended(self) -> str | None:
-        """The status that the run ends with; None while it goes on, or where nothing was told."""
+        """The final status of the run; None while it is running or the journal is empty."""
         if not self.exists():
             return None
         with open(self._path, "rb") as file:
-            file.seek(max(0, self._path.stat().st_size - 1000))  # a line that ends a run is short
+            file.seek(max(0, self._path.stat().st_size - 1000))  # the line that ends a run is short
             last = file.read().splitlines()[-1:]
         found = [line["status"] for line in map(json.loads, last) if isinstance(line, dict) and "status" in line]
         return next((status for status in found if status != "RUNNING"), None)
 
     def unsent(self) -> Iterator[tuple[list[Point] | list[Message], int]]:
-        """What MLflow does not have yet: several points, or one message, and the cursor behind them."""
+        """What MLflow does not have yet: several points or one message, and the cursor after them."""
         for is_points, group in groupby(self._lines(self._sent()), lambda pair: isinstance(pair[0], list)):
             lines = list(group)
-            size = AT_ONCE if is_points else 1
+            size = BATCH if is_points else 1
             for first in range(0, len(lines), size):
                 part = lines[first : first + size]
                 yield [line for line, _ in part], part[-1][1]
 
-    def move_cursor(self, place: int) -> None:
-        """Remember that MLflow has everything before a place."""
+    def move_cursor(self, position: int) -> None:
+        """Record that MLflow has everything before a position."""
         temporary = self._cursor.with_suffix(".new")
-        temporary.write_text(str(place))
+        temporary.write_text(str(position))
         os.replace(temporary, self._cursor)
 
     def is_finished(self) -> bool:
@@ -114,7 +114,7 @@ class Journal:
         return self.ended() == "FINISHED" and self._sent() == self._path.stat().st_size
 
     def remove(self) -> None:
-        """Forget everything. Killed meanwhile, what is left is sent once more, or is nothing."""
+        """Delete everything. If killed midway, what is left is sent again or is empty."""
         self._cursor.unlink(missing_ok=True)
         self._path.unlink()
         shutil.rmtree(self.folder)
@@ -122,25 +122,25 @@ class Journal:
     def _sent(self) -> int:
         return int(self._cursor.read_text()) if self._cursor.exists() else 0
 
-    def _lines(self, begin: int) -> Iterator[tuple[Any, int]]:
-        """The whole lines from a place on, each with the place behind it."""
+    def _lines(self, position: int) -> Iterator[tuple[Any, int]]:
+        """The complete lines from a position on, each with the position after it."""
         if not self.exists():
             return
         with open(self._path, "rb") as file:
-            file.seek(begin)
+            file.seek(position)
             for line in file:
-                if not line.endswith(b"\n"):  # is being written
+                if not line.endswith(b"\n"):  # still being written
                     return
-                begin += len(line)
-                yield json.loads(line), begin
+                position += len(line)
+                yield json.loads(line), position
 
 
 def points(values: Mapping[str, float], step: int) -> list[Point]:
-    """Metrics as points of now; MLflow allows no ``@`` in a name, ``AR@100`` becomes ``AR_100``."""
+    """Metrics as points with the current time."""
     now = milliseconds()
     return [(metric_name(name), repr(float(value)), now, step) for name, value in values.items()]
 
 
 def metric_name(name: str) -> str:
-    """A name that MLflow allows: ``AR@100`` becomes ``AR_100``."""
+    """The name in MLflow, which allows no ``@``: ``AR@100`` becomes ``AR_100``."""
     return name.replace("@", "_")

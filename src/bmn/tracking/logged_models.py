@@ -1,4 +1,4 @@
-"""Models as MLflow keeps them under a run: weights, and what is served. Each is found again instead of made twice."""
+"""Logged models of a run: checkpoints and the inference model. Logging one again finds it instead of duplicating it."""
 
 from collections.abc import Callable
 
@@ -17,16 +17,16 @@ def file_model(
     step: int,
     fill: Callable[[LoggedModel], object],
 ) -> str:
-    """File a model as an output of a run; one that is there with this content is completed, or left as it is.
+    """Log a model as an output of a run; an existing one with the same content is completed or left alone.
 
     Args:
         kind: MLflow's type of the model.
-        content: checksum of what the model is made from.
-        step: training iterations behind it.
+        content: checksum of what the model was made from.
+        step: number of training iterations.
         fill: uploads its files.
 
     Returns:
-        Its id.
+        The model's id.
     """
     found = client.search_logged_models(
         [run.info.experiment_id],
@@ -44,7 +44,7 @@ def file_model(
 
 
 def validation_data(run: Run) -> Dataset | None:
-    """The data that a training validated on; None where it filed none."""
+    """The validation data of a training run; None if it logged none."""
     for entry in run.inputs.dataset_inputs:
         if any(tag.key == "mlflow.data.context" and tag.value == "validation" for tag in entry.tags):
             return entry.dataset

@@ -1,4 +1,4 @@
-"""Models that people use: the exported one as MLflow serves it, its versions, and which of them are champions."""
+"""The exported model in MLflow: the inference model, its registered versions, and which of them are champions."""
 
 import json
 import tempfile
@@ -22,14 +22,14 @@ from bmn.provenance import PACKAGE, identity
 from bmn.tracking.logged_models import file_model, validation_data
 
 REGISTERED, CHAMPION = "bmn", "champion"
-VALIDATED = "val/AUC"  # its highest value is that of the weights that the training kept as best
+VALIDATED = "val/AUC"  # its maximum is that of the best weights, which are exported
 SETTINGS = "proposals."  # tags of a run
-DATA = "validation data"  # tag of a version: digest of what it was validated on
+DATA = "validation data"  # tag of a version: digest of its validation data
 SERVED = Path(__file__).with_name("served.py")
 
 
 def exported_content(folder: Path, proposals: Mapping[str, float]) -> str:
-    """A checksum of all that a served model is made from: programs, the code that runs them, settings of proposals.
+    """A checksum of everything that makes up a served model: programs, the code that runs them, proposal settings.
 
     Args:
         folder: what :func:`bmn.export.export.export` wrote.
@@ -47,17 +47,17 @@ def log_inference_model(
     duration: float,
     proposals: Mapping[str, float],
 ) -> str:
-    """File an exported model as one that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take.
+    """Log an exported model for ``mlflow models serve`` and ``mlflow.pyfunc.load_model``.
 
-    It is kept as code and program; nothing in it is pickled.
+    It is stored as code and program; nothing in it is pickled.
 
     Args:
-        run: of its training.
+        run: the training run.
         folder: what :func:`bmn.export.export.export` wrote.
         content: :func:`exported_content` of it.
-        example: features ``[snippet, channel]`` of a video.
+        example: one video's features ``[snippet, channel]``.
         duration: of that video, in seconds.
-        proposals: the settings that it makes proposals with, of ``proposals.*`` in params.yaml.
+        proposals: its settings, ``proposals.*`` in params.yaml.
 
     Returns:
         The id of the logged model.
@@ -71,6 +71,7 @@ def log_inference_model(
             [
                 ParamSpec("durations", DataType.double, [], shape=(-1,)),
                 ParamSpec("maps", DataType.boolean, False),
+                ParamSpec("labels", DataType.boolean, False),
             ]
         ),
     )
@@ -94,31 +95,31 @@ def log_inference_model(
 
 
 def evaluated_settings(folder: Path) -> dict[str, float]:
-    """The ``proposals.*`` that the run of a downloaded model was last evaluated with; empty where the store has none.
+    """The ``proposals.*`` with which the run of a downloaded model was last evaluated; empty if the store has none.
 
-    Other settings are evaluated without another export: then the run knows them, and the model does not.
+    Evaluating other settings needs no new export, so the run can be newer than the model here.
     """
     run_id = Model.load(folder).run_id
     try:
         tags = MlflowClient().get_run(run_id).data.tags if run_id else {}
-    except MlflowException:  # a model of another store
+    except MlflowException:  # a model from another store
         return {}
     return {key.removeprefix(SETTINGS): json.loads(value) for key, value in tags.items() if key.startswith(SETTINGS)}
 
 
 def promote(client: MlflowClient, run_id: str, model_id: str) -> None:
-    """Register a model, and let its data's champion be this version if it is better than the one that is.
+    """Register a model, and make this version the champion of its validation data if it beats the current one.
 
-    Better is a higher validation AUC while training, on the very same validation data: features, windows and ground
-    truth. Each such data has a champion of its own, the alias ``champion-<digest>``.
+    The champion has the highest validation AUC during training. Validation data are features, windows and ground
+    truth; each has its own champion, under the alias ``champion-<digest>``.
 
     Args:
-        run_id: the run of its training.
+        run_id: the training run.
     """
     points = client.get_metric_history(run_id, VALIDATED)
     data = validation_data(client.get_run(run_id))
     if not points or data is None:
-        print(f"not registered: run {run_id} holds no validation (it was trained with another MLflow store)")
+        print(f"not registered: run {run_id} has no validation AUC (it was trained with another MLflow store)")
         return
     auc = max(point.value for point in points)
     own = _version(client, run_id, model_id, {VALIDATED: repr(auc), DATA: data.digest})
@@ -132,7 +133,7 @@ def promote(client: MlflowClient, run_id: str, model_id: str) -> None:
 
 
 def champion_of(data: str) -> ModelVersion | None:
-    """The best version of those that were validated on some data; None where there is none.
+    """The best version on some validation data, or None.
 
     Args:
         data: :attr:`bmn.data.subset.Subset.digest` of the validation subset.
@@ -146,7 +147,7 @@ def champion_of(data: str) -> ModelVersion | None:
 
 
 def champion_runs() -> set[str]:
-    """The ids of the runs that champions were trained in."""
+    """The ids of the training runs of all champions."""
     client = MlflowClient()
     found = client.search_registered_models(f"name = '{REGISTERED}'")
     aliases = {alias: number for model in found for alias, number in model.aliases.items()}
@@ -159,7 +160,7 @@ def _alias(data: str) -> str:
 
 
 def _version(client: MlflowClient, run_id: str, model_id: str, tags: dict[str, str]) -> ModelVersion:
-    """The version that is a model; made where there is none."""
+    """The version of a model, created if needed."""
     if not client.search_registered_models(f"name = '{REGISTERED}'"):
         client.create_registered_model(REGISTERED)
     known = client.search_model_versions(f"name = '{REGISTERED}' and run_id = '{run_id}'")
@@ -171,17 +172,17 @@ def _version(client: MlflowClient, run_id: str, model_id: str, tags: dict[str, s
 
 def _verdict(champion: ModelVersion | None, own: ModelVersion, auc: float) -> str:
     if champion is None:
-        return f"the first, so the {CHAMPION} of these data"
+        return f"first {CHAMPION} on these data"
     if int(champion.version) == int(own.version):
-        return f"the {CHAMPION} of these data"
-    before = f"version {champion.version} ({float(champion.tags[VALIDATED]):.2f})"
+        return f"{CHAMPION} on these data"
+    previous = f"version {champion.version} ({float(champion.tags[VALIDATED]):.2f})"
     if auc > float(champion.tags[VALIDATED]):
-        return f"the {CHAMPION} of these data now, before {before}"
-    return f"{before} stays the {CHAMPION} of these data"
+        return f"new {CHAMPION} on these data, replacing {previous}"
+    return f"{previous} remains the {CHAMPION} on these data"
 
 
 def _paddle_package() -> str:
-    """The name under which Paddle is installed here."""
+    """The name of the installed Paddle package."""
     try:
         version("paddlepaddle")
     except PackageNotFoundError:

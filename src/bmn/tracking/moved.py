@@ -1,6 +1,6 @@
-"""A project that was copied or moved: the places of files in its MLflow database follow it.
+"""Update the paths in the MLflow database of a project that was copied or moved.
 
-MLflow keeps them as absolute paths. A copy would otherwise write into the original, and lose its files with it.
+MLflow stores absolute paths. Otherwise a copy would write into the original, and lose its files with it.
 """
 
 import sqlite3
@@ -10,22 +10,22 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-PLACES = {  # columns that hold the place of a file or a folder, by table
+PATHS = {  # columns that hold the URI or path of a file or folder, by table
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
     "logged_models": ("artifact_location",),
     "model_versions": ("source", "storage_location"),
 }
-SOURCES = "dataset_source"  # of datasets: JSON that names a place
+SOURCES = "dataset_source"  # of datasets: JSON that contains a URI
 
 
 def follow_project(database: Path, root: Path) -> None:
-    """Let every place in a database that lies in another project's folder lie in this one, in one transaction.
+    """Rewrite every path below the database's original project folder to this one, in one transaction.
 
-    What the database was made for is told by its experiments: this project keeps each in ``mlruns/``.
+    The experiments reveal the original folder: a project keeps them in ``mlruns/``.
 
     Args:
-        database: MLflow's, with SQLite.
+        database: MLflow's SQLite file.
         root: this project's folder.
     """
     with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as store:
@@ -41,17 +41,15 @@ def follow_project(database: Path, root: Path) -> None:
         for there in sorted(earlier):
             before = url2pathname(urlparse(there).path)
             moved = _replace(store, there, here) + _replace(store, before, str(root))
-            print(
-                f"{database}: was made in {before}; {moved} places of files in it lead to {root} now", file=sys.stderr
-            )
+            print(f"{database}: was created in {before}; updated {moved} paths in it to {root}", file=sys.stderr)
         store.execute("COMMIT")
 
 
 def _replace(store: sqlite3.Connection, there: str, here: str) -> int:
-    """Begin places with ``here`` that begin with ``there``; gives how many."""
+    """Replace the prefix ``there`` by ``here``; returns the number of paths."""
     moved = 0
     names = {"there": there, "here": here}
-    for table, columns in PLACES.items():
+    for table, columns in PATHS.items():
         for column in columns:
             moved += store.execute(
                 f"UPDATE {table} SET {column} = :here || substr({column}, length(:there) + 1) "

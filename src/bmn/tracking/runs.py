@@ -1,7 +1,7 @@
-"""Runs: what they are called, what names them, how they begin and end.
+"""Runs: their names and ids, how they begin and end.
 
-A training is one run. ``train`` starts it and writes its id; what is filed later (:mod:`bmn.tracking.filing`) is filed
-under that id.
+One training is one run. The stage ``train`` starts it and writes its id; later stages log to the same id
+(:mod:`bmn.tracking.filing`).
 """
 
 import os
@@ -27,37 +27,37 @@ from bmn.recipes.presets import differences
 from bmn.tracking.outbox import Outbox, end_as_failed
 from bmn.tracking.store import connect, no_answer, open_store
 
-START = "bmn.start"  # tag of a run: a word that was written down before the run was made
+START = "bmn.start"  # tag of a run: a token that was saved before the run was created
 
 
 def run_name(params: Params) -> str:
-    """What tells this run from others: the data set, then each parameter that differs from its preset."""
+    """What distinguishes this run: the data set, then each parameter that differs from its preset."""
     preset = "embedded" if params.data.source == "synthetic" else params.data.source
     changed = (f"{key.rpartition('.')[2]}={value}" for key, value in differences(params).items())
     return params.tracking.run_name or " ".join([preset, *changed])
 
 
 def settings(params: Params, *groups: str) -> dict[str, Any]:
-    """Whole groups of parameters, by dotted key."""
+    """All parameters of some groups, by dotted key."""
     return dict(flatten(params.model_dump(include=set(groups))))
 
 
 @contextmanager
 def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> Iterator[Outbox]:
-    """The run of a training: a new one, or that of an earlier start of the same training.
+    """The run of a training: a new one, or the one that an earlier start of the same training created.
 
-    FINISHED at the end, KILLED when a signal stopped the training, FAILED on any other error. If MLflow goes away
-    meanwhile, the training does not notice: what it has to tell waits in the outbox.
+    It ends as FINISHED, as KILLED when a signal stops the training, or as FAILED on any other error. If MLflow becomes
+    unavailable meanwhile, the training continues and its metrics wait in the outbox.
 
     Args:
-        run_file: lives as long as the training's checkpoints; remembers which run is its.
-        subsets: what it reads.
+        run_file: remembers the run; lives as long as the training's checkpoints.
+        subsets: the training's inputs.
 
     Yields:
-        What takes metrics, figures and checkpoints for the run.
+        The outbox for metrics, figures and checkpoints.
 
     Raises:
-        BmnError: MLflow does not answer at the start.
+        BmnError: MLflow does not respond at the start.
     """
     experiment = connect(params.tracking.experiment)
     try:
@@ -66,7 +66,7 @@ def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> I
         raise no_answer(error) from error
     status, monitor = "FAILED", None
     try:
-        # MLflow's parameters can never change; what may, when the training resumes, are tags.
+        # MLflow's parameters are immutable; what may change when a training resumes becomes a tag.
         own = settings(params, "model", "train")
         shaping = {key: value for key, value in own.items() if key not in NEUTRAL_PARAMETERS}
         machine = {key: value for key, value in own.items() if key in NEUTRAL_PARAMETERS}
@@ -87,10 +87,10 @@ def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> I
 
 
 def mark_failed(run_file: Path) -> None:
-    """Mark the run of a training whose processes are gone as FAILED, unless they said how it ended.
+    """Mark the run of a training whose processes are gone as FAILED, unless they recorded how it ended.
 
     Args:
-        run_file: where the training wrote the id of its run; it may not have come so far.
+        run_file: where the training writes the id of its run; missing if it did not get that far.
     """
     if run_file.exists():
         open_store()
@@ -98,7 +98,7 @@ def mark_failed(run_file: Path) -> None:
 
 
 def find_run(client: MlflowClient, experiment: str, run_id: str | None, tag: str, value: str) -> str | None:
-    """The run of an id, else one of an experiment that has a tag; None where there is neither, or it was deleted."""
+    """The run with an id, else the run of an experiment with a tag; None if neither exists or it was deleted."""
     try:
         if run_id and client.get_run(run_id).info.lifecycle_stage == "active":
             return run_id
@@ -110,20 +110,20 @@ def find_run(client: MlflowClient, experiment: str, run_id: str | None, tag: str
 
 
 def _run_of(run_file: Path, experiment: str, name: str) -> str:
-    """The run of a training. The file names its tag before it is made, so a kill in between leaves no second run."""
+    """The run of a training. Its tag is saved before it is created, so that a kill in between leaves no duplicate."""
     known = read_json(run_file) if run_file.exists() else {}
-    word = known.get("start") or uuid.uuid4().hex
-    write_json(run_file, {**known, "start": word})
+    token = known.get("start") or uuid.uuid4().hex
+    write_json(run_file, {**known, "start": token})
     client = MlflowClient()
-    run_id = find_run(client, experiment, known.get("run_id"), START, word) or str(
-        client.create_run(experiment, tags={START: word}, run_name=name).info.run_id
+    run_id = find_run(client, experiment, known.get("run_id"), START, token) or str(
+        client.create_run(experiment, tags={START: token}, run_name=name).info.run_id
     )
-    write_json(run_file, {"start": word, "run_id": run_id})
+    write_json(run_file, {"start": token, "run_id": run_id})
     return run_id
 
 
 def origin() -> dict[str, str]:
-    """Where the run comes from: who ran it, git commit and whether the tree differs from it, DVC's names and hashes."""
+    """Where the run comes from: user, git commit and whether the tree is dirty, DVC's stage, experiment and hashes."""
     tags = {key: value for key, value in resolve_tags().items() if key == "mlflow.user"}
     commit = _git("rev-parse", "HEAD")
     if commit:

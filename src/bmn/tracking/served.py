@@ -6,6 +6,7 @@ MLflow runs this file when it loads the model; nothing is unpickled.
 import warnings
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from mlflow.exceptions import MlflowException
@@ -13,6 +14,7 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from bmn.classify.results import labelled_results
 from bmn.data.windows import resize
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings, results
@@ -38,10 +40,12 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
         Args:
             model_input: features ``[video, snippet, channel]``; any number of snippets, spread evenly over the video.
             params: ``durations``, seconds of each video (without any, segments are fractions of the video);
+                ``labels``, whether to give detections, which name a class, too;
                 ``maps``, whether to give ``confidence_map [2, D, T]``, ``start [T]`` and ``end [T]`` too.
 
         Returns:
-            For each video ``{"proposals": [{"score": …, "segment": [start, end]}, …]}``.
+            For each video ``{"proposals": [{"score": …, "segment": [start, end]}, …]}``; with labels also
+            ``"detections"``, of which each has a ``"label"`` besides.
 
         Raises:
             MlflowException: the features have another shape or are not finite, or the durations are not one a video
@@ -63,12 +67,18 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
             raise _refused(f"durations needs a number of seconds above 0 for each of the {len(features)} videos")
         if params.get("maps") and self.predictor.overlap is not None:
             raise _refused("this model sees videos in windows, each with maps of its own; ask for proposals only")
-        answers = []
+        if params.get("labels") and self.predictor.classifier is None:
+            raise _refused("this model was trained without labels; ask for proposals only")
+        answers: list[dict[str, Any]] = []
         for low in range(0, len(features), COMPUTED_TOGETHER):
             part = features[low : low + COMPUTED_TOGETHER]
             with self.alone:
                 rows = self.predictor.propose_videos(list(part), durations[low : low + COMPUTED_TOGETHER])
                 answers += [{"proposals": results(found)} for found in rows]
+                if params.get("labels"):
+                    all_detected = self.predictor.detect_videos(list(part), durations[low : low + COMPUTED_TOGETHER])
+                    for answer, detected in zip(answers[low:], all_detected, strict=True):
+                        answer["detections"] = labelled_results(detected)
                 if params.get("maps"):
                     maps = self.predictor.maps(np.stack([resize(video, self.predictor.tscale).T for video in part]))
                     for answer, *own in zip(answers[low:], *maps, strict=True):

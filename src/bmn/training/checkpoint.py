@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had not stopped, in one file that is whole or absent."""
+"""Checkpoints: everything a training needs to resume as if it had never stopped, in one file written atomically."""
 
 import json
 import os
@@ -18,23 +18,23 @@ from bmn.launch.lifetime import GRACE
 from bmn.model.paddle import paddle
 
 Arrays = dict[str, NDArray[Any]]
-KEPT = 2  # the newest, and the one before in case the newest is damaged
-PATIENCE = GRACE + 5.0  # seconds: an earlier start of the same training that is told to end has ended by then
+KEPT = 2  # the newest, and a fallback in case it is damaged
+PATIENCE = GRACE + 5.0  # seconds, enough for an earlier process of the same training to be shut down
 
 
 class Checkpoints:
-    """The checkpoints of one training; no other process trains in their folder while their context is open."""
+    """The checkpoints of one training; a context manager that locks their folder against other processes."""
 
     def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
-        """``patience``: seconds to wait for another process to leave the folder; -1 is as long as it takes."""
+        """``patience``: seconds to wait for another process to release the folder; -1 waits forever."""
         self.folder = folder
         self._lock = FileLock(folder.with_name(f"{folder.name}.lock"), timeout=patience)
 
     def __enter__(self) -> Self:
-        """Enter the folder.
+        """Lock the folder.
 
         Raises:
-            BmnError: another process trains there.
+            BmnError: another process is training there.
         """
         holder = Path(self._lock.lock_file)
         holder.parent.mkdir(parents=True, exist_ok=True)
@@ -42,26 +42,26 @@ class Checkpoints:
             self._lock.acquire()
         except Timeout as error:
             raise BmnError(
-                f"{self.folder}: process {holder.read_text()} is at this training; wait for its end or stop it, then "
-                f"the same command goes on"
+                f"{self.folder}: process {holder.read_text()} is running this training; wait until it ends or stop "
+                f"it, then run the same command to resume"
             ) from error
         holder.write_text(f"{os.getpid()} on {platform.node()}")
         return self
 
     def __exit__(self, *_: object) -> None:
-        Path(self._lock.lock_file).unlink(missing_ok=True)  # still held: who waits for it takes a new one
+        Path(self._lock.lock_file).unlink(missing_ok=True)  # while held: a waiting process then locks a new file
         self._lock.release()
 
     def save(self, iteration: int, arrays: Arrays, state: dict[str, Any]) -> None:
-        """Write a checkpoint; drop those older than the last two.
+        """Write a checkpoint and delete all but the last two.
 
         Args:
-            iteration: training iterations done so far.
+            iteration: iterations completed so far.
             arrays: weights and optimizer state by name.
             state: everything else, as JSON.
 
         Raises:
-            BmnError: the disk is full or fails; the checkpoints before are as they were.
+            BmnError: the disk is full or fails; earlier checkpoints are left untouched.
         """
         path = self.folder / f"{iteration:09d}.npz"
         try:
@@ -70,25 +70,25 @@ class Checkpoints:
                 np.savez(temporary, **contents)  # type: ignore[arg-type]  # NumPy 1 has no allow_pickle here
         except OSError as error:
             raise BmnError(
-                f"{path}: the checkpoint cannot be written ({error.strerror}); make room, then the same command goes "
-                f"on from the checkpoint before"
+                f"{path}: the checkpoint cannot be written ({error.strerror}); make room, then run the same command to "
+                f"resume from the previous checkpoint"
             ) from error
         for old in self._files()[:-KEPT]:
             old.unlink()
 
     def newest(self) -> tuple[Arrays, dict[str, Any]] | None:
-        """The arrays and the state of the newest checkpoint that is undamaged; None where there is none."""
+        """The arrays and state of the newest undamaged checkpoint, or None."""
         for path in reversed(self._files()):
             try:
                 with np.load(path, allow_pickle=False) as file:
                     arrays = {name: file[name] for name in file.files}
                 return arrays, json.loads(str(arrays.pop("state")))
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                print(f"warning: {path}: is damaged ({error}); the checkpoint before it is taken")
+                print(f"warning: {path}: is damaged ({error}); trying the previous checkpoint")
         return None
 
     def clear(self) -> None:
-        """Remove the folder: the training is done."""
+        """Delete the checkpoints once the training is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[Path]:
@@ -98,7 +98,7 @@ class Checkpoints:
 def pack(network: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer) -> Arrays:
     """Weights and optimizer state as arrays, both under the network's own parameter names.
 
-    Paddle files an optimizer's state under names that depend on what else the process has built; these do not.
+    Paddle's names of an optimizer's state depend on what else the process has created; these do not.
     """
     given = {parameter.name: name for name, parameter in network.named_parameters()}
     arrays = {f"network/{name}": tensor.numpy() for name, tensor in network.state_dict().items()}
@@ -110,7 +110,7 @@ def pack(network: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer) -> Arr
 
 
 def unpack(arrays: Arrays, network: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer) -> None:
-    """Put back what :func:`pack` took."""
+    """Restore what :func:`pack` returned."""
     given = {name: parameter.name for name, parameter in network.named_parameters()}
     network.set_state_dict(_under("network/", arrays))
     state = {}
@@ -121,7 +121,7 @@ def unpack(arrays: Arrays, network: paddle.nn.Layer, optimizer: paddle.optimizer
 
 
 def _owner(key: str, given: dict[str, str]) -> str | None:
-    """The parameter that an entry of an optimizer's state belongs to: the longest name that it begins with."""
+    """The parameter that an entry of the optimizer's state belongs to: its longest matching prefix."""
     return max((name for name in given if key.startswith(f"{name}_")), key=len, default=None)
 
 

@@ -1,4 +1,4 @@
-"""Processes that share a global batch, started by ``paddle.distributed.launch`` (gloo on CPUs, NCCL on GPUs)."""
+"""Data-parallel processes, started by ``paddle.distributed.launch`` (gloo on CPUs, NCCL on GPUs)."""
 
 import os
 from collections.abc import Callable
@@ -12,13 +12,13 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a training, and which of them this is (``rank``, from 0)."""
+    """The processes of a training: their number, and the rank of this one (from 0)."""
 
     rank: int
     size: int
 
     def all_sum(self, tensor: Tensor) -> Tensor:
-        """The sum of a tensor over all processes (detached from the gradient)."""
+        """The sum of a tensor over all processes, detached from the graph."""
         if self.size == 1:
             return tensor
         total = tensor.detach().clone()
@@ -26,7 +26,7 @@ class World:
         return total
 
     def gather(self, value: Any) -> list[Any]:
-        """One value of each process, in the order of their ranks, on every process."""
+        """The values of all processes, by rank, on every process."""
         if self.size == 1:
             return [value]
         values: list[Any] = []
@@ -34,7 +34,7 @@ class World:
         return values
 
     def from_first(self, make: Callable[[], Value]) -> Value:
-        """A value that the first process makes, on every process: what lies on its disk alone."""
+        """A value computed by the first process, on every process; for files that only its disk holds."""
         values = [make()] if self.rank == 0 else [None]
         if self.size > 1:
             paddle.distributed.broadcast_object_list(values, src=0)
@@ -47,7 +47,7 @@ def launched() -> bool:
 
 
 def join(devices: str) -> World:
-    """Take the device that ``train.devices`` names and join the other processes, if there are any."""
+    """Select the device that ``train.devices`` names and join the other processes, if any."""
     if devices.startswith("cpu"):
         paddle.set_device("cpu")
     elif devices.startswith("gpu") and not launched():

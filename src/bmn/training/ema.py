@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights: less noise than the weights themselves, for one more copy of them."""
+"""An exponential moving average of the weights: less noisy than the weights, at the cost of one copy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +7,10 @@ from bmn.model.paddle import Tensor, paddle
 
 
 class WeightAverage:
-    """``average ← d · average + (1 − d) · weights`` after every update, from the initial weights on.
+    """``average ← d · average + (1 − d) · weights`` after every update, starting from the initial weights.
 
-    d is ``decay``, but (1 + n) / (10 + n) after update n where that is smaller, so that the initial weights are
-    soon forgotten (as TensorFlow's ``ExponentialMovingAverage`` does).
+    d is the smaller of ``decay`` and (1 + n) / (10 + n) after update n, so that the initial weights are soon forgotten
+    (as in TensorFlow's ``ExponentialMovingAverage``).
     """
 
     def __init__(self, network: paddle.nn.Layer, decay: float) -> None:
@@ -19,7 +19,7 @@ class WeightAverage:
         self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
 
     def update(self, number: int) -> None:
-        """Take in the weights after update ``number`` (from 1)."""
+        """Include the weights after update ``number`` (from 1)."""
         decay = min(self.decay, (1 + number) / (10 + number))
         for name, weight in self.weights.items():
             average = self.average[name]
@@ -27,7 +27,7 @@ class WeightAverage:
 
     @contextmanager
     def in_network(self) -> Iterator[None]:
-        """The network holds the average in this context, and its own weights again after it."""
+        """Within this context the network holds the average; afterwards its own weights are restored."""
         own = {name: weight.detach().clone() for name, weight in self.weights.items()}
         self._put(self.average)
         try:

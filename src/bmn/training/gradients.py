@@ -1,4 +1,4 @@
-"""The gradients of a global batch, worked off in micro-batches by processes that each hold a share of it."""
+"""The gradient of a global batch, accumulated over micro-batches by processes that each hold a share of it."""
 
 from collections.abc import Callable
 
@@ -22,24 +22,24 @@ def batch_gradient(
 ) -> tuple[Tensor, Tensor]:
     """The gradient of a global batch, of which this process holds a share.
 
-    The share is worked off in micro-batches of ``recipe.micro_batch_size`` videos, one after the other. The divisors
-    of the losses are those of the global batch, so micro-batches add up to what one process computes at once. Their
-    gradients, of 32 bits, are added in 64, where the order of a sum leaves no trace. So the sum is the same to the
-    last bit however many processes share the batch, as long as every share is made of whole micro-batches.
+    The share is accumulated over micro-batches of ``recipe.micro_batch_size`` videos. The losses are divided by the
+    counts of the global batch, so micro-batches add up to what one process would compute at once. Their float32
+    gradients are summed in float64, where the order of summation does not show. So the result is bit-identical for any
+    number of processes, provided that every share consists of whole micro-batches.
 
     Args:
         batch: this process's share.
         uniform: ``[2, duration, start]`` (:func:`bmn.loss.normalizers.sampling_weights`).
         all_sum: sums a tensor over the processes.
-        scale: factor of the gradient, against underflow on the way; not of the losses.
+        scale: factor of the gradient, against underflow; the losses returned are not scaled.
 
     Returns:
-        ``[4]``, float64: loss, tem_loss, pem_reg_loss, pem_cls_loss; and ``[parameter]``, float64: the gradient of
-        all parameters one after the other, times ``scale``. Both of the global batch.
+        ``[4]``, float64: loss, tem_loss, pem_reg_loss, pem_cls_loss; and ``[parameter]``, float64: the concatenated
+        gradient of all parameters, times ``scale``. Both of the global batch.
     """
     labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
     draws = paddle.to_tensor(uniform)
-    of_batch = normalizers(labels, draws, all_sum)
+    divisors = normalizers(labels, draws, all_sum)
     parameters = network.parameters()
     gradient = paddle.zeros([sum(int(parameter.size) for parameter in parameters)], "float64")
     values = paddle.zeros([len(Losses._fields)], "float64")
@@ -51,7 +51,7 @@ def batch_gradient(
             tuple(output.astype("float32") for output in outputs),
             tuple(label[part] for label in labels),
             draws,
-            of_batch,
+            divisors,
             recipe.loss_weights.in_order(),
         )
         (losses.loss * scale if scale != 1.0 else losses.loss).backward()
@@ -62,7 +62,7 @@ def batch_gradient(
 
 
 def set_gradient(parameters: list[Tensor], gradient: Tensor) -> None:
-    """Give every parameter its part of a gradient ``[parameter]``, in 32 bits, for the optimizer to use."""
+    """Assign every parameter its part of a gradient ``[parameter]``, in float32, for the optimizer."""
     parts = paddle.split(gradient.astype("float32"), [int(parameter.size) for parameter in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         paddle.assign(part.reshape(parameter.shape), parameter.grad)

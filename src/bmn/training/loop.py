@@ -1,7 +1,7 @@
-"""The training loop: batches in, weights and a history out, with validation and checkpoints on the way.
+"""The training loop: batches in, weights and a history out, with validation and checkpoints in between.
 
-Nothing here is random but what (seed, epoch, iteration) say, so a training that goes on from a checkpoint ends with
-the weights of one that was never stopped.
+All randomness derives from (seed, epoch, iteration), so a training that resumes from a checkpoint ends with the same
+weights as one that was never stopped.
 """
 
 import time
@@ -34,27 +34,27 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 class Reporter(Protocol):
-    """Who wants to know how the training goes."""
+    """Receives the progress of a training."""
 
     def iteration(self, position: "Position", metrics: dict[str, float]) -> None:
-        """An iteration is done: loss parts, learning rate, gradient norm, videos a second."""
+        """After each iteration: losses, learning rate, gradient norm, videos per second."""
 
     def epoch(self, row: dict[str, float]) -> None:
-        """An epoch is done: its line of the history."""
+        """After each epoch: its row of the history."""
 
 
 @dataclass
 class Position:
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
-        epoch: whole epochs done.
-        batch: batches done of the epoch under way.
-        iteration: batches done in all.
-        sums: of the epoch under way, the sum over its batches of loss, tem_loss, pem_reg_loss, pem_cls_loss.
-        history: a line for each epoch done.
+        epoch: epochs completed.
+        batch: batches completed in the current epoch.
+        iteration: batches completed in total.
+        sums: of loss, tem_loss, pem_reg_loss, pem_cls_loss over the batches of the current epoch.
+        history: one row per completed epoch.
         best_auc: the highest validation AUC so far, in percent.
-        best_epoch: the epoch that had it.
+        best_epoch: the epoch that reached it.
     """
 
     epoch: int = 0
@@ -68,12 +68,12 @@ class Position:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training ends with.
+    """The result of a training.
 
     Attributes:
-        history: a line for each epoch.
+        history: one row per epoch.
         best: weights with the highest validation AUC.
-        last: weights after the last iteration; both are the averaged ones where ``train.ema_decay`` asks for that.
+        last: weights after the last iteration. With ``train.ema_decay`` both are averaged weights.
     """
 
     history: list[dict[str, float]]
@@ -82,7 +82,7 @@ class Trained:
 
 
 class Trainer:
-    """A training under way: the network, its optimizer and how far it is."""
+    """A training in progress: the network, its optimizer and its position."""
 
     def __init__(self, model: ModelParams, recipe: TrainParams, world: World) -> None:
         paddle.seed(recipe.seed)
@@ -102,7 +102,7 @@ class Trainer:
         self.saved = "none yet"
 
     def start_from(self, weights: Weights, origin: Path) -> None:
-        """Begin with given weights instead of those that the seed says.
+        """Start from given weights instead of random ones.
 
         Raises:
             BmnError: they do not fit the network; see :func:`bmn.model.weights.load_weights`.
@@ -111,7 +111,7 @@ class Trainer:
         self.average = self._new_average()
 
     def resume(self, checkpoints: Checkpoints) -> None:
-        """Go back to the newest checkpoint, where there is one; the first process alone reads it."""
+        """Restore the newest checkpoint, if any; only the first process reads it."""
         found = self.world.from_first(checkpoints.newest)
         if found is None:
             return
@@ -133,15 +133,15 @@ class Trainer:
         report: Reporter | None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Trained:
-        """Train to the last epoch, from where :meth:`resume` left off.
+        """Train to the last epoch, from the current position.
 
         Args:
-            report: told how it goes; None on all processes but the first.
-            stop: asked after every iteration; when it says yes on any process, all stop.
+            report: receives the progress; None on all processes but the first.
+            stop: called after every iteration; if it returns True on any process, all stop.
 
         Raises:
             BmnError: the loss is not finite, or a batch is larger than the training subset.
-            Stopped: ``stop`` said yes; a checkpoint is written.
+            Stopped: ``stop`` returned True; a checkpoint is written.
         """
 
         def save() -> None:
@@ -157,8 +157,8 @@ class Trainer:
 
     def _done(self) -> bool:
         position, patience = self.position, self.recipe.early_stopping
-        tired = patience is not None and position.epoch - position.best_epoch >= patience
-        return position.epoch == self.recipe.epochs or tired
+        stalled = patience is not None and position.epoch - position.best_epoch >= patience
+        return position.epoch == self.recipe.epochs or stalled
 
     def _train_epoch(
         self, training: Subset, report: Reporter | None, save: Callable[[], None], stop: Callable[[], bool]
@@ -189,15 +189,15 @@ class Trainer:
                 saved = now
             if stopped:
                 raise Stopped(
-                    f"the training was stopped after iteration {position.iteration}; its checkpoint is written, and "
-                    f"the same command goes on from there"
+                    f"the training was stopped after iteration {position.iteration}; its checkpoint is written, run "
+                    f"the same command to resume"
                 )
 
     def _step(self, batch: Batch, rate: float, training: Subset, stop: bool) -> tuple[list[float], float, bool]:
         """One update of the weights.
 
         Returns:
-            The losses of the global batch, the norm of their gradient, and whether any process is to stop.
+            The losses of the global batch, the norm of their gradient, and whether any process wants to stop.
         """
         network, position, recipe = self.network, self.position, self.recipe
         rng = np.random.default_rng([recipe.seed, position.iteration])
@@ -226,7 +226,7 @@ class Trainer:
         return (
             f"iteration {position.iteration} (epoch {position.epoch + 1}, batch {position.batch + 1}): the loss is not "
             f"finite ({parts}, gradient norm {norm}) on the videos {videos}; lower train.learning_rate (now {rate}) "
-            f"or look at the features of these videos; the last checkpoint is {self.saved}"
+            f"or check the features of these videos; the last checkpoint is {self.saved}"
         )
 
     def _end_epoch(self, validation: Subset, report: Reporter | None) -> None:
@@ -254,7 +254,7 @@ class Trainer:
         return WeightAverage(self.network, self.recipe.ema_decay) if self.recipe.ema_decay else None
 
     def _averaged(self) -> AbstractContextManager[None]:
-        """The network holds the averaged weights in this context, where they are kept."""
+        """Within this context the network holds the averaged weights, if there are any."""
         return self.average.in_network() if self.average else nullcontext()
 
     def _weights(self) -> Weights:

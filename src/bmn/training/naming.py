@@ -1,4 +1,4 @@
-"""What a training is called: after all that shapes it, so that nothing resumes from another training's checkpoint."""
+"""The name of a training, derived from all that shapes it, so that none resumes from another's checkpoint."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ NOT_SHAPING = {"devices", "checkpoint_minutes"}  # see bmn.provenance.NEUTRAL_PA
 
 
 def shaping(params: Params) -> dict[str, object]:
-    """The parameters that shape a training, in their groups; its initial weights count by their content."""
+    """The parameters that shape a training, in their groups; without its initial weights, which count by content."""
     return params.model_dump(include={"model", "train"}, exclude={"train": NOT_SHAPING | {"init_from"}})
 
 
 def name_of_training(params: Params, training: Subset, validation: Subset, root: Path) -> str:
-    """16 hexadecimal digits: other code, parameters, data or initial weights, another name.
+    """16 hexadecimal digits that change with the code, parameters, data or initial weights.
 
     Args:
-        root: that ``train.init_from`` is relative to.
+        root: the folder that ``train.init_from`` is relative to.
 
     Raises:
         BmnError: the initial weights cannot be read.

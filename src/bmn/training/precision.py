@@ -1,6 +1,6 @@
-"""Mixed precision: the network in 16 bits; its sigmoids, the losses, the sum of gradients and the weights in 32 or 64.
+"""Mixed precision: the network in 16 bits; its sigmoids, losses, gradient sums and master weights in 32 or 64.
 
-On GPUs only: Paddle has no 16-bit convolution for CPUs, and its automatic casting does nothing there.
+On GPUs only: Paddle has no 16-bit convolution for CPUs, and its auto_cast does nothing there.
 """
 
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ _RAISE_AFTER = 2000  # updates in a row without overflow
 
 @contextmanager
 def precision_of(network: paddle.nn.Layer, precision: Precision) -> Iterator[str]:
-    """The context in which the network runs; gives the type that its input must have."""
+    """The context in which to run the network; yields the dtype that its input must have."""
     if precision == "off" or paddle.get_device() == "cpu":
         yield "float32"
         return
     dtype = _DTYPES[precision]
-    # Casting by Paddle alone would not do: it casts in the forward pass only, and the network has operators that
-    # differentiate themselves. It is here for the sigmoids, whose results near 1 need the bits.
+    # Paddle's auto_cast alone is not enough: it casts in the forward pass only, and some operators have their own
+    # backward passes. It is used for the sigmoids, whose results near 1 need the precision.
     with weights_as(network, dtype), paddle.amp.auto_cast(dtype=dtype, custom_black_list={"sigmoid"}):
         yield dtype
 
 
 @contextmanager
 def weights_as(network: paddle.nn.Layer, dtype: str) -> Iterator[None]:
-    """The network computes with weights and constants of another type; gradients arrive at its own weights."""
+    """Within this context the network computes in another dtype; gradients flow to its own weights."""
     tables = [table for layer in network.sublayers(include_self=True) for table in (layer._parameters, layer._buffers)]
     own = [(table, name, value) for table in tables for name, value in table.items() if value.dtype == paddle.float32]
     for table, name, value in own:
@@ -44,14 +44,14 @@ def weights_as(network: paddle.nn.Layer, dtype: str) -> Iterator[None]:
 
 @dataclass
 class LossScale:
-    """The factor of the loss that keeps float16 gradients above zero and below infinity (arXiv 1710.03740, 3.2).
+    """Dynamic loss scaling, which keeps float16 gradients from under- and overflowing (arXiv 1710.03740, 3.2).
 
-    Our own, not Paddle's GradScaler: that one acts on GPUs only, keeps its state to itself, and looks for overflow
-    on each process alone.
+    Our own, because Paddle's GradScaler works on GPUs only, hides its state, and detects overflow on each process
+    separately.
 
     Attributes:
-        scale: 1 means that nothing is scaled: always so but for fp16.
-        good: updates without overflow since it last changed.
+        scale: the loss is multiplied by it; always 1, except for fp16.
+        good: updates without overflow since the scale last changed.
     """
 
     scale: float = 1.0
@@ -59,13 +59,13 @@ class LossScale:
 
     @classmethod
     def start(cls, precision: Precision) -> "LossScale":
-        """The scale at the start of a training."""
+        """The initial scale of a training."""
         return cls(2.0**15 if precision == "fp16" else 1.0)
 
     def overflowed(self, finite: bool) -> bool:
-        """Whether the gradients of this update are to be thrown away, after which the scale is half as large.
+        """Whether to discard the gradients of this update, in which case the scale is halved.
 
-        A scale of 1 is never lowered: gradients that are not finite then are an error of another kind.
+        A scale of 1 is never lowered: non-finite gradients are then a different kind of error.
         """
         if self.scale == 1.0:
             return False

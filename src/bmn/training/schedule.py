@@ -1,4 +1,4 @@
-"""The learning rate over the iterations of a training."""
+"""Learning-rate schedules."""
 
 import math
 
@@ -6,11 +6,11 @@ from bmn.base.params import TrainParams
 
 
 def learning_rate(recipe: TrainParams, iteration: int, iterations: int) -> float:
-    """The step of Adam at an iteration (from 0) of a training of ``iterations``.
+    """The learning rate at an iteration (from 0) of a training of ``iterations``.
 
     ``piecewise``, as published: ``learning_rate``, times ``decay_factor`` from ``decay_iteration`` on. ``cosine``
-    (arXiv 1608.03983, without restarts): from ``learning_rate`` after the warm-up down to 0 behind the last
-    iteration. Over the first ``warmup_iterations`` either is multiplied by a fraction that rises evenly to 1.
+    (arXiv 1608.03983, without restarts): from ``learning_rate`` after the warm-up down to 0 after the last iteration.
+    Over the first ``warmup_iterations`` either is multiplied by a factor that rises linearly to 1.
     """
     warmup = recipe.warmup_iterations
     factor = min(1.0, (iteration + 1) / warmup) if warmup else 1.0

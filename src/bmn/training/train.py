@@ -1,4 +1,4 @@
-"""The one way to train: the pipeline's stage, sweeps and benchmarks call it, and people as :func:`bmn.train`."""
+"""The one way to train, used by the pipeline stage, sweeps and :func:`bmn.train`."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,24 +16,24 @@ from bmn.training.naming import name_of_training
 
 
 class Training:
-    """A training with all that shapes it, at the point where an earlier start of the same training left off.
+    """A training, resumed from where an earlier process left off.
 
-    A context manager, in which it holds the folder of its checkpoints. The folder is named after the code, the
-    parameters, the data and the initial weights; a training never resumes from another's checkpoint.
+    A context manager that locks its checkpoint folder, which is named after the code, parameters, data and initial
+    weights, so that a training never resumes from another's checkpoint.
 
     Args:
-        params: ``model`` and ``train`` shape it.
+        params: ``model`` and ``train`` are used.
         folder: of the checkpoints of all trainings.
-        root: that ``train.init_from`` is relative to.
+        root: the folder that ``train.init_from`` is relative to.
         world: the processes that share it.
-        patience: seconds to wait for another process at the same training; -1 is as long as it takes.
+        patience: seconds to wait for another process running the same training; -1 waits forever.
 
     Attributes:
         folder: of its own checkpoints.
-        trainer: the network and how far it is.
+        trainer: the network and its progress.
 
     Raises:
-        BmnError: the initial weights cannot be read or do not fit, or another process holds the folder.
+        BmnError: the initial weights cannot be read or do not fit, or another process holds the lock.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Training:
 
     @property
     def position(self) -> Position:
-        """How far it is."""
+        """The progress so far."""
         return self.trainer.position
 
     def run(self, report: Reporter | None = None, stop: Callable[[], bool] = lambda: False) -> Trained:
@@ -76,5 +76,5 @@ class Training:
         return self.trainer.fit(self._training, self._validation, self._checkpoints, report, stop)
 
     def clear(self) -> None:
-        """Remove the checkpoints: what came of the training is kept elsewhere."""
+        """Delete the checkpoints, once the result is stored elsewhere."""
         self._checkpoints.clear()

@@ -1,4 +1,4 @@
-"""Validation while training: the losses and the recall on a subset, the same from any number of processes."""
+"""Validation during training: losses and recall on a subset, independent of the number of processes."""
 
 from dataclasses import dataclass
 
@@ -17,30 +17,30 @@ from bmn.proposals import ProposalSettings
 from bmn.proposals.subset import Proposer, network_maps
 from bmn.training.distributed import World
 
-BATCH_SIZE = 16  # of its own: the figures do not depend on the recipe
+BATCH_SIZE = 16  # fixed, so that the figures do not depend on the recipe
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Figures of a subset.
+    """Losses and recall of a subset.
 
     Attributes:
-        losses: loss, tem_loss, pem_reg_loss, pem_cls_loss: means over the videos of those of their batches.
-        recall: of the proposals, with the published settings whatever params.yaml says, so that what training keeps
-            as best does not depend on it.
+        losses: loss, tem_loss, pem_reg_loss, pem_cls_loss, averaged over batches, weighted by size.
+        recall: of the proposals, always with the published settings, so that the choice of the best weights does not
+            depend on ``proposals.*``.
     """
 
     losses: dict[str, float]
     recall: Recall
 
     def metrics(self) -> dict[str, float]:
-        """Everything under the names of the history."""
+        """All values, under the names used in the history."""
         figures = self.losses | self.recall.headline()
         return {f"val/{name}": value for name, value in figures.items()}
 
 
 def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: World) -> Validation:
-    """Validate; every process takes its share of the batches and gets the figures of all."""
+    """Validate; every process takes a share of the batches and gets the result of all."""
     total = np.zeros(len(Losses._fields))
     proposer = Proposer(subset, ProposalSettings())
     uniform = paddle.to_tensor(np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32))
