@@ -45,7 +45,7 @@ def test_trials_are_searched_filed_and_confirmed(project, capsys):
     assert "trial 0 starts on" in printed
     assert "[5/5] trial " in printed
     assert "current, seed 2 complete  AUC 71.00" in printed
-    assert "trained again" in page(study)
+    assert "confirmed with fresh seeds" in page(study)
     assert status(study).splitlines()[0].startswith("bmn: ")
     files = {item.path for item in project.client().list_artifacts(parent.info.run_id, "figures")}
     assert "figures/sweep.html" in files
@@ -113,7 +113,8 @@ def test_a_trial_whose_job_dies_is_tried_once_more(project, deaths, state, capsy
     study = project.tune(params)
     project.check(params)
     assert study.trials[0].state.name == state
-    assert "trial 0: its process was ended by SIGKILL (perhaps the memory ran out); it is tried" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "trial 0: its process was killed by SIGKILL (perhaps out of memory); retrying" in printed
     assert len((project.path / "calls").read_text().splitlines()) == 3 + 1 + 4  # each once, one twice, four confirm
 
 

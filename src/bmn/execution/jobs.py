@@ -89,7 +89,7 @@ def run(engine: Engine, jobs: Iterator[Job]) -> Iterator[Event | None]:
             return
         event = engine.event(LOOK)
         if event is not None and (event.kind == "lost" or (event.kind == "died" and event.job not in deaths)):
-            print(f"{event.job}: {event.content}; it is tried once more", flush=True)
+            print(f"{event.job}: {event.content}; retrying", flush=True)
             deaths |= {event.job} if event.kind == "died" else set()
             engine.submit(submitted[event.job])
             continue

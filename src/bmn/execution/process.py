@@ -78,8 +78,8 @@ class JobProcess:
 
     def _why(self, code: int) -> str:
         if code < 0:
-            hint = " (perhaps the memory ran out)" if code == -signal.SIGKILL else ""
-            return f"its process was ended by {signal.Signals(-code).name}{hint}"
+            hint = " (perhaps out of memory)" if code == -signal.SIGKILL else ""
+            return f"its process was killed by {signal.Signals(-code).name}{hint}"
         self._log.seek(0)
         lines = [line for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
-        return f"its process ended with code {code} ({lines[-1].strip() if lines else 'without a word'})"
+        return f"its process exited with code {code} ({lines[-1].strip() if lines else 'no output'})"

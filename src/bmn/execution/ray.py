@@ -120,6 +120,7 @@ def _connect(address: str | None) -> None:
             runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([CODE, os.environ.get("PYTHONPATH", "")])}},
         )
     except (OSError, ValueError, RuntimeError, RayError) as error:
+        ray.shutdown()  # it may be half connected
         cause = " ".join(str(error).split())
         raise BmnError(
             f"params.yaml: execution.address is {address!r}; no Ray cluster can be used there ({cause}): start one "

@@ -1,7 +1,7 @@
-"""The best of a sweep, trained again from other seeds beside the parameters that were there before.
+"""The best trials of a sweep, trained again with fresh seeds next to the current parameters.
 
-The best of many trials is partly the luckiest. Only what is better by more than twice the standard deviation over fresh
-seeds is called better.
+The best of many trials is partly the luckiest. Only a candidate whose mean gain exceeds twice the standard deviation
+over fresh seeds is called better.
 """
 
 import statistics
@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 from bmn.base.errors import BmnError
 from bmn.recipes.edits import edit
 
-CURRENT = "current"  # the parameters that the sweep began from
-FACTOR = 2  # standard deviations that a gain has to exceed
-FEW = 100  # validation videos with which figures vary much
+CURRENT = "current"  # the parameters that the sweep started from
+FACTOR = 2  # standard deviations that a gain must exceed
+FEW = 100  # validation videos; with fewer, metrics vary a lot
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Confirmed:
     """A candidate's trainings.
 
     Attributes:
-        name: ``current``, or ``trial 7``.
+        name: ``current`` or, say, ``trial 7``.
         values: its parameters, by dotted key.
-        aucs: of its trainings, one a seed, in percent.
+        aucs: one per seed, in percent.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What came of the candidates.
+    """The result of confirming the candidates.
 
     Attributes:
-        videos: that their AUC is computed on.
+        videos: number of videos that the AUC is computed on.
     """
 
     candidates: list[Confirmed]
@@ -58,34 +58,36 @@ class Confirmation:
 
     @classmethod
     def of(cls, study: optuna.Study) -> "Confirmation | None":
-        """That of a study; None where it has none yet."""
+        """The one stored with a study, or None."""
         known = study.user_attrs.get("confirmation")
         return known and cls([Confirmed(**one) for one in known["candidates"]], known["videos"])
 
     def write(self, study: optuna.Study) -> None:
-        """Keep it with the study."""
+        """Store it with the study."""
         study.set_user_attr("confirmation", asdict(self))
 
     @property
     def best(self) -> Confirmed | None:
-        """The candidate with the highest mean; None where that is the current parameters, or these are missing."""
+        """The candidate with the highest mean; None if that is the current parameters or they are missing."""
         best = max(self.candidates, key=lambda one: one.mean, default=None)
         return None if best is None or self._current is None or best is self._current else best
 
     @property
     def better(self) -> Confirmed | None:
-        """The best, where it is better by more than ``FACTOR`` standard deviations."""
+        """The best, if its gain exceeds ``FACTOR`` standard deviations."""
         best = self.best
         return best if best is not None and self._gain(best) > self._needed(best) else None
 
     def verdict(self) -> str:
-        """A table of the candidates, and what can be said, with its sums."""
+        """A table of the candidates and the conclusion, with the numbers behind it."""
         lines = [f"{'':<12}{'AUC, mean':>10}{'std':>8}  over seeds"]
         for one in self.candidates:
             seeds = "  ".join(f"{auc:.2f}" for auc in one.aucs)
             lines.append(f"{one.name:<12}{one.mean:>10.2f}{one.deviation:>8.2f}  {seeds}")
         best = self.best
-        if best is None:
+        if self._current is None:
+            lines.append("the current parameters could not be trained")
+        elif best is None:
             lines.append("no candidate is better than the current parameters")
         else:
             sums = (
@@ -113,7 +115,7 @@ class Confirmation:
 
 
 def candidates(trials: Iterable[FrozenTrial], current: Mapping[str, Any], top: int) -> dict[str, dict[str, Any]]:
-    """The parameters to train again, by name: the current ones, then the best trials that differ, best first."""
+    """The parameters to train again, by name: the current ones, then the best distinct trials, best first."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     found = {CURRENT: dict(current)}
     for trial in sorted(complete, key=lambda trial: (-trial.values[0], trial.number)):
@@ -123,27 +125,27 @@ def candidates(trials: Iterable[FrozenTrial], current: Mapping[str, Any], top: i
 
 
 def values_of(trial: FrozenTrial) -> dict[str, Any]:
-    """All that a trial found, by dotted key: what was trained and what was searched for on it."""
+    """The values of a trial, by dotted key: those it trained with and those of the inner search."""
     return {**trial.params, **trial.user_attrs["proposals"]}
 
 
 def fresh_seeds(seed: int, count: int) -> range:
-    """Seeds that the sweep did not use."""
+    """Seeds not used by the sweep."""
     return range(seed + 1, seed + 1 + count)
 
 
 def name_of(candidate: str, seed: int) -> str:
-    """What the training of a candidate from a seed is called."""
+    """The name of a candidate's training."""
     return f"{candidate}, seed {seed}"
 
 
 def confirmed(
     found: Mapping[str, dict[str, Any]], seeds: Iterable[int], aucs: Mapping[str, float], videos: int
 ) -> Confirmation:
-    """What came of the candidates that were trained from at least two seeds.
+    """The result of the candidates with at least two successful trainings.
 
     Args:
-        aucs: of the trainings that succeeded, by name.
+        aucs: of the successful trainings, by name.
     """
     results = []
     for name, values in found.items():
@@ -154,7 +156,7 @@ def confirmed(
 
 
 def apply(study: optuna.Study, number: int | None, path: Path) -> str:
-    """Write the confirmed best, or one trial, into the parameter file; gives the difference and what it is based on.
+    """Write the confirmed best, or a given trial, to the parameter file; returns the evidence and the diff.
 
     Raises:
         BmnError: nothing is confirmed yet, or the trial is not complete.
@@ -165,14 +167,14 @@ def apply(study: optuna.Study, number: int | None, path: Path) -> str:
             raise BmnError(
                 f"TRIAL is {number}; not a complete trial of {study.study_name!r}: make tune-status lists them"
             )
-        return edit(path, values_of(found[0])) or f"{path} stands so already"
+        return edit(path, values_of(found[0])) or f"{path} is already up to date"
     known = Confirmation.of(study)
     if known is None:
         raise BmnError(
-            f"{study.study_name!r} is not confirmed yet; let make tune come to its end, or choose a trial: "
+            f"{study.study_name!r} is not confirmed yet; let make tune finish, or choose a trial: "
             f"make tune-apply TRIAL=<number>"
         )
     best = known.better
     if best is None:
-        return f"{known.verdict()}\n{path} stays as it is"
-    return f"{known.verdict()}\n{edit(path, best.values) or f'{path} stands so already'}"
+        return f"{known.verdict()}\n{path} is unchanged"
+    return f"{known.verdict()}\n{edit(path, best.values) or f'{path} is already up to date'}"
