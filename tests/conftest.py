@@ -2,6 +2,7 @@
 
 import bmn.model.paddle  # noqa: F401  # isort: skip  # sets Paddle's flags before a test imports it
 
+import os
 import signal
 from importlib.util import find_spec
 
@@ -102,3 +103,24 @@ def training(processed):
 @pytest.fixture(scope="session")
 def validation(processed):
     return open_subset(processed, "validation")
+
+
+@pytest.fixture(scope="session")
+def ray_head():
+    """A Ray cluster of one node with one core."""
+    utils = pytest.importorskip("ray.cluster_utils", reason="needs Ray: pip install -r requirements-ray.txt")
+    tests = os.path.dirname(__file__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([os.path.join(os.path.dirname(tests), "src"), tests]))
+        cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster.other = None
+        yield cluster
+        cluster.shutdown()
+
+
+@pytest.fixture
+def ray_cluster(ray_head):
+    """A Ray cluster of two nodes with one core each; ``remove_node(other)`` loses the second."""
+    if ray_head.other not in ray_head.worker_nodes:
+        ray_head.other = ray_head.add_node(num_cpus=1)
+    return ray_head

@@ -9,11 +9,6 @@ import time
 
 import psutil
 import pytest
-from execution.engines import cluster as cluster
-from execution.engines import engine as engine
-from execution.engines import head as head
-from execution.engines import lose
-from execution.engines import paths as paths
 
 from bmn.base.errors import BmnError
 from bmn.base.params import ExecutionParams
@@ -124,13 +119,13 @@ def test_jobs_do_not_outlive_a_killed_driver(paths, kind):
     assert gone(process)
 
 
-def test_a_lost_node_loses_no_job(cluster, capsys):
-    with open_engine(ExecutionParams(engine="ray", address=cluster.address), "cpu") as engine:
+def test_a_lost_node_loses_no_job(ray_cluster, capsys):
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address), "cpu") as engine:
         assert engine.jobs == 2
         ends = {}
         for event in run(engine, (count(f"job {number}", to=5, seconds=0.2) for number in range(6))):
-            if event is not None and event.kind == "told" and cluster.other is not None and ends:
-                lose(cluster)
+            if event is not None and event.kind == "told" and ray_cluster.other in ray_cluster.worker_nodes and ends:
+                ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
             if event is not None and event.kind == "result":
                 ends[event.job] = ends.get(event.job, 0) + 1
         wait_until(lambda: engine.jobs == 1)
@@ -138,15 +133,15 @@ def test_a_lost_node_loses_no_job(cluster, capsys):
     assert "its node was lost (NodeDiedError); retrying" in capsys.readouterr().out
 
 
-def test_a_job_larger_than_any_node_is_refused(cluster):
+def test_a_job_larger_than_any_node_is_refused(ray_cluster):
     with pytest.raises(BmnError, match=r"execution.cpus: a job takes 3 CPU, more than any node.*the largest has 1 CPU"):
-        open_engine(ExecutionParams(engine="ray", address=cluster.address, cpus=3), "cpu")
+        open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, cpus=3), "cpu")
 
 
-def test_a_folder_that_a_node_lacks_is_told(cluster, tmp_path, monkeypatch):
+def test_a_folder_that_a_node_lacks_is_told(ray_cluster, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with open_engine(ExecutionParams(engine="ray", address=cluster.address), "cpu") as engine:
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address), "cpu") as engine:
         (tmp_path / "here").rename(tmp_path / "there")
         monkeypatch.setattr("bmn.execution.ray.Path.cwd", lambda: tmp_path / "here")
         [[(kind, content)]] = heard(engine, count("job")).values()
@@ -164,12 +159,12 @@ def test_an_address_without_a_cluster_is_told(address):
         open_engine(ExecutionParams(engine="ray", address=given), "cpu")
 
 
-def test_a_cluster_of_another_version_is_told(cluster, monkeypatch):
+def test_a_cluster_of_another_version_is_told(ray_cluster, monkeypatch):
     import ray
 
     monkeypatch.setattr(ray, "__version__", "2.59.0")
     with pytest.raises(BmnError, match=r"no Ray cluster can be used there \(Version mismatch.*2.60"):
-        open_engine(ExecutionParams(engine="ray", address=cluster.address), "cpu")
+        open_engine(ExecutionParams(engine="ray", address=ray_cluster.address), "cpu")
 
 
 def test_without_ray_the_requirement_is_named(monkeypatch):

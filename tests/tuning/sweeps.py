@@ -1,6 +1,10 @@
 """Sweeps in a folder, and what they leave in Optuna and MLflow."""
 
+import json
 import shutil
+import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,3 +89,13 @@ def project(tmp_path: Path, processed: Path, empty_store: Path, monkeypatch: pyt
     return Project(tmp_path, processed)
 
 
+def options(project: Project, **words: float) -> None:
+    """Say how jobs behave, as ``cheap.py`` has it."""
+    (project.path / "options.json").write_text(json.dumps({key.replace("_", " "): word for key, word in words.items()}))
+
+
+def wait_for(process: "subprocess.Popen[str]", check: Callable[[], bool]) -> None:
+    """Wait until something is so, while a driver runs."""
+    while not check():
+        assert process.poll() is None
+        time.sleep(0.02)

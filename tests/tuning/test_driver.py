@@ -1,12 +1,10 @@
 """What a driver does with trials, told by a study and by MLflow."""
 
-import json
-import time
-
 import pytest
 from optuna.trial import TrialState
 from tuning.cheap import make_params, start
 from tuning.sweeps import empty_store as empty_store
+from tuning.sweeps import options, wait_for
 from tuning.sweeps import project as project
 
 from bmn.base.errors import BmnError
@@ -15,10 +13,6 @@ from bmn.tuning.figures import page
 from bmn.tuning.study import status
 
 pytestmark = pytest.mark.xdist_group("driver")
-
-
-def options(project, **words):
-    (project.path / "options.json").write_text(json.dumps({key.replace("_", " "): word for key, word in words.items()}))
 
 
 def test_trials_are_searched_filed_and_confirmed(project, capsys):
@@ -96,7 +90,7 @@ def test_a_failing_trial_tells_why_and_the_sweep_goes_on(project):
 def test_when_every_trial_fails_it_stops_with_the_first_error_and_goes_on_when_it_is_mended(project):
     options(project, fails_above=-1)
     params = make_params(trials=6)
-    with pytest.raises(BmnError, match="no trial succeeds; the first error: a bolt is loose"):
+    with pytest.raises(BmnError, match="every trial fails; the first error: a bolt is loose"):
         project.tune(params)
     assert [trial.state.name for trial in project.trials(params)] == ["FAIL"] * 3
     assert project.runs()[0][0].info.status == "FAILED"
@@ -121,14 +115,8 @@ def test_a_trial_whose_job_dies_is_tried_once_more(project, deaths, state, capsy
 def test_when_the_time_is_up_no_trial_begins(project, capsys):
     params = make_params(trials=50)
     assert project.tune(params, timeout=0.0).trials == []
-    assert "the time is up; the same command goes on" in capsys.readouterr().out
+    assert "time is up; the same command resumes" in capsys.readouterr().out
     assert project.runs()[0][0].info.status == "KILLED"
-
-
-def wait_for(process, check):
-    while not check():
-        assert process.poll() is None
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("kills", [3])
@@ -167,7 +155,7 @@ def test_a_study_has_one_driver(project):
     params = make_params(trials=2)
     process = start(project.path, params, project.data)
     wait_for(process, lambda: project.trials(params))
-    with pytest.raises(BmnError, match="tune.study is 'bmn'; another bmn tune is at it"):
+    with pytest.raises(BmnError, match="tune.study is 'bmn'; another bmn tune is running it"):
         project.tune(params)
     process.kill()
     process.wait()

@@ -1,8 +1,7 @@
 """Sweeps: the one place that knows Optuna.
 
-``make tune`` is one process, the driver (:mod:`driver`): it asks the study (:mod:`study`) for trials, draws their
-parameters from the space (:mod:`space`), has jobs train them (:mod:`trainings`, each a :mod:`job` that
-:mod:`bmn.execution` runs), prunes, tells the study what came of them, and alone writes study, MLflow and figures
-(:mod:`figures`). A job also searches the proposal parameters (:mod:`proposal_search`). At the end the best are confirmed
-(:mod:`confirmation`).
+``make tune`` is one process, the driver (:mod:`driver`). It asks the study (:mod:`study`) for trials, whose parameters come
+from the space (:mod:`space`), trains each in a job (:mod:`trainings`, :mod:`job`) run by :mod:`bmn.execution`, prunes,
+and tells the study the results. It alone writes the study, MLflow and the figures (:mod:`figures`). A job also searches
+the proposal parameters (:mod:`proposal_search`). Finally the best trials are confirmed (:mod:`confirmation`).
 """

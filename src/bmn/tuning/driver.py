@@ -1,7 +1,7 @@
-"""The driver of a sweep: asks the study for trials, has them trained, prunes, tells the study, confirms the best.
+"""The driver of a sweep: asks the study for trials, runs them as jobs, prunes, tells the study, confirms the best.
 
-It alone writes the study, MLflow and the figures; jobs only train. So whatever is killed, the same command goes on: a
-trial that was running is taken up under its number, and its job resumes from its checkpoint.
+Only the driver writes the study, MLflow and the figures; jobs only train. Whatever is killed, the same command resumes:
+a running trial keeps its number, and its job resumes from its checkpoint.
 """
 
 import json
@@ -27,21 +27,21 @@ from bmn.tuning.space import check_space, digest, digest_of_data, suggest, with_
 from bmn.tuning.study import FOLDER, named, only_driver, open_storage, open_study, rungs, sampler
 from bmn.tuning.trainings import Plan, Trainings
 
-HOPELESS = 3  # trials that fail while none succeeds: the sweep stops
+HOPELESS = 3  # failed trials, with none successful, after which the sweep stops
 ENDS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
 
 
 def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tuning.job:trial") -> None:
-    """Search for better parameters, or go on with a search.
+    """Search for better parameters, or resume a search.
 
     Args:
-        timeout: seconds after which no trial begins.
+        timeout: seconds after which no trial starts.
         data: folder of the converted data.
-        entry: what trains.
+        entry: the function that trains, see :class:`bmn.execution.jobs.Job`.
 
     Raises:
-        BmnError: the search space, the data, the storage, the study or the engine does not allow it, another driver
-            is at the study, the data was replaced meanwhile, or no trial succeeds.
+        BmnError: the space, data, storage, study or engine is unusable; another driver runs the study; the data
+            changed during the sweep; or no trial succeeds.
     """
     space = check_space(params)
     data_digest = digest_of_data(data)
@@ -51,7 +51,7 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
         if "current" not in study.user_attrs:
             study.set_user_attr("current", space.defaults)
             study.set_user_attr("key", uuid.uuid4().hex)
-        # Where tune-apply has written since, the sweep still is about the parameters that it began from.
+        # tune-apply may have changed params.yaml; the sweep stays with the parameters it started from.
         params = with_values(params, study.user_attrs["current"], "params.yaml")
         with open_engine(params.execution, params.train.devices) as engine:
             dimensions = {key: json.dumps(dimension.model_dump()) for key, dimension in params.tune.space.items()}
@@ -71,10 +71,10 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
 
 
 class Sweep:
-    """One start of a sweep.
+    """One run of a sweep.
 
     Args:
-        deadline: seconds since 1970 after which no training begins.
+        deadline: Unix time after which no training starts.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Sweep:
         self._errors: list[str] = []
 
     def search(self) -> bool:
-        """Run trials until there are ``tune.trials``, or the time is up: whether all are done."""
+        """Run trials until there are ``tune.trials`` or time is up; returns whether all are done."""
         self._close_runs()
         try:
             for event in self.trainings.run(self._plans()):
@@ -101,20 +101,20 @@ class Sweep:
         finally:
             self._draw()
         if sum(trial.state.is_finished() for trial in self._all()) < self.params.tune.trials:
-            print("the time is up; the same command goes on")
+            print("time is up; the same command resumes")
             return False
         return True
 
     def confirm(self) -> bool:
-        """Train the best again from fresh seeds, and say what came of it: whether all was done in time."""
+        """Train the best again with fresh seeds and print the verdict; returns whether all was done in time."""
         found = candidates(self._all(), self.space.defaults, self.params.tune.confirm.top)
         if len(found) == 1:
-            print("no trial that differs from the current parameters came to its end; more TRIALS may help")
+            print("no trial other than the current parameters was completed; try more TRIALS")
             return True
         seeds = fresh_seeds(self.params.train.seed, self.params.tune.confirm.seeds)
         values = {name_of(name, seed): {**found[name], "train.seed": seed} for name in found for seed in seeds}
         known = dict(self.study.user_attrs.get("confirmed trainings", {}))
-        print(f"{len(values)} trainings confirm {', '.join(found)}", flush=True)
+        print(f"confirming {', '.join(found)} with {len(values)} trainings", flush=True)
         plans = (
             Plan(name, name, with_values(self.params, values[name], name), self._tags)
             for name in values
@@ -136,7 +136,7 @@ class Sweep:
         return self.study.get_trials(deepcopy=False)
 
     def _plans(self) -> Iterator[Plan]:
-        """The trials that a killed driver left running, then new ones; the current parameters are the first."""
+        """The trials a killed driver left running, then new ones, first of all the current parameters."""
         left = [trial.number for trial in self._all() if trial.state == TrialState.RUNNING]
         if not self._all():
             self.study.enqueue_trial({key: self.space.defaults[key] for key in self.space.trained})
@@ -175,7 +175,7 @@ class Sweep:
                 self._failed(event.job, event.content)
 
     def _prunes(self, trial: optuna.Trial, row: dict[str, float]) -> bool:
-        """Whether a trial is not among the best after an epoch in which trials are compared."""
+        """Whether a trial is not among the best at an epoch where trials are compared."""
         epoch, tune = int(row["epoch"]), self.params.tune
         if tune.cost or "val/AUC" not in row or epoch not in rungs(tune, self.params.train.epochs)[:-1]:
             return False
@@ -190,10 +190,10 @@ class Sweep:
         self._end(name, TrialState.FAIL)
         succeeded = any(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in self._all())
         if not succeeded and len(self._errors) >= min(HOPELESS, self.params.tune.trials):
-            raise BmnError(f"no trial succeeds; the first error: {self._errors[0]}")
+            raise BmnError(f"every trial fails; the first error: {self._errors[0]}")
 
     def _end(self, name: str, state: TrialState) -> None:
-        """Tell the study and MLflow how a trial ended, in this order: a run that is left open is closed later."""
+        """Tell the study how a trial ended, then MLflow: a run that stays open in between is closed by the next driver."""
         trial = self._running.pop(name)
         figures = trial.user_attrs.get("figures", {})
         objectives = (
@@ -205,7 +205,7 @@ class Sweep:
         print(f"[{ended}/{self.params.tune.trials}] {describe(told)}", flush=True)
 
     def _close_runs(self) -> None:
-        """End the runs of trials whose driver was killed after the trial's end and before the run's."""
+        """End the runs of finished trials whose driver was killed before it ended them."""
         trials = {str(trial.number): trial for trial in self._all() if trial.state.is_finished()}
         record = self.trainings.record
         for run, number in record.open_children("optuna.trial").items():
@@ -214,7 +214,7 @@ class Sweep:
                 record.end(run, status, figures, found, tags)
 
     def _draw(self) -> None:
-        """File the figures: pictures, and one page that needs no network."""
+        """Log the figures: pictures, and one page that needs no network."""
         if any(trial.state == TrialState.COMPLETE for trial in self._all()):
             drawn = pictures(self.study)
             self.trainings.record.drawings(drawn, {"sweep": page(self.study)})
@@ -223,7 +223,7 @@ class Sweep:
 
 
 def _end_of(trial: FrozenTrial) -> tuple[str, dict[str, float], dict[str, Any], dict[str, str]]:
-    """What MLflow is told of the end of a trial: status, figures, the parameters that it found, tags."""
+    """How a trial ended, for MLflow: status, metrics, the parameters found by the inner search, tags."""
     attributes = trial.user_attrs
     figures = {f"tune/{key}": value for key, value in attributes.get("figures", {}).items()}
     tags = {"optuna.state": trial.state.name} | {key: attributes[key] for key in ("error",) if key in attributes}
@@ -231,7 +231,7 @@ def _end_of(trial: FrozenTrial) -> tuple[str, dict[str, float], dict[str, Any], 
 
 
 def describe(trial: FrozenTrial) -> str:
-    """A trial in a line: how it ended, its AUC, why it failed."""
+    """A finished trial in one line: state, AUC, error, seconds."""
     words = f"trial {trial.number} {trial.state.name.lower()}"
     if trial.state == TrialState.COMPLETE:
         words += f"  AUC {trial.values[0]:.2f}"

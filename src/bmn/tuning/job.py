@@ -1,7 +1,7 @@
-"""What a job of a sweep does: train, resume where an earlier start left off, evaluate; what was done is not done again.
+"""A job of a sweep: train or resume, then evaluate; nothing finished is repeated.
 
-The folder of a training is named after all that shapes it, and its evaluation after all that shapes that: checkpoints,
-``history.json`` and the evaluation in it are used as they are, by whatever trial has the same parameters.
+A training's folder is named after all that shapes it, and so is the file of its evaluation. Checkpoints,
+``history.json`` and evaluations are therefore shared by all trials with the same parameters.
 """
 
 import time
@@ -29,28 +29,27 @@ from bmn.training.train import Training
 from bmn.tuning.proposal_search import Decoded, find
 from bmn.tuning.space import open_data
 
-BATCH_SIZE = 16  # windows a forward pass of the evaluation
-OFTEN = 5.0  # seconds between words within an epoch
+BATCH_SIZE = 16  # windows per forward pass of the evaluation
+INTERVAL = 5.0  # seconds between reports within an epoch
 
 Tell = Callable[[dict[str, Any]], None]
 
 
 def trial(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Train with some parameters and evaluate on the validation subset.
+    """Train with the given parameters and evaluate on the validation subset.
 
     Args:
-        arguments: ``params``; ``searched``, the dimensions of ``proposals.`` for the inner search (none: nothing is
-            searched); ``data``, the folder of the converted data; ``digest``, of its content; ``folder``, of all
-            trainings.
-        tell: takes, epoch by epoch, ``row``, the line of the history, and besides ``epoch``, the epochs done, and
-            ``done``, the fraction of the training.
+        arguments: ``params``; ``searched``, the dimensions of ``proposals.`` for the inner search, if any; ``data``,
+            the folder of the converted data; ``digest``, of that data; ``folder``, for all trainings.
+        tell: receives ``epoch``, the epochs done, ``done``, the fraction of the training, and after each epoch
+            ``row``, its line of the history.
 
     Returns:
-        ``figures``, numbers by name, ``AUC`` (percent) and ``milliseconds a video`` among them, and ``proposals``, what
-        the inner search found, by dotted key.
+        ``figures``, metrics by name, with ``AUC`` (percent) and ``milliseconds a video``, and ``proposals``, the result
+        of the inner search by dotted key.
 
     Raises:
-        DataChangedError: the converted data is not what it was when the sweep began.
+        DataChangedError: the converted data changed since the sweep started.
         BmnError: the training failed.
     """
     params = validate_params(arguments["params"], "the trial")
@@ -63,7 +62,7 @@ def trial(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Train with some parameters and evaluate as the pipeline does; see :func:`trial`.
+    """Train with the given parameters and evaluate as the pipeline does; see :func:`trial`.
 
     Returns:
         ``figures``: AR@AN and AUC, in percent, on ``evaluate.subset``.
@@ -79,10 +78,10 @@ def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def names(params: Params, evaluation: Any, training: Subset, validation: Subset) -> tuple[str, str]:
-    """The names of a training's folder and, in it, of the file of an evaluation.
+    """The names of a training's folder and of an evaluation's file in it.
 
     Args:
-        evaluation: what shapes it besides ``proposals``, as JSON can hold it.
+        evaluation: what shapes it besides ``proposals``, as JSON.
     """
     name = name_of_training(params, training, validation, Path())
     return name, f"evaluation-{identity(Path(__file__), [params.proposals.model_dump(), evaluation], [name])}.json"
@@ -95,13 +94,13 @@ def _trained(
     tell: Tell,
     figures: Callable[[BMN, Subset], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Train and evaluate, or give what an earlier start of the same job left."""
+    """Train and evaluate, or return what an earlier run of the same job left."""
     training, validation = open_data(Path(arguments["data"]), arguments["digest"])
     name, file = names(params, evaluation, training, validation)
     folder = Path(arguments["folder"]) / name
     if not (folder / file).exists():
         world = join(params.train.devices)
-        # Another trial may have drawn the same parameters: however long it takes, it is waited for.
+        # Another trial may be running with the same parameters: wait for it.
         with (
             StopRequest() as asked,
             Training(params, training, validation, folder.parent, Path(), world, patience=-1) as session,
@@ -119,7 +118,7 @@ def _trained(
 
 
 class _Report:
-    """Tells how a training goes, from its first epoch on, also when it resumes."""
+    """Reports a training, including the epochs before it was resumed."""
 
     def __init__(self, params: Params, position: Position, windows: int, tell: Tell) -> None:
         self._iterations = params.train.epochs * (windows // params.train.batch_size)
@@ -128,7 +127,7 @@ class _Report:
             self.epoch(row)
 
     def iteration(self, position: Position, metrics: dict[str, float]) -> None:
-        if time.monotonic() - self._told > OFTEN:
+        if time.monotonic() - self._told > INTERVAL:
             self._say({})
 
     def epoch(self, row: dict[str, float]) -> None:
@@ -140,7 +139,7 @@ class _Report:
 
 
 def evaluate(network: BMN, validation: Subset, params: Params, searched: Mapping[str, Dimension]) -> dict[str, Any]:
-    """The figures of a trained network, and the proposal parameters that suit it best."""
+    """The metrics of a trained network, and the proposal parameters that suit it best."""
     decoded, seconds = decode_all(network, validation)
     searched_on, reported_on = decoded.split()
     started = time.perf_counter()
@@ -158,7 +157,7 @@ def evaluate(network: BMN, validation: Subset, params: Params, searched: Mapping
 
 
 def decode_all(network: BMN, subset: Subset) -> tuple[Decoded, float]:
-    """The candidates of every video of a subset, and the seconds that the network takes for a window (median)."""
+    """The candidates of every video of a subset, and the network's median seconds per window."""
     parts, windows, seconds = [], [], []
     before = time.perf_counter()
     for batch, maps in network_maps(network, subset, ordered_batches(len(subset.store), BATCH_SIZE)):

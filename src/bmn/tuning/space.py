@@ -1,5 +1,5 @@
-"""What a sweep varies: dotted keys of the parameters, each with a range or choices, checked before anything runs; and
-what all its trials have in common: code, data, the other parameters."""
+"""The search space: dotted keys of the parameters, each with a range or choices, checked before anything runs; and
+what all trials of a sweep share: code, data, the other parameters."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 TRAINED, SEARCHED = ("model.", "train."), "proposals."
-FIXED = {  # why a sweep does not vary it
+FIXED = {  # keys that a sweep cannot vary, and why
     "model.feat_dim": "the converted data has its value built in",
     "model.tscale": "the converted data has its value built in",
     "train.seed": "a lucky seed is no better recipe; tune.confirm tries several",
@@ -31,7 +31,7 @@ NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tu
 
 
 class DataChangedError(BmnError):
-    """The converted data was replaced while a sweep was under way: no trial of it can go on."""
+    """The converted data changed during a sweep."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Space:
 
     Attributes:
         trained: dimensions that need a training each.
-        searched: dimensions of ``proposals.``, tried many times on one trained network.
-        defaults: the values that the parameters have outside the sweep, of all dimensions.
+        searched: dimensions of ``proposals.``, for the inner search on a trained network.
+        defaults: the current values of all dimensions.
     """
 
     trained: dict[str, Dimension]
@@ -50,11 +50,11 @@ class Space:
 
 
 def check_space(params: Params) -> Space:
-    """The search space of ``tune.space``, all of it checked against what the parameters may be.
+    """The search space of ``tune.space``, checked against the schema of the parameters.
 
     Raises:
         BmnError: it is empty or varies nothing that is trained; a key does not exist or cannot be varied; an end of a
-            range or a choice is not allowed there; the current value is not within. A line for each.
+            range or a choice is invalid; the current value is outside. One line for each.
     """
     current = dict(flatten(params.model_dump(exclude={"tune", "execution"})))
     problems = [
@@ -80,7 +80,7 @@ def _problems(key: str, dimension: Dimension, params: Params, current: Mapping[s
         yield f"{key} cannot be varied: {FIXED.get(key, 'it does not change what is trained')}; remove it"
         return
     if dimension.of is not None and not isinstance(current.get(dimension.of), int | float):
-        yield f"{key} is relative to {dimension.of}, which is no number of these parameters; correct its spelling"
+        yield f"{key} is relative to {dimension.of}, which is not a numeric parameter; correct its spelling"
         return
     dimension = _exact(dimension, key, current)
     for value in dimension.choices or (dimension.low, dimension.high):
@@ -92,13 +92,13 @@ def _problems(key: str, dimension: Dimension, params: Params, current: Mapping[s
             )
     if not contains(dimension, current[key]):
         yield (
-            f"{key} is {current[key]!r} in params.yaml, outside of what is to be tried; the current value is always "
-            f"the first trial, so widen the space or change the value"
+            f"{key} is {current[key]!r} in params.yaml, outside its search space; the current value is always the "
+            f"first trial, so widen the space or change the value"
         )
 
 
 def _exact(dimension: Dimension, key: str, current: Mapping[str, Any]) -> Dimension:
-    """The dimension in numbers of its own: multiplied by what it is relative to, with whole ends for a whole number."""
+    """The dimension with absolute ends, integers for an integer parameter."""
     if dimension.choices is not None:
         return dimension
     scale = 1 if dimension.of is None else current[dimension.of]
@@ -110,7 +110,7 @@ def _exact(dimension: Dimension, key: str, current: Mapping[str, Any]) -> Dimens
 
 
 def contains(dimension: Dimension, value: Any) -> bool:
-    """Whether a dimension reaches a value."""
+    """Whether a value is within a dimension."""
     if dimension.choices is not None:
         return value in dimension.choices
     low, high = _ends(dimension)
@@ -118,7 +118,7 @@ def contains(dimension: Dimension, value: Any) -> bool:
 
 
 def with_values(params: Params, values: Mapping[str, Any], origin: str) -> Params:
-    """The parameters with other values under some dotted keys, validated; ``origin`` begins the error's lines."""
+    """The parameters with some values replaced, by dotted key, validated; error lines start with ``origin``."""
     changed = params.model_dump()
     for key, value in values.items():
         *groups, last = key.split(".")
@@ -130,7 +130,7 @@ def with_values(params: Params, values: Mapping[str, Any], origin: str) -> Param
 
 
 def suggest(trial: "Trial", dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
-    """Let Optuna's sampler choose a value for each dimension."""
+    """Let Optuna choose a value for each dimension."""
     return {key: _suggest(trial, key, dimension) for key, dimension in dimensions.items()}
 
 
@@ -146,9 +146,9 @@ def _suggest(trial: "Trial", key: str, dimension: Dimension) -> Any:
 
 
 def at(dimension: Dimension, place: float) -> Any:
-    """The value at a place of a dimension: 0 is its low end or first choice, 1 its high end or last choice.
+    """The value at a position of a dimension: 0 is its low end or first choice, 1 its high end or last choice.
 
-    It has four digits, so that it can be read in params.yaml.
+    It is rounded to four digits, to be readable in params.yaml.
     """
     if dimension.choices is not None:
         return dimension.choices[min(int(place * len(dimension.choices)), len(dimension.choices) - 1)]
@@ -158,7 +158,7 @@ def at(dimension: Dimension, place: float) -> Any:
 
 
 def place_of(dimension: Dimension, value: Any) -> float:
-    """A place of a dimension that has the value; see :func:`at`."""
+    """A position of a dimension with the value; see :func:`at`."""
     if dimension.choices is not None:
         return (dimension.choices.index(value) + 0.5) / len(dimension.choices)
     low, high = _scaled_ends(dimension)
@@ -172,19 +172,18 @@ def _ends(dimension: Dimension) -> tuple[float, float]:
 
 
 def _scaled_ends(dimension: Dimension) -> tuple[float, float]:
-    """On the scale on which places are even."""
+    """On the scale on which positions are uniform."""
     low, high = _ends(dimension)
     return (math.log(low), math.log(high)) if dimension.log else (low, high)
 
 
 def digest(params: Params, data: str) -> str:
-    """A name of all that two trials of one study must have in common: the code of a trial, the data, the parameters;
-    the values of what is varied are left out.
+    """Identifies what all trials of a study must share: code, data, and the parameters apart from the varied values.
 
-    Two sweeps with the same digest are one sweep, also when ``make tune-apply`` wrote its best in between.
+    It stays the same when ``make tune-apply`` writes the best values.
 
     Args:
-        data: checksum of the converted data (:func:`digest_of_data`).
+        data: digest of the converted data (:func:`digest_of_data`).
     """
     values = dict(flatten(params.model_dump(include={"model", "train", "proposals", "tune"})))
     kept = {
@@ -197,10 +196,10 @@ def digest(params: Params, data: str) -> str:
 
 
 def digest_of_data(data: Path) -> str:
-    """What the converted data is, by content: training and validation subset.
+    """Identifies the content of the converted data: training and validation subset.
 
     Raises:
-        BmnError: it is missing or damaged.
+        BmnError: the data is missing or damaged.
     """
     return "-".join(open_subset(data, name).digest for name in SUBSETS)
 
@@ -209,15 +208,15 @@ def open_data(data: Path, expected: str) -> tuple[Subset, Subset]:
     """The training and the validation subset of a sweep.
 
     Raises:
-        DataChangedError: they are not what they were when the sweep began.
+        DataChangedError: they changed since the sweep started.
     """
     try:
         training, validation = (open_subset(data, name) for name in SUBSETS)
     except BmnError as error:
-        raise DataChangedError(f"{error}; the sweep needs the data that it began with") from error
+        raise DataChangedError(f"{error}; the sweep needs the data it started with") from error
     if f"{training.digest}-{validation.digest}" != expected:
         raise DataChangedError(
-            f"{data}: is not the data that this sweep began with; run dvc repro convert with the parameters of then to "
-            f"go on, or begin another study: make tune STUDY=<another name>"
+            f"{data}: is not the data this sweep started with; to resume, run dvc repro convert with the parameters of "
+            f"that time, or start another study: make tune STUDY=<another name>"
         )
     return training, validation

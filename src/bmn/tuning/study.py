@@ -1,4 +1,4 @@
-"""A study: its storage, its pruner and sampler, who may write it, and what it holds."""
+"""A study: its storage, pruner and sampler, the lock of its driver, and its status."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,7 +23,7 @@ from bmn.tuning.confirmation import Confirmation
 FOLDER = Path(".cache/tune")
 
 
-LOCKS = {  # what makes a connection to a database the only one of a name, until it ends, however that is
+LOCKS = {  # held by a database connection until it closes, for whatever reason
     "postgresql": "SELECT pg_try_advisory_lock(hashtext(:name))",
     "mysql": "SELECT GET_LOCK(:name, 0)",
 }
@@ -31,10 +31,10 @@ LOCKS = {  # what makes a connection to a database the only one of a name, until
 
 @contextmanager
 def only_driver(storage: BaseStorage, name: str, folder: Path = FOLDER) -> Iterator[None]:
-    """Within its context no other process drives the study; the lock of one that was killed is gone with it.
+    """Lock a study for one driver; the lock dies with its process.
 
     Raises:
-        BmnError: another process does.
+        BmnError: another driver holds it.
     """
     with ExitStack() as held:
         try:
@@ -51,7 +51,7 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = FOLDER) -> Itera
             alone = bool(connection.execute(question, {"name": f"bmn {name}"}).scalar())
         if not alone:
             raise BmnError(
-                f"params.yaml: tune.study is {name!r}; another bmn tune is at it: stop that one, or begin "
+                f"params.yaml: tune.study is {name!r}; another bmn tune is running it: stop that one, or start "
                 f"another study: make tune STUDY=<another name>"
             )
         yield
@@ -94,11 +94,11 @@ def _open_journal(path: Path) -> BaseStorage:
     try:
         return JournalStorage(JournalFileBackend(str(path), lock))  # type: ignore[arg-type]
     except ValueError as error:
-        raise BmnError(f"{path}: is damaged ({error}); move it away to start anew") from error
+        raise BmnError(f"{path}: is damaged ({error}); move it away to start over") from error
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line that has no end: the power failed while it was written, nobody ever acted on it."""
+    """Cut off an incomplete last line, left by a power failure."""
     if not path.exists():
         return
     with open(path, "r+b") as file:
@@ -107,21 +107,21 @@ def _drop_torn_line(path: Path) -> None:
 
 
 def open_study(storage: BaseStorage, name: str, tune: TuneParams, digest: str) -> optuna.Study:
-    """Open a study, made at the first use.
+    """Open a study, creating it on first use.
 
     Args:
-        digest: of all that its trials must have in common (:func:`bmn.tuning.space.digest`).
+        digest: identifies all that its trials must share (:func:`bmn.tuning.space.digest`).
 
     Raises:
-        BmnError: the study there is of another space.
+        BmnError: the existing study has another digest.
     """
     directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: 1 + tune.cost]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     study.pruner = pruner(tune)
     if study.user_attrs.setdefault("digest", digest) != digest:
         raise BmnError(
-            f"params.yaml: the study {name!r} was begun with another tune.space, other parameters, other data or "
-            f"other code, and its trials cannot be compared with new ones; go back to these, or begin another study: "
+            f"params.yaml: the study {name!r} was started with another tune.space, other parameters, other data or "
+            f"other code, so its trials are not comparable with new ones; go back to those, or start another study: "
             f"make tune STUDY=<another name>"
         )
     study.set_user_attr("digest", digest)
@@ -129,28 +129,28 @@ def open_study(storage: BaseStorage, name: str, tune: TuneParams, digest: str) -
 
 
 def find_study(params: Params) -> optuna.Study:
-    """The study that the parameters name.
+    """The study named in the parameters.
 
     Raises:
-        BmnError: there is none of that name.
+        BmnError: it does not exist.
     """
     storage = open_storage(params.tune.storage)
     names = [study.study_name for study in storage.get_all_studies()]
     if params.tune.study not in names:
-        there = f"there are {', '.join(map(repr, names))}" if names else "there is none yet; make tune begins one"
+        there = f"existing studies: {', '.join(map(repr, names))}" if names else "there is none yet; make tune starts one"
         raise BmnError(f"params.yaml: tune.study is {params.tune.study!r}; no such study: {there}")
     return optuna.load_study(study_name=params.tune.study, storage=storage)
 
 
 def pruner(tune: TuneParams) -> BasePruner:
-    """Asynchronous successive halving; Optuna has none for two objectives."""
+    """Asynchronous successive halving; none for two objectives, which Optuna cannot prune."""
     if tune.cost:
         return NopPruner()
     return SuccessiveHalvingPruner(min_resource=tune.first_epochs, reduction_factor=tune.reduction)
 
 
 def rungs(tune: TuneParams, epochs: int) -> list[int]:
-    """The epochs after which trials are compared, the last of them all epochs."""
+    """The epochs after which trials are compared; the last is the full training."""
     found = []
     step = tune.first_epochs
     while step < epochs:
@@ -160,17 +160,17 @@ def rungs(tune: TuneParams, epochs: int) -> list[int]:
 
 
 def sampler(tune: TuneParams, number: int) -> BaseSampler:
-    """The sampler of one trial: seeded by its number, so that what it draws depends on the trials before it alone."""
+    """The sampler of one trial, seeded by its number: what it draws depends only on the trials before it."""
     seed = 1_000_003 * tune.seed + number
     return TPESampler(seed=seed) if tune.sampler == "tpe" else RandomSampler(seed=seed)
 
 
 def rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """The trials that have begun, for a program to read.
+    """The trials that have started, for a program to read.
 
     Returns:
-        For each ``number``, ``state``, ``AUC`` (percent; the last that is known), ``epochs`` (None: all of them),
-        ``seconds`` (None while it runs), ``values`` (what it tried, by dotted key), ``note`` (what went wrong).
+        For each ``number``, ``state``, ``AUC`` (percent; the latest known), ``epochs`` (None: all),
+        ``seconds`` (None while running), ``values`` (by dotted key), ``note`` (why it failed).
     """
     return [_row(trial) for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
 
@@ -190,7 +190,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def status(study: optuna.Study) -> str:
-    """A table of the trials: state, AUC in percent, epochs, seconds, parameters."""
+    """A table of the trials, and the verdict if the sweep is confirmed."""
     trials = study.get_trials(deepcopy=False)
     counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
     lines = [f"{study.study_name}: " + ", ".join(f"{n} {state.name.lower()}" for state, n in counts.items() if n)]
@@ -211,21 +211,17 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def named(values: Mapping[str, Any]) -> str:
-    """Parameters in a line, by the last part of their keys."""
+    """Parameters in one line, by the last part of their keys."""
     return " ".join(f"{key.rpartition('.')[2]}={short(value)}" for key, value in values.items())
 
 
 def short(value: Any) -> str:
-    """A value in few digits."""
+    """A value with few digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def show(storage: str | None, port: int) -> None:
-    """Show the trials of all studies in a browser, until Ctrl-C.
-
-    Args:
-        storage: of the studies, as :func:`open_storage` takes it.
-    """
+    """Show the trials of all studies in a browser, until Ctrl-C."""
     from optuna_dashboard import run_server
 
     opened = open_storage(storage)

@@ -1,4 +1,4 @@
-"""Trainings as jobs, filed in MLflow as they go: the trials of a sweep, its confirmation, several seeds."""
+"""Trainings as jobs, logged to MLflow: the trials of a sweep, its confirmation, several seeds."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -14,16 +14,16 @@ from bmn.provenance import identity
 from bmn.tracking.trials import Record
 from bmn.tuning.space import DataChangedError, digest_of_data
 
-SAY = 30.0  # seconds between lines about each training
+INTERVAL = 30.0  # seconds between progress lines of each training
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A training to come.
+    """A training to run.
 
     Attributes:
-        name: told from the others of the record by it.
-        title: of its run.
+        name: unique within its record.
+        title: of its run in MLflow.
         searched: dimensions of ``proposals.`` for the inner search.
     """
 
@@ -36,13 +36,13 @@ class Plan:
 
 @dataclass
 class Trainings:
-    """Has trainings run and files them; who receives the events decides what they mean.
+    """Runs trainings and logs them; the caller interprets the events.
 
     Attributes:
-        entry: what trains; see :mod:`bmn.tuning.job`.
+        entry: the function that trains; see :mod:`bmn.tuning.job`.
         data: folder of the converted data.
-        digest: of its content.
-        folder: of all trainings.
+        digest: of the data (:func:`bmn.tuning.space.digest_of_data`).
+        folder: for all trainings.
     """
 
     engine: Engine
@@ -54,10 +54,10 @@ class Trainings:
     _runs: dict[str, str] = field(default_factory=dict)
 
     def run(self, plans: Iterator[Plan]) -> Iterator[Event]:
-        """Run trainings and give what is heard; each that ends without a ``result`` has an end with the reason.
+        """Run trainings and yield their events; one that fails ends with ``died`` and the reason.
 
         Raises:
-            BmnError: the data was replaced: nothing trained from now on could be compared with what there is.
+            BmnError: the data changed, so that new trainings would not be comparable with earlier ones.
         """
         progress = Progress()
         for event in run(self.engine, map(self._job, plans)):
@@ -82,14 +82,14 @@ class Trainings:
         found: Mapping[str, Any],
         tags: Mapping[str, str],
     ) -> None:
-        """End the run of a training: FINISHED, KILLED (it is stopped where it still runs) or FAILED."""
+        """End the run of a training, and stop the training if it still runs."""
         if name in self.engine.running:
             self.engine.cancel(name)
         if name in self._runs:
             self.record.end(self._runs.pop(name), status, figures, found, tags)
 
     def figures(self, plans: Iterator[Plan]) -> Iterator[tuple[str, dict[str, float]]]:
-        """Run trainings to their ends; gives name and figures of each that succeeds."""
+        """Run trainings to completion; yields the name and metrics of each that succeeds."""
         for event in self.run(plans):
             if event.kind == "result":
                 figures = event.content["figures"]
@@ -115,7 +115,7 @@ class Trainings:
 
 
 class Progress:
-    """Says every so often how each training goes: epoch, AUC, time left."""
+    """Prints epoch, AUC and remaining time of each training every ``INTERVAL`` seconds."""
 
     def __init__(self) -> None:
         self._said = time.monotonic()
@@ -123,7 +123,7 @@ class Progress:
         self._last: dict[str, dict[str, Any]] = {}
 
     def hear(self, event: Event | None) -> None:
-        """Take what was heard of a training, if anything was."""
+        """Take an event, if there is one."""
         now = time.monotonic()
         if event is not None and event.kind == "told":
             told = self._last.get(event.job, {}) | event.content
@@ -132,7 +132,7 @@ class Progress:
         elif event is not None and event.kind != "started":
             self._last.pop(event.job, None)
             self._begun.pop(event.job, None)
-        if now - self._said > SAY:
+        if now - self._said > INTERVAL:
             self._said = now
             for name, told in self._last.items():
                 print(self._line(name, told, now), flush=True)
@@ -140,7 +140,7 @@ class Progress:
     def _line(self, name: str, told: Mapping[str, Any], now: float) -> str:
         since, before = self._begun[name]
         auc = told.get("row", {}).get("val/AUC")
-        words = f"{name}  {told['epoch']} epochs done" + ("" if auc is None else f"  AUC {auc:.2f}")
+        words = f"{name}  epoch {told['epoch']}" + ("" if auc is None else f"  AUC {auc:.2f}")
         if told["done"] > before:
             left = (now - since) * (1 - told["done"]) / (told["done"] - before)
             words += f"  {left:.0f} s left" if left < 120 else f"  {left / 60:.0f} min left"
@@ -148,14 +148,14 @@ class Progress:
 
 
 def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> dict[str, dict[str, float]]:
-    """Train with several seeds and evaluate each; gives the figures by name, in percent.
+    """Train with several seeds and evaluate each; returns the metrics of each, in percent.
 
     Args:
         data: folder of the converted data.
-        folder: of all trainings.
+        folder: for all trainings.
 
     Raises:
-        BmnError: the data or the engine does not allow it, or a training failed.
+        BmnError: the data or engine is unusable, or a training failed.
     """
     digest = digest_of_data(data)
     plans = []
@@ -173,5 +173,5 @@ def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> d
             record.close("FINISHED" if len(figures) == len(plans) else "FAILED")
     missing = [plan.name for plan in plans if plan.name not in figures]
     if missing:
-        raise BmnError(f"{', '.join(missing)}: the training failed, for the reason above; the others are done")
+        raise BmnError(f"{', '.join(missing)}: the training failed, see above; the others are done")
     return {plan.name: figures[plan.name] for plan in plans}
