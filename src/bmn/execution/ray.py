@@ -101,6 +101,7 @@ class Cluster:
             with suppress(RayError, StopIteration):
                 while True:  # until it has stopped its process
                     ray.get(next(task), timeout=ANSWER)
+        self._at_work.clear()
         ray.shutdown()
 
     def _room(self) -> int:

@@ -138,13 +138,13 @@ class Sweep:
     def _plans(self) -> Iterator[Plan]:
         """The trials a killed driver left running, then new ones, first of all the current parameters."""
         left = [trial.number for trial in self._all() if trial.state == TrialState.RUNNING]
-        if not self._all():
-            self.study.enqueue_trial({key: self.space.defaults[key] for key in self.space.trained})
         while time.time() < self.deadline:
             begun = sum(trial.state != TrialState.WAITING for trial in self._all())
             if not left and begun >= self.params.tune.trials:
                 return
-            trial = self._taken_up(left.pop(0)) if left else self.study.ask()
+            if not self._all():
+                self.study.enqueue_trial({key: self.space.defaults[key] for key in self.space.trained})
+            trial = self._resumed(left.pop(0)) if left else self.study.ask()
             self.study.sampler = sampler(self.params.tune, trial.number)
             values = suggest(trial, self.space.trained)
             name = f"trial {trial.number}"
@@ -159,7 +159,7 @@ class Sweep:
                 name, f"{self.study.study_name} {trial.number}: {named(values)}", params, tags, self.space.searched
             )
 
-    def _taken_up(self, number: int) -> optuna.Trial:
+    def _resumed(self, number: int) -> optuna.Trial:
         study = self.storage.get_study_id_from_name(self.study.study_name)
         return optuna.Trial(self.study, self.storage.get_trial_id_from_study_id_trial_number(study, number))
 
@@ -216,10 +216,7 @@ class Sweep:
     def _draw(self) -> None:
         """Log the figures: pictures, and one page that needs no network."""
         if any(trial.state == TrialState.COMPLETE for trial in self._all()):
-            drawn = pictures(self.study)
-            self.trainings.record.drawings(drawn, {"sweep": page(self.study)})
-            for figure in drawn.values():
-                figure.clear()
+            self.trainings.record.drawings(pictures(self.study), {"sweep": page(self.study)})
 
 
 def _end_of(trial: FrozenTrial) -> tuple[str, dict[str, float], dict[str, Any], dict[str, str]]:
