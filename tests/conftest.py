@@ -2,9 +2,9 @@
 
 import bmn.model.paddle  # noqa: F401  # isort: skip  # sets Paddle's flags before a test imports it
 
-import os
 import signal
 from importlib.util import find_spec
+from pathlib import Path
 
 import golden
 import numpy as np
@@ -109,9 +109,9 @@ def validation(processed):
 def ray_head():
     """A Ray cluster of one node with one core."""
     utils = pytest.importorskip("ray.cluster_utils", reason="needs Ray: pip install -r requirements-ray.txt")
-    tests = os.path.dirname(__file__)
+    tests = Path(__file__).parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([os.path.join(os.path.dirname(tests), "src"), tests]))
+        patch.setenv("PYTHONPATH", f"{tests.parent / 'src'}:{tests}")
         cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         cluster.other = None
         yield cluster

@@ -1,6 +1,6 @@
 """Engines of both kinds; Ray's is a cluster of two nodes on this machine."""
 
-import os
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +11,9 @@ from bmn.execution.engines import open_engine
 @pytest.fixture(scope="session")
 def paths():
     """What jobs are imported from."""
-    tests = os.path.dirname(os.path.dirname(__file__))
+    tests = Path(__file__).parents[1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([os.path.join(os.path.dirname(tests), "src"), tests]))
+        patch.setenv("PYTHONPATH", f"{tests.parent / 'src'}:{tests}")
         yield
 
 

@@ -62,9 +62,7 @@ def start(folder: Path, params: Params, data: Path, **pipes: int) -> "subprocess
     words = [sys.executable, __file__, str(folder / "params.json"), str(data)]
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_"))}
     environment = kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{TESTS}"}
-    return subprocess.Popen(
-        words, cwd=folder, env=environment, text=True, preexec_fn=die_with(os.getpid()), **pipes
-    )
+    return subprocess.Popen(words, cwd=folder, env=environment, text=True, preexec_fn=die_with(os.getpid()), **pipes)
 
 
 @command

@@ -68,7 +68,10 @@ def test_a_candidate_needs_two_trainings(searched):
 @pytest.mark.parametrize(
     ("aucs", "words"),
     [
-        ([62.0, 62.5, 63.0], "trial 7: gain 2.5, needed 1.0 (2 x the standard deviation): significant; make tune-apply"),
+        (
+            [62.0, 62.5, 63.0],
+            "trial 7: gain 2.5, needed 1.0 (2 x the standard deviation): significant",
+        ),
         ([60.5, 61.0, 61.5], "trial 7: gain 1.0, needed 1.0 (2 x the standard deviation): not significant"),
         ([58.0, 62.5, 67.0], "trial 7: gain 2.5, needed 9.0 (2 x the standard deviation): not significant"),
         ([50.0, 50.1, 50.2], "no candidate is better than the current parameters"),

@@ -155,7 +155,7 @@ def test_a_study_has_one_driver(project):
     params = make_params(trials=2)
     process = start(project.path, params, project.data)
     wait_for(process, lambda: project.trials(params))
-    with pytest.raises(BmnError, match="tune.study is 'bmn'; another bmn tune is running it"):
+    with pytest.raises(BmnError, match=r"tune.study is 'bmn'; another bmn tune is running it"):
         project.tune(params)
     process.kill()
     process.wait()

@@ -49,7 +49,11 @@ def test_what_was_confirmed_stands_above_the_trials():
     results = [Confirmed("current", {}, [60.0, 61.0]), Confirmed("trial 1", {}, [70.0, 70.5])]
     Confirmation(results, 8).write(made)
     html = page(made)
-    assert html.index("confirmed with fresh seeds") < html.index("trial 1: gain 9.8, needed 1.4") < html.index("<th>trial</th>")
+    assert (
+        html.index("confirmed with fresh seeds")
+        < html.index("trial 1: gain 9.8, needed 1.4")
+        < html.index("<th>trial</th>")
+    )
 
 
 def test_a_short_name_that_two_parameters_share_is_not_used():

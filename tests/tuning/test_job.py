@@ -28,13 +28,14 @@ pytestmark = pytest.mark.xdist_group("trial")
 
 def job_of(params, processed, folder, searching=True, entry="trial", **values):
     searched = check_space(params).searched if searching else {}
+    changed = with_values(params, {key.replace("__", "."): value for key, value in values.items()}, "test")
     arguments = {
-        "params": with_values(params, {key.replace("__", "."): value for key, value in values.items()}, "test").model_dump(),
+        "params": changed.model_dump(),
         "searched": {key: dimension.model_dump() for key, dimension in searched.items()},
         "data": str(processed),
         "digest": digest_of_data(processed),
         "folder": str(folder),
-    }  # fmt: skip
+    }
     return Job("job", f"bmn.tuning.job:{entry}", arguments)
 
 

@@ -60,7 +60,7 @@ def test_a_killed_driver_loses_and_doubles_no_trial(project, url):
     params = make_params(jobs=2, trials=12, storage=url)
     process = start(project.path, params, project.data)
     wait_for(process, lambda: sum(trial.state.is_finished() for trial in project.trials(params)) >= 4)
-    with pytest.raises(BmnError, match="tune.study is 'bmn'; another bmn tune is running it"):
+    with pytest.raises(BmnError, match=r"tune.study is 'bmn'; another bmn tune is running it"):
         project.tune(params)
     process.kill()
     process.wait()

@@ -71,7 +71,8 @@ def predict_files(
             for error in unreadable:
                 tqdm.write(f"skipped: {error}", file=sys.stderr)
             skipped += len(unreadable)
-            part.append([(item, proposals) for item, proposals in found if not part.holds(item)])
+            if found:
+                part.append([(item, proposals) for item, proposals in found if not part.holds(item)])
             if not quiet:
                 for item, proposals in found:
                     tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))

@@ -193,7 +193,7 @@ class Sweep:
             raise BmnError(f"every trial fails; the first error: {self._errors[0]}")
 
     def _end(self, name: str, state: TrialState) -> None:
-        """Tell the study how a trial ended, then MLflow: a run that stays open in between is closed by the next driver."""
+        """Tell the study how a trial ended, then MLflow: the next driver closes a run left open in between."""
         trial = self._running.pop(name)
         figures = trial.user_attrs.get("figures", {})
         objectives = (

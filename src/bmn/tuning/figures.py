@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 import optuna.visualization
 import optuna.visualization.matplotlib
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
@@ -94,6 +95,7 @@ def _picture(study: optuna.Study, name: str) -> Figure:
         warnings.filterwarnings("ignore", "Attempting to set identical")  # a parameter that no trial varied
         axes = getattr(optuna.visualization.matplotlib, f"plot_{name}")(study, **_words(study, name))
     figure: Figure = (axes.flat[0] if hasattr(axes, "flat") else axes).figure
+    pyplot.close(figure)  # else pyplot keeps it forever; it can still be drawn and saved
     figure.suptitle(TITLES[name])
     for one in figure.axes:
         one.set_title("")

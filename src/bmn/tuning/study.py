@@ -137,7 +137,9 @@ def find_study(params: Params) -> optuna.Study:
     storage = open_storage(params.tune.storage)
     names = [study.study_name for study in storage.get_all_studies()]
     if params.tune.study not in names:
-        there = f"existing studies: {', '.join(map(repr, names))}" if names else "there is none yet; make tune starts one"
+        there = (
+            f"existing studies: {', '.join(map(repr, names))}" if names else "there is none yet; make tune starts one"
+        )
         raise BmnError(f"params.yaml: tune.study is {params.tune.study!r}; no such study: {there}")
     return optuna.load_study(study_name=params.tune.study, storage=storage)
 
