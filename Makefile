@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds predict evaluate pretrained export serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup repro test lint bench ui compare send seeds predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ lint: setup  ## check style, types and layering
 	ruff format --check .
 	mypy
 	lint-imports
+
+docs: setup  ## build the site: outputs/site/index.html
+	mkdocs build --quiet
 
 bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two)
 	python -m benchmarks $(ARGS)

@@ -1,4 +1,4 @@
-"""README.md is true: every command and snippet in it is run verbatim in a small real project.
+"""README.md and the site are true: every command and snippet in them is run verbatim in a small real project.
 
 ``SUBSTITUTES`` replaces some words, ``NOT_RUN`` lists the commands that are skipped and why. Four slow ones need
 BMN_TEST_LONG=1.
@@ -26,7 +26,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from pipeline.project import ROOT, SMALL, Project, make_project
-from readme import README, block_commands, blocks, command, commands, section, spans
+from readme import TEXT, block_commands, blocks, command, commands, section, spans
 
 from bmn.base.params import ModelParams, load_params
 from bmn.conversion.dialects import read_annotations
@@ -58,6 +58,8 @@ NOT_RUN = {
     "pip install": "done by test_package.py in its own environment",
     ".venv/bin/pip install": "installs into the environment that the tests run in",
     "make test": "runs this file, which would recurse",
+    "make docs": "done by test_docs.py in a folder of its own",
+    "bmn serve": "only a name; make serve is run",
     "make use": "only a name; the commands with PRESET= are run",
     "make use PRESET=activitynet && make repro": "downloads 5.5 GB and trains on them; its first half is run",
 }
@@ -131,11 +133,10 @@ def shapes(text: str) -> set[str]:
 
 
 def printed_in(text: str, *beginning: str) -> set[str]:
-    """The shapes of the lines of README's block with this prefix; on Paddle 2 without what Paddle 3 adds."""
-    [block] = [block for block in blocks(text) if block.startswith(beginning)]
-    kept = [
-        line for line in block.splitlines() if line != "..." and (paddle.__version__ >= "3" or ".json:" not in line)
-    ]
+    """The shapes of the lines of the blocks with this prefix; on Paddle 2 without what Paddle 3 adds."""
+    lines = "".join(block for block in blocks(text) if block.startswith(beginning)).splitlines()
+    assert lines
+    kept = [line for line in lines if line != "..." and (paddle.__version__ >= "3" or ".json:" not in line)]
     return shapes("\n".join(kept))
 
 
@@ -203,7 +204,7 @@ def test_make_alone_lists_every_target(given):
 
 def test_make_repro_ends_as_shown(walked):
     _, printed = walked
-    shown = {line.replace("on synthetic", "on local") for line in printed_in(README.read_text(), "epoch ")}  # own data
+    shown = {line.replace("on synthetic", "on local") for line in printed_in(TEXT, "epoch ")}  # own data
     assert shown - shapes(printed["make repro"]) == set()
 
 
@@ -217,7 +218,7 @@ def test_a_run_leaves_the_listed_files(project):
             assert (folder / name).exists() or (name == "BMN.json" and paddle.__version__ < "3"), name
 
 
-@pytest.mark.parametrize("title", ["Your own data", "Results"])
+@pytest.mark.parametrize("title", ["Your own data", "What was measured"])
 def test_the_files_named_in_a_section_exist(project, title):
     named = [span for span in spans(section(title)) if re.match(r"(outputs|data/processed|mlruns)\b", span)]
     assert named
@@ -258,7 +259,7 @@ def test_presets_keep_the_comments_and_print_what_they_change(project, given):
         assert re.findall(r"#.*", params.read_text()) == comments
 
 
-@pytest.mark.parametrize("preset", sorted(set(re.findall(r"PRESET=(\w+)", README.read_text())) - {"local"}))
+@pytest.mark.parametrize("preset", sorted(set(re.findall(r"PRESET=(\w+)", TEXT)) - {"local"}))
 def test_every_named_preset_exists(project, preset):
     project.run("make", "use", f"PRESET={preset}")
 
@@ -352,7 +353,7 @@ def test_predict_accepts_the_onnx_program(project, features, given):
 
 def test_the_python_snippet_returns_what_its_comment_says(project):
     """Its last expression is printed; ``features``, which it presupposes, is the project's example."""
-    [snippet] = blocks(section("Prediction"), "python")
+    [snippet] = blocks(section("Ten lines of Python"), "python")
     *before, last = ast.parse(snippet).body
     program = "\n".join([
         "import json, sys, numpy as np",

@@ -17,6 +17,7 @@ def server(tmp_path_factory, exported, processed, features):
     folder = tmp_path_factory.mktemp("project")
     with filed_model(folder, exported, processed, features), serving(folder) as (_, port, process):
         yield port, process
+        assert "Traceback" not in (folder / "stderr.txt").read_text()
 
 
 def test_no_request_is_the_servers_fault(server, samples, tmp_path, record_property):

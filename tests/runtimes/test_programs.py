@@ -87,10 +87,17 @@ def _function(model, helper):
     model.functions.add(name="Relu", domain="ours")
 
 
-def _other_file(model, helper):
-    constant = model.graph.initializer[0]
-    constant.data_location = 1
-    constant.external_data.add(key="location", value="/etc/passwd")
+def _initializer_in_another_file(model, helper):
+    _keep_elsewhere(model.graph.initializer.add(name="x", data_type=1, dims=[1]))
+
+
+def _constant_in_another_file(model, helper):
+    _keep_elsewhere(next(node for node in model.graph.node if node.op_type == "Constant").attribute[0].t)
+
+
+def _keep_elsewhere(tensor):
+    tensor.data_location = 1
+    tensor.external_data.add(key="location", value="/etc/passwd")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +106,8 @@ def _other_file(model, helper):
         (_custom_domain, rf"uses com\.microsoft\.\w+; {FOREIGN}"),
         (_control_flow, "If has a graph of its own"),
         (_function, "it has functions of its own"),
-        (_other_file, "it keeps weights in another file"),
+        (_initializer_in_another_file, "it keeps weights in another file"),
+        (_constant_in_another_file, "it keeps weights in another file"),
     ],
 )
 def test_an_onnx_that_does_more_is_refused(foreign, onnx_program, edit, sentence):
@@ -124,13 +132,22 @@ def test_the_usual_vision_networks_are_allowed(tmp_path):
         assert describe(program) == {"image": (-1, 3, 224, 224)}
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff" * 99, b"\n\x02\x08\x01", b"{" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff" * 99, b"{" * 100_000])
 @pytest.mark.parametrize("form", ["pdmodel", "json", "onnx"])
 def test_what_is_no_program_is_refused_in_a_sentence(foreign, form, content):
     path = foreign / f"BMN.{form}"
     path.write_bytes(content)
     with pytest.raises(BmnError, match=rf"BMN\.{form}: is no \.{form} program, or damaged"):
         open_program(path)
+
+
+def test_a_program_without_an_input_is_refused(foreign):
+    def empty(program):
+        del program.blocks[0].ops[:], program.blocks[0].vars[:]
+
+    edited(foreign / "BMN.pdmodel", empty)
+    with pytest.raises(BmnError, match=r"BMN\.pdmodel: takes no input; a BMN takes one input"):
+        open_program(foreign / "BMN.pdmodel")
 
 
 @pytest.mark.parametrize("form", ["pdmodel", "json"])

@@ -50,14 +50,18 @@ def environment():
 
 @contextmanager
 def serving(folder, *words):
-    """A server of the project's champion: what it printed, its port, and its process, which is ended at last."""
+    """A server of the project's champion: what it printed, its port, and its process, which is ended at last.
+
+    Its standard error is in ``stderr.txt``.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [BMN, "serve", "--port", str(port), *words],
-        cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    with open(folder / "stderr.txt", "w") as errors:
+        process = subprocess.Popen(
+            [BMN, "serve", "--port", str(port), *words],
+            cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=errors, text=True,
+        )  # fmt: skip
     printed = [process.stdout.readline(), process.stdout.readline()]
     for _ in range(300):
         try:

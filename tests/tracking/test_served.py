@@ -218,6 +218,7 @@ def test_the_champion_of_other_data_is_not_served(filed, tmp_path):
         (b'{"inputs": [[["a"]]]}', 400, ""),
         (b'{"inputs": [[[null]]]}', 400, ""),
         (b'{"inputs": [[[1, {}]]]}', 400, ""),
+        (b'{"inputs": [[[1]]], "' + b"a" * 100_000 + b'": 1}', 400, ""),
     ],
 )
 def test_a_hostile_body_is_the_clients_fault(server, body, status, sentence):
@@ -225,6 +226,7 @@ def test_a_hostile_body_is_the_clients_fault(server, body, status, sentence):
     found, answer = post(address, body)
     assert found == status
     assert sentence in answer["message"]
+    assert len(answer["message"]) <= 500
 
 
 @pytest.mark.parametrize(

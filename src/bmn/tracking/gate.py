@@ -20,6 +20,7 @@ CONNECTIONS = 512  # clients that are waited for
 LARGEST_BODY = 32 * 2**20  # bytes; about forty videos of the published size
 LARGEST_SUM = 8 * LARGEST_BODY  # bytes of all requests and answers that are held
 AT_ONCE = 2  # requests that the model works on: one is computed while the next one is parsed
+LONGEST_REASON = 500  # characters of a refusal
 PIECE = 2**16  # bytes of an answer that are handed to a socket at a time
 
 Scope = MutableMapping[str, Any]
@@ -171,8 +172,10 @@ def _reason(answer: str) -> str:
     try:
         message = str(json.loads(answer)["message"])
     except (ValueError, TypeError, KeyError):  # plain text
-        return answer
-    return message.rpartition("Error: ")[2] if message.startswith("Failed to predict data") else message
+        message = answer
+    if message.startswith("Failed to predict data"):
+        message = message.rpartition("Error: ")[2]
+    return message[:LONGEST_REASON]  # some quote the whole request
 
 
 class Connection(H11Protocol):
