@@ -170,12 +170,12 @@ def test_after_a_power_cut_in_the_middle_of_a_line_it_goes_on(project):
 
 
 def test_a_project_that_is_moved_keeps_its_run(project, tmp_path, monkeypatch):
-    project.tune(make_params(trials=2))
+    assert start(project.path, make_params(trials=2), project.data).wait() == 0
     [before], _ = project.runs()
     moved = tmp_path.with_name(f"{tmp_path.name}-moved")
     tmp_path.rename(moved)
     monkeypatch.chdir(moved)
     there = type(project)(moved, project.data)
-    there.tune(make_params(trials=4))
+    assert start(moved, make_params(trials=4), project.data).wait() == 0
     there.check(make_params(trials=4))
     assert there.runs()[0][0].info.run_id == before.info.run_id

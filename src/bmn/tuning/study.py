@@ -47,6 +47,7 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = FOLDER) -> Itera
             raise BmnError(f"{folder}: cannot be written ({error.strerror}); make it writable") from error
         if alone and isinstance(storage, RDBStorage) and storage.engine.dialect.name in LOCKS:
             connection = held.enter_context(storage.engine.connect())
+            connection.detach()  # so that it is closed, not kept in the pool with its lock
             question = text(LOCKS[storage.engine.dialect.name])
             alone = bool(connection.execute(question, {"name": f"bmn {name}"}).scalar())
         if not alone:
