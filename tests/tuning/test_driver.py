@@ -179,3 +179,25 @@ def test_a_project_that_is_moved_keeps_its_run(project, tmp_path, monkeypatch):
     assert start(moved, make_params(trials=4), project.data).wait() == 0
     there.check(make_params(trials=4))
     assert there.runs()[0][0].info.run_id == before.info.run_id
+
+
+def test_the_engine_does_not_change_a_sweep(project, tmp_path_factory, ray_cluster):
+    """On Ray the trials are the same; a node is lost and the driver killed on the way."""
+    here = make_params(trials=8)
+    local = project.tune(here)
+    other = tmp_path_factory.mktemp("ray")
+    there = type(project)(other, project.data)
+    options(there, seconds=0.1)
+    params = make_params(engine="ray", address=ray_cluster.address, trials=8)
+    process = start(other, params, project.data)
+    wait_for(process, lambda: sum(trial.state.is_finished() for trial in there.trials(params)) >= 2)
+    process.kill()
+    process.wait()
+    process = start(other, params, project.data)
+    wait_for(process, lambda: sum(trial.state.is_finished() for trial in there.trials(params)) >= 4)
+    ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
+    assert process.wait() == 0
+    there.check(params)
+    assert [(trial.params, trial.values) for trial in there.trials(params)] == [
+        (trial.params, trial.values) for trial in local.trials
+    ]

@@ -1,6 +1,7 @@
 """The schema of ``params.yaml``: groups, types, ranges and constraints, each error one sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -63,6 +64,20 @@ class DownloadParams(Group):
     attempts: Count = 8
     slowest: NotNegative = 1000.0
     slow_minutes: Positive = 5.0
+
+
+class ExtractParams(Group):
+    """From videos to features."""
+
+    backbone: Annotated[str, Field(min_length=1)] = "mobilenet_v2"
+    output: str | None = None
+    fps: Annotated[float, Field(gt=0, le=120)] = 4.0
+    frames: Annotated[int, Field(ge=1, le=256)] = 2
+    size: Annotated[int, Field(ge=16, le=1024)] = 224
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
+    motion: bool = False
+    device: Literal["cpu", "gpu"] = "cpu"
 
 
 class ModelParams(Group):
@@ -271,6 +286,7 @@ class Params(Group):
 
     data: DataParams
     download: DownloadParams = DownloadParams()
+    extract: ExtractParams = ExtractParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     classify: ClassifyParams = ClassifyParams()
@@ -320,7 +336,7 @@ def _sentence(problem: dict[str, Any]) -> str:
     value = f"{problem['input']!r:.200}"
     match problem["type"]:
         case "extra_forbidden":
-            return f"{key} is unknown; remove it or correct its spelling"
+            return f"{key} is unknown; {_spelling(problem['loc'])}"
         case "missing":
             return f"{key} is missing; add it"
         case "value_error":
@@ -333,3 +349,13 @@ def _sentence(problem: dict[str, Any]) -> str:
             message = problem["msg"].removeprefix("Input ")
             allowed = message[0].lower() + message[1:]
     return f"{key} is {value}; it {allowed}" if allowed.startswith("should") else f"{key} is {value}; {allowed}"
+
+
+def _spelling(place: Sequence[str | int]) -> str:
+    """What to do about an unknown key: a known one that is spelled almost like it, if there is one."""
+    group: Any = Params
+    for part in place[:-1]:
+        field = getattr(group, "model_fields", {}).get(part)
+        group = field.annotation if field else None
+    near = get_close_matches(str(place[-1]), getattr(group, "model_fields", ()), n=1)
+    return f"did you mean {near[0]}?" if near else "remove it or correct its spelling"

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from bmn.acquire.features import read_features
 from bmn.base.errors import BmnError
+from bmn.base.prefetch import prefetch
 from bmn.classify.classifier import FILE
 from bmn.classify.results import labelled_results
-from bmn.data.batches import prefetch
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import Save
 from bmn.predict.partial import PartFile
