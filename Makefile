@@ -54,6 +54,7 @@ send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
+	dvc repro --quiet convert
 	bmn seeds $(SEEDS)
 
 propose: setup  ## proposals for videos, and pages to watch them: VIDEOS=clip.mp4, folder or list (MODEL=, ARGS=--help)

@@ -221,18 +221,23 @@ class TrackingParams(Group):
 
 
 class Dimension(Group):
-    """The search space of one parameter: an inclusive range, or choices."""
+    """The search space of one parameter: an inclusive range, or choices.
+
+    Attributes:
+        of: the dotted key of a parameter; the range's ends are fractions of its value.
+    """
 
     low: Annotated[float, Field(allow_inf_nan=False)] | None = None
     high: Annotated[float, Field(allow_inf_nan=False)] | None = None
     log: bool = False
+    of: str | None = None
     choices: Annotated[list[Any], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _is_range_or_choices(self) -> Self:
         if self.choices is not None:
-            if self.low is not None or self.high is not None or self.log:
-                raise ValueError("choices cannot be combined with low, high or log; keep one or the other")
+            if self.low is not None or self.high is not None or self.log or self.of is not None:
+                raise ValueError("choices cannot be combined with low, high, log or of; keep one or the other")
         elif self.low is None or self.high is None:
             raise ValueError("low is missing; give low and high, or choices" if self.low is None else "high is missing")
         elif self.low >= self.high:
@@ -244,6 +249,15 @@ class Dimension(Group):
     @model_serializer
     def _as_given(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
+
+
+class ExecutionParams(Group):
+    """Where jobs run: trials, seeds, chunks of predictions."""
+
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
+    jobs: Count | None = None
+    cpus: Count | None = None
 
 
 class ConfirmParams(Group):
@@ -283,6 +297,7 @@ class Params(Group):
     export: ExportParams = ExportParams()
     tracking: TrackingParams = TrackingParams()
     tune: TuneParams = TuneParams()
+    execution: ExecutionParams = ExecutionParams()
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
