@@ -71,7 +71,7 @@ def test_the_champion_says_why_and_a_person_can_decide_otherwise(tmp_path, capsy
     register(client, runs[1], model.model_id)  # as a repeated export does
     assert int(champion_of(digest).version) == 1
     assert "rolled back (misses short segments)" in capsys.readouterr().out
-    with pytest.raises(BmnError, match="version 2 is not the champion of its data .*: version 1 is"):
+    with pytest.raises(BmnError, match=r"version 2 is not the champion of its data .*: version 1 is"):
         rollback(["2", "--reason", "again"], standalone_mode=False)
     with pytest.raises(BmnError, match="version 1 is the first champion"):
         rollback(["1", "--reason", "too far"], standalone_mode=False)

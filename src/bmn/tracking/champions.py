@@ -46,10 +46,10 @@ def crown(client: MlflowClient, version: ModelVersion, reason: str) -> None:
     """Make a version the champion of its validation data; its description says why."""
     data = version.tags[DATA]
     former = champion_of(data)
-    numbers = [*_history(client, data), *([former.version] if former else []), version.version]
-    kept = [str(one) for one, after in zip(numbers, [*numbers[1:], None], strict=True) if one != after]
+    last = [str(one.version) for one in (former, version) if one]
+    numbers = [number for number in _history(client, data) if number not in last] + list(dict.fromkeys(last))
     client.update_model_version(REGISTERED, version.version, f"{CHAMPION}: {reason}")
-    client.set_registered_model_tag(REGISTERED, _tag(data), " ".join(kept[-REMEMBERED:]))
+    client.set_registered_model_tag(REGISTERED, _tag(data), " ".join(numbers[-REMEMBERED:]))
     client.set_registered_model_alias(REGISTERED, alias(data), version.version)
 
 

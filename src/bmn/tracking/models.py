@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bmn.base.checksums import sha256
 from bmn.provenance import PACKAGE, identity
-from bmn.tracking.logged_models import file_model, validation_data
+from bmn.tracking.logged_models import file_model
 
 REGISTERED, CHAMPION = "bmn", "champion"
 VALIDATED = "val/AUC"  # its maximum is that of the best weights, which are exported
@@ -114,7 +114,7 @@ def champion_of(data: str) -> ModelVersion | None:
         data: :attr:`bmn.data.subset.Subset.digest` of the validation subset.
     """
     try:
-        return MlflowClient().get_model_version_byalias(REGISTERED, alias(data))
+        return MlflowClient().get_model_version_by_alias(REGISTERED, alias(data))
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
