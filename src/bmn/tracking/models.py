@@ -125,8 +125,8 @@ def champion_runs() -> set[str]:
     """The ids of the training runs of all champions."""
     client = MlflowClient()
     found = client.search_registered_models(f"name = '{REGISTERED}'")
-    aliases = {alias: number for model in found for alias, number in model.aliases.items()}
-    champions = {number for alias, number in aliases.items() if alias.startswith(alias(""))}
+    aliases = {name: number for model in found for name, number in model.aliases.items()}
+    champions = {number for name, number in aliases.items() if name.startswith(alias(""))}
     return {str(client.get_model_version(REGISTERED, number).run_id) for number in champions}
 
 
