@@ -16,7 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from bmn.base.errors import BmnError
 from bmn.execution.jobs import Event, Job
-from bmn.execution.process import JobProcess, Told
+from bmn.execution.process import OF_WORKER, Told
 
 CODE = str(Path(__file__).parents[2])
 ANSWER = 10.0  # seconds in which a cluster has to answer
@@ -141,7 +141,7 @@ def _relay(entry: str, arguments: dict[str, Any], cpus: int, folder: str) -> Ite
         text = f"{folder}: not on the node {socket.gethostname()}; put the project on a path that all nodes share"
         yield "error", {"type": "BmnError", "text": text}
         return
-    process = JobProcess(entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
+    process = OF_WORKER.take(0, entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
     try:
         yield from process.run(arguments)
     finally:
