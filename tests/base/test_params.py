@@ -1,4 +1,5 @@
 import copy
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -103,6 +104,13 @@ def test_each_problem_has_its_line(values):
     with pytest.raises(BmnError) as caught:
         validate_params(values, "params.yaml")
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_of_many_problems_the_first_are_named(values):
+    wrong = values | {f"{number}{'x' * 5000}": 1 for number in range(50)}
+    with pytest.raises(BmnError, match=r"params\.yaml: 40 more problems; correct these first$") as caught:
+        validate_params(wrong, "params.yaml")
+    assert len(str(caught.value)) < 3000
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: b: c"])

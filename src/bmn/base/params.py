@@ -17,6 +17,8 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LowerPrecision = Literal["float16", "int8"]
 SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
+SHOWN = 10  # problems that one error names
+
 
 class Group(BaseModel):
     """A group of parameters: immutable, strictly typed, without unknown keys."""
@@ -326,13 +328,17 @@ def validate_params(values: Any, origin: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        sentences = (_sentence(dict(problem)) for problem in error.errors())
+        problems = error.errors()
+        sentences = [_sentence(dict(problem)) for problem in problems[:SHOWN]]
+        if len(problems) > SHOWN:
+            sentences.append(f"{len(problems) - SHOWN} more problems; correct these first")
         raise BmnError("\n".join(f"{origin}: {sentence}" for sentence in sentences)) from error
 
 
 def _sentence(problem: dict[str, Any]) -> str:
     """A pydantic error as a sentence: dotted key, value, what is allowed."""
-    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")  # [key]: pydantic's mark of a dict key
+    parts = [f"{part!s:.100}" for part in problem["loc"] if part != "[key]"]  # [key]: pydantic's mark of a dict key
+    key = ".".join(parts)
     value = f"{problem['input']!r:.200}"
     match problem["type"]:
         case "extra_forbidden":

@@ -42,8 +42,8 @@ def _channels(channels: ChannelFacts) -> list[str]:
     varying = channels.std[channels.std > 0]
     if len(varying) and (ratio := varying.max() / varying.min()) > SCALES:
         found.append(
-            f"the standard deviations of the channels differ by a factor of {ratio:.0f} (the largest is that of channel "
-            f"{channels.std.argmax()}): the largest drown the others; normalize each channel"
+            f"the standard deviations of the channels differ by a factor of {ratio:.0f} (the largest is that of "
+            f"channel {channels.std.argmax()}): the largest drown the others; normalize each channel"
         )
     return found
 
