@@ -201,8 +201,8 @@ def many(tmp_path_factory, exported):
         np.save(folder / f"features/{number:03}.npy", rng.normal(size=(16, 8)))
 
     def begin(output, *words):
-        return start(folder, "predict", "features", "--model", exported, "--output", output, "--batch-size", 1, "--quiet",
-                     "--format", "json", "--format", "csv", *words)  # fmt: skip
+        words = ("--quiet", "--batch-size", 1, "--format", "json", "--format", "csv", *words)
+        return start(folder, "predict", "features", "--model", exported, "--output", output, *words)
 
     def bytes_of(output):
         return [(folder / output / f"bmn_results_inference.{suffix}").read_bytes() for suffix in ("json", "csv")]
