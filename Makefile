@@ -27,6 +27,7 @@ setup: .venv/ready  ## create .venv and install everything (PADDLE_INDEX= for Pa
 repro: setup  ## run the stages affected by changes: download, convert, train, evaluate, export
 	dvc repro
 	@dvc metrics show --precision 2 outputs/evaluate/metrics.json
+	@echo "outputs/evaluate/report.html shows the evaluation; make ui shows the runs"
 
 test: setup  ## run the tests
 	pytest -n 2 --dist loadgroup
@@ -53,6 +54,7 @@ send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
+	dvc repro --quiet convert
 	bmn seeds $(SEEDS)
 
 propose: setup  ## proposals for videos, and pages to watch them: VIDEOS=clip.mp4, folder or list (MODEL=, ARGS=--help)
@@ -76,6 +78,7 @@ serve: setup  ## serve MLflow's champion over HTTP (MODEL=models:/bmn/3, ARGS="-
 train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
 	bmn set train.devices=gpu:$(GPUS)
 	dvc repro train
+	@echo "make repro evaluates and exports what was trained"
 
 tune: setup  ## search for better parameters, or resume (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
 	dvc repro --quiet convert

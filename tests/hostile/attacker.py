@@ -71,7 +71,7 @@ def main():
             attack(random.Random(f"{seed}/{kind}/{number}"), folder)
             outcome, told = "accepted", ""
         except BmnError as error:
-            outcome, told = "refused", str(error)
+            outcome, told = "refused", str(error).replace(str(folder), "")
             if len(told) > 3000:
                 outcome, told = "garbage", f"a sentence of {len(told)} characters: {told[:200]}"
         except Garbage as error:

@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -79,10 +80,16 @@ def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:
         sizes = {shape[axis] for shape in shapes if len(shape) == 2}
         if len(sizes) == 1 and all(len(shape) == 2 for shape in shapes):
             return int(sizes.pop())
-    path, shape = next((p, s) for p, s in zip(chosen, shapes, strict=True) if s != shapes[0] or len(s) != 2)
+    for path, shape in zip(chosen, shapes, strict=True):
+        if len(shape) != 2:
+            raise BmnError(f"{path}: has the shape {shape}; it should be [snippet, channel]")
+    counts = [Counter(shape[axis] for shape in shapes).most_common(1)[0] for axis in (0, 1)]
+    axis = 0 if counts[0][1] > counts[1][1] else 1
+    usual, agreeing = counts[axis]
+    path, shape = next((p, s) for p, s in zip(chosen, shapes, strict=True) if s[axis] != usual)
     raise BmnError(
-        f"{path}: has the shape {shape}, {chosen[0].name} {shapes[0]}; all must be [snippet, channel] with as many "
-        "channels"
+        f"{path}: has {shape[axis]} channels, but {agreeing} of {len(shapes)} files have {usual}; extract it again or "
+        "remove it"
     )
 
 

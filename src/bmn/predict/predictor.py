@@ -186,7 +186,7 @@ def _detect(classifier: SegmentClassifier, cuts: list[Cut], proposals: Floats) -
 
 
 def _boundaries(maps: Maps, windows: Sequence[Window], duration: float) -> Boundaries:
-    """The probabilities of windows as those of their video: where windows overlap, their mean."""
+    """The probabilities of windows as those of their video: their mean where windows overlap."""
     _, start, end = maps
     step = (windows[0].end - windows[0].start) / start.shape[1]
     places = np.array([round(window.start / step) for window in windows])[:, None] + np.arange(start.shape[1])
@@ -197,7 +197,7 @@ def _boundaries(maps: Maps, windows: Sequence[Window], duration: float) -> Bound
 
 
 def _extractor(manifest: Path) -> dict[str, Any] | None:
-    """How the features that the network was trained on were made of videos; None where they came in files."""
+    """How the features that the network was trained on were extracted from videos; None if they came in files."""
     match read_json(manifest) if manifest.exists() else {}:
         case {"extractor": dict(extractor)}:
             return extractor

@@ -7,13 +7,15 @@ from typing import Any
 import optuna
 import optuna.visualization
 import optuna.visualization.matplotlib
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 from plotly.offline import get_plotlyjs
 
 from bmn.report.figures import fill
-from bmn.tuning.confirmation import from_json, verdict
+from bmn.tuning.confirmation import Confirmation
+from bmn.tuning.study import short
 
 TITLES = {
     "optimization_history": "Trial after trial",
@@ -35,7 +37,7 @@ def pictures(study: optuna.Study) -> dict[str, Figure]:
 
 def page(study: optuna.Study) -> str:
     """What was confirmed, the trials, best first, and the same figures, to be turned and read off; needs no network."""
-    confirmed = study.user_attrs.get("confirmed")
+    confirmation = Confirmation.of(study)
     study = _readable(study)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
     counts = Counter(trial.state.name.lower() for trial in trials)
@@ -45,7 +47,7 @@ def page(study: optuna.Study) -> str:
         "sweep.html",
         title=f"Sweep {study.study_name}",
         plotly=get_plotlyjs(),
-        verdict=verdict(from_json(confirmed)) if confirmed else None,
+        verdict=confirmation.verdict() if confirmation else None,
         counts=", ".join(f"{number} {state}" for state, number in counts.items()),
         names=names,
         trials=[
@@ -53,7 +55,7 @@ def page(study: optuna.Study) -> str:
                 "number": trial.number,
                 "state": trial.state.name.lower(),
                 "auc": "–" if _auc(trial) is None else f"{_auc(trial):.2f}",
-                "params": {key: _short(value) for key, value in trial.params.items()},
+                "params": {key: short(value) for key, value in trial.params.items()},
             }
             for trial in best_first
         ],
@@ -79,7 +81,9 @@ def _readable(study: optuna.Study) -> optuna.Study:
 def _names(study: optuna.Study) -> list[str]:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     two = len(study.directions) == 2
-    left_out = {"intermediate_values"} if two else {"pareto_front"}
+    left_out = set() if two else {"pareto_front"}
+    if not any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
+        left_out.add("intermediate_values")
     if len(complete) < ENOUGH:
         left_out |= set(COMPARING)
     return [name for name in TITLES if name not in left_out]
@@ -91,6 +95,7 @@ def _picture(study: optuna.Study, name: str) -> Figure:
         warnings.filterwarnings("ignore", "Attempting to set identical")  # a parameter that no trial varied
         axes = getattr(optuna.visualization.matplotlib, f"plot_{name}")(study, **_words(study, name))
     figure: Figure = (axes.flat[0] if hasattr(axes, "flat") else axes).figure
+    pyplot.close(figure)  # else pyplot keeps it forever; it can still be drawn and saved
     figure.suptitle(TITLES[name])
     for one in figure.axes:
         one.set_title("")
@@ -137,7 +142,3 @@ def _words(study: optuna.Study, name: str) -> dict[str, Any]:
 def _auc(trial: FrozenTrial) -> float | None:
     reported = trial.intermediate_values
     return trial.values[0] if trial.values else reported[max(reported)] if reported else None
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

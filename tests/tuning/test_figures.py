@@ -6,8 +6,8 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from bmn.tuning.confirmation import Confirmed, as_json
-from bmn.tuning.drawing import page, pictures
+from bmn.tuning.confirmation import Confirmation, Confirmed
+from bmn.tuning.figures import page, pictures
 
 
 def study(*keys, values=(60.0, 70.0), pruned=(50.0,)):
@@ -46,10 +46,14 @@ def test_trials_stand_in_the_table_best_first_with_short_names():
 def test_what_was_confirmed_stands_above_the_trials():
     made = study("train.learning_rate")
     assert "confirmed" not in page(made)
-    results = [Confirmed("present", {}, [60.0, 61.0]), Confirmed("trial 1", {}, [70.0, 70.5])]
-    made.set_user_attr("confirmed", as_json(results))
+    results = [Confirmed("current", {}, [60.0, 61.0]), Confirmed("trial 1", {}, [70.0, 70.5])]
+    Confirmation(results, 8).write(made)
     html = page(made)
-    assert html.index("confirmed with fresh seeds") < html.index("best: trial 1") < html.index("<th>trial</th>")
+    assert (
+        html.index("confirmed with fresh seeds")
+        < html.index("trial 1: gain 9.8, needed 1.4")
+        < html.index("<th>trial</th>")
+    )
 
 
 def test_a_short_name_that_two_parameters_share_is_not_used():
