@@ -73,7 +73,7 @@ def test_what_is_there_is_not_written_again(tmp_path, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "a\\x", "a\nb", ".."])
 def test_names_that_lead_elsewhere_are_refused(tmp_path, kind, name):
-    with pytest.raises(BmnError, match="absolute, contains \.\. or is not plain UTF-8"):
+    with pytest.raises(BmnError, match=r"absolute, contains \.\. or is not plain UTF-8"):
         unpack(pack(tmp_path, kind, {"v_a.npy": b"1", name: b"2"}), tmp_path / "deep" / "out")
     assert contents(tmp_path / "deep") == {"out/v_a.npy": b"1"}
 

@@ -182,7 +182,7 @@ def test_folders_that_are_refused(place, name, sentence):
 
 def test_a_folder_without_features(place):
     (place / "empty").mkdir()
-    with pytest.raises(BmnError, match="holds no feature file"):
+    with pytest.raises(BmnError, match="contains no feature file"):
         run(place, features="empty")
 
 

@@ -198,6 +198,7 @@ def _plain_name(archive: Path, name: str) -> PurePosixPath:
     odd = any(unicodedata.category(character) in {"Cc", "Cs"} for character in name) or "\\" in name
     if odd or not path.parts or path.is_absolute() or ".." in path.parts:
         raise BmnError(
-            f"{archive}: contains the name {name!a:.200}, which is absolute, contains .. or is not plain UTF-8; pack it again"
+            f"{archive}: contains the name {name!a:.200}, which is absolute, contains .. or is not plain UTF-8; "
+            "pack it again"
         )
     return path

@@ -64,8 +64,8 @@ def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:
             return int(sizes.pop())
     path, shape = next((p, s) for p, s in zip(chosen, shapes, strict=True) if s != shapes[0] or len(s) != 2)
     raise BmnError(
-        f"{path}: has the shape {shape}, {chosen[0].name} {shapes[0]}; all must be [snippet, channel] with the same number "
-        "of channels"
+        f"{path}: has the shape {shape}, {chosen[0].name} {shapes[0]}; all must be [snippet, channel] with the "
+        "same number of channels"
     )
 
 

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bmn.acquire.features import read_features
+from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.classify.classifier import FILE
 from bmn.classify.results import labelled_results
@@ -52,7 +52,7 @@ def predict_files(
     origin = {"model": checksum(predictor.program), "proposals": predictor.settings.model_dump()}
     if labels:
         classifier = predictor.program.with_name(FILE)
-        origin["classifier"] = sha256(classifier.read_bytes()).hexdigest() if classifier.exists() else ""
+        origin["classifier"] = sha256(classifier) if classifier.exists() else ""
     part = PartFile(folder / f"{RESULT}.part", origin)
 
     todo = [item for item in items if not part.holds(item)]
@@ -82,11 +82,9 @@ def predict_files(
 
 
 def checksum(program: Path) -> str:
-    """SHA-256 of a program and its weights."""
-    digest = sha256(program.read_bytes())
-    if program.suffix != ".onnx":
-        digest.update(program.with_suffix(".pdiparams").read_bytes())
-    return digest.hexdigest()
+    """The SHA-256 of a program and that of its weights, which only ``.onnx`` includes."""
+    files = [program] if program.suffix == ".onnx" else [program, program.with_suffix(".pdiparams")]
+    return " ".join(map(sha256, files))
 
 
 @dataclass(frozen=True)
