@@ -168,9 +168,9 @@ def test_what_is_not_there_is_named_and_nothing_is_left(place, key):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("deep/v_1.npy", "has this video's features too"),
-        ("v_9.pkl", "would run code"),
-        ("v_9.pt", "would run code"),
+        ("deep/v_1.npy", "holds features of the same video"),
+        ("v_9.pkl", "could run code"),
+        ("v_9.pt", "could run code"),
         ("v_\udce9.npy", "which is not UTF-8"),
     ],
 )
