@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,7 @@ setup: .venv/ready  ## create .venv and install everything (PADDLE_INDEX= for Pa
 repro: setup  ## run the stages affected by changes: download, convert, train, evaluate, export
 	dvc repro
 	@dvc metrics show --precision 2 outputs/evaluate/metrics.json
+	@echo "outputs/evaluate/report.html shows the evaluation; make ui shows the runs"
 
 test: setup  ## run the tests
 	pytest -n 2 --dist loadgroup
@@ -53,7 +54,11 @@ send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
+	dvc repro --quiet convert
 	bmn seeds $(SEEDS)
+
+propose: setup  ## proposals for videos, and pages to watch them: VIDEOS=clip.mp4, folder or list (MODEL=, ARGS=--help)
+	bmn propose $(VIDEOS) --params params.yaml $(call option,model,MODEL) $(ARGS)
 
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
 	bmn predict $(INPUT) --params params.yaml $(call option,model,MODEL) $(ARGS)
@@ -73,6 +78,7 @@ serve: setup  ## serve MLflow's champion over HTTP (MODEL=models:/bmn/3, ARGS="-
 train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
 	bmn set train.devices=gpu:$(GPUS)
 	dvc repro train
+	@echo "make repro evaluates and exports what was trained"
 
 tune: setup  ## search for better parameters, or resume (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
 	dvc repro --quiet convert
@@ -87,8 +93,8 @@ tune-apply: setup  ## write the confirmed best of a sweep to params.yaml (STUDY=
 tune-ui: setup  ## show the trials of all sweeps in a browser (PORT=5000)
 	@bmn tune ui --port $(PORT)
 
-use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, activitynet, bmn_lite, or local FEATURES= ANNOTATIONS= (RESET=1)
-	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
+use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, clips, activitynet, bmn_lite, or local FEATURES= or VIDEOS=, ANNOTATIONS= (RESET=1)
+	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
 
 data-report: setup  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
 	dvc repro --quiet convert

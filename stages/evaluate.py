@@ -42,6 +42,8 @@ def main() -> None:
     training, videos = open_subset(PROCESSED, "training").videos.values(), subset.videos.values()
     metrics = assessment.metrics() | {"chance_AUC": chance_auc(list(training), list(videos), subset.truth())}
     print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
+    if metrics["AUC"] <= metrics["chance_AUC"]:
+        print("the AUC is not above the chance baseline: nothing was learned; make data-report may show why")
     run_id = read_json(TRAIN / "run.json")["run_id"]
     shown = gallery(assessment, subset.ground_truth, proposals, lambda name: maps_figure(network, subset, name))
     write_proposals(EVALUATE / "proposals.json", proposals)

@@ -21,6 +21,7 @@ def main() -> None:
     about = {
         "overlap": params.data.overlap if params.data.length == "window" else None,  # of windows; None: resized
         "data": {name: open_subset(PROCESSED, name).digest for name in ("training", "validation")},
+        "extractor": read_json(PROCESSED / "extractor.json"),  # null: the features came in files
         "validation": read_json(TRAIN / "metrics.json"),
     }
     classifier = read_classifier(TRAIN / FILE)

@@ -4,6 +4,7 @@ import bmn.model.paddle  # noqa: F401  # isort: skip  # sets Paddle's flags befo
 
 import signal
 from importlib.util import find_spec
+from pathlib import Path
 
 import golden
 import numpy as np
@@ -102,3 +103,24 @@ def training(processed):
 @pytest.fixture(scope="session")
 def validation(processed):
     return open_subset(processed, "validation")
+
+
+@pytest.fixture(scope="session")
+def ray_head():
+    """A Ray cluster of one node with one core."""
+    utils = pytest.importorskip("ray.cluster_utils", reason="needs Ray: pip install -r requirements-ray.txt")
+    tests = Path(__file__).parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{tests.parent / 'src'}:{tests}")
+        cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster.other = None
+        yield cluster
+        cluster.shutdown()
+
+
+@pytest.fixture
+def ray_cluster(ray_head):
+    """A Ray cluster of two nodes with one core each; ``remove_node(other)`` loses the second."""
+    if ray_head.other not in ray_head.worker_nodes:
+        ray_head.other = ray_head.add_node(num_cpus=1)
+    return ray_head

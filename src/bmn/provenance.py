@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).parent
 # Code that only reports or schedules work changes no result: it is part of no name, and its imports are not followed.
 NEUTRAL_CODE = {
     "bmn/__init__.py": "offers the public functions; code imports the modules that define them",
+    "bmn/execution": "runs jobs in processes, here or elsewhere",
     "bmn/launch": "starts, watches and stops the processes that do the work",
     "bmn/report/progress.py": "shows the progress of a training",
     "bmn/tracking": "logs to MLflow",
@@ -35,10 +36,12 @@ NEUTRAL_PARAMETERS = {
         "where the data is; data/inputs.json identifies its content",
     ),
     "download": "how long to wait for servers",
+    "extract.device": "where features are extracted",
     "train.devices": "where a training runs; the number of processes does not change a bit of the result",
     "train.checkpoint_minutes": "how much work a killed training loses",
     "tracking": "what is logged to MLflow, and where",
     "tune": "sweeps run outside the stages",
+    "execution": "where jobs run",
 }
 
 

@@ -140,7 +140,7 @@ def test_features_are_found_by_name_in_any_folder(tmp_path):
     files = find_features(tmp_path)
     assert files == {"a": tmp_path / "deep" / "v_a.npy", "b": tmp_path / "b.csv"}
     np.save(tmp_path / "a.npy", FEATURES)
-    with pytest.raises(BmnError, match=r"v_a\.npy: .*a\.npy holds features of the same video; keep one"):
+    with pytest.raises(BmnError, match=r"v_a\.npy: .*a\.npy is of the same video; keep one"):
         find_features(tmp_path)
 
 
@@ -158,7 +158,15 @@ def test_the_channels_are_what_all_files_share(tmp_path, shapes, channels):
 def test_files_that_share_no_channels_are_named(tmp_path, shapes):
     for number, shape in enumerate(shapes):
         np.save(tmp_path / f"{number}.npy", np.zeros(shape))
-    with pytest.raises(BmnError, match=r"\.npy: has the shape .* all must be \[snippet, channel\]"):
+    with pytest.raises(BmnError, match=r"\.npy: has (the shape .* be \[snippet, channel\]|\d channels, but)"):
+        common_channels(find_features(tmp_path))
+
+
+@pytest.mark.parametrize("odd", [0, 3, 4])
+def test_the_odd_file_is_named_not_a_good_one(tmp_path, odd):
+    for number in range(5):
+        np.save(tmp_path / f"{number}.npy", np.zeros((7 + number, 3 if number == odd else 4)))
+    with pytest.raises(BmnError, match=rf"{odd}\.npy: has 3 channels, but 4 of 5 files have 4; extract it again"):
         common_channels(find_features(tmp_path))
 
 

@@ -56,7 +56,7 @@ def run(place, **values):
     params = Params.model_validate({"data": data})
     with Checksums(place / "checksums.db") as known:
         inputs = identify_inputs(params, place, known)
-    bring(params.data, inputs, place / "raw", place, place / "cache", HURRY)
+    bring(params.data, inputs, place / "raw", place, place / "cache", HURRY, params.extract)
     return open_raw(place / "raw", features_folder(params.data, inputs, place / "raw", place, place / "cache"))
 
 
@@ -168,7 +168,7 @@ def test_what_is_not_there_is_named_and_nothing_is_left(place, key):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("deep/v_1.npy", "holds features of the same video"),
+        ("deep/v_1.npy", "is of the same video"),
         ("v_9.pkl", "could run code"),
         ("v_9.pt", "could run code"),
         ("v_\udce9.npy", "which is not UTF-8"),

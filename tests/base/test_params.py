@@ -1,4 +1,5 @@
 import copy
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_params_holds_every_choice(values):
         ("model.tscale", 100.5, ["model.tscale is 100.5", "valid integer"]),
         ("model.feat_dim", 402, ["model.feat_dim is 402", "multiple of 4"]),
         ("model.num_sample", 0, ["model.num_sample is 0", "greater than or equal to 1"]),
-        ("model.num_samples", 32, ["model.num_samples is unknown"]),
+        ("model.num_samples", 32, ["model.num_samples is unknown; did you mean num_sample?"]),
         ("model.prop_boundary_ratio", -0.5, ["model.prop_boundary_ratio is -0.5"]),
         ("train.learning_rate", "1e-3", ["train.learning_rate is '1e-3'", "valid number"]),
         ("train.learning_rate", float("nan"), ["train.learning_rate is nan"]),
@@ -155,3 +156,20 @@ def test_a_wrong_value_is_shown_in_short(values):
     with pytest.raises(BmnError) as caught:
         validate_params(changed(values, "train.epochs", "9" * 10_000), "params.yaml")
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("train.lerning_rate", "did you mean learning_rate?"),
+        ("trian", "did you mean train?"),
+        ("train.zzz", "remove it"),
+    ],
+)
+def test_an_unknown_key_that_is_nearly_one_is_recognized(key, sentence):
+    values: dict = {"data": {"source": "synthetic"}}
+    *groups, name = key.split(".")
+    for group in groups:
+        values = values | {group: {name: 1}}
+    with pytest.raises(BmnError, match=re.escape(sentence)):
+        validate_params(values if groups else values | {name: {}}, "params.yaml")

@@ -7,15 +7,19 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import golden
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 from shell import bmn, start
 
-from bmn.base.params import ExportParams, ModelParams
+from bmn.base.params import ExportParams, ModelParams, load_params
 from bmn.export.export import export
 from bmn.predict.predictor import Predictor
+from bmn.proposals import PUBLISHED
+from bmn.recipes.presets import preset_params
 
 pytestmark = pytest.mark.xdist_group("inference")
 
@@ -185,3 +189,53 @@ def test_labels_that_a_model_does_not_have_end_with_a_sentence(files, exported):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: plain: has no classifier.npz")
     assert not (files / "outputs").exists()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory, exported):
+    """A folder with 130 feature files, their results by one process, and a function that starts a prediction there."""
+    folder = tmp_path_factory.mktemp("many")
+    rng = np.random.default_rng(0)
+    (folder / "features").mkdir()
+    for number in range(130):
+        np.save(folder / f"features/{number:03}.npy", rng.normal(size=(16, 8)))
+
+    def begin(output, *words):
+        return start(folder, "predict", "features", "--model", exported, "--output", output, "--batch-size", 1,
+                     "--quiet", "--format", "json", "--format", "csv", *words)  # fmt: skip
+
+    def bytes_of(output):
+        return [(folder / output / f"bmn_results_inference.{suffix}").read_bytes() for suffix in ("json", "csv")]
+
+    assert begin("one").wait() == 0
+    return folder, begin, bytes_of
+
+
+def wait_for_results(process, part, number):
+    while not part.exists() or len(part.read_bytes().splitlines()) <= number:
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+def test_in_jobs_with_the_driver_killed_the_bytes_are_those_of_one_process(many):
+    folder, begin, bytes_of = many
+    part = folder / "jobs/bmn_results_inference.part"
+    for number in (1, 40, 80):
+        process = begin("jobs", "--jobs", 2)
+        wait_for_results(process, part, number)
+        process.kill()
+        process.wait()
+    assert begin("jobs", "--jobs", 2).wait() == 0
+    assert bytes_of("jobs") == bytes_of("one")
+
+
+def test_on_a_cluster_that_loses_a_node_the_bytes_are_those_of_one_process(many, ray_cluster):
+    folder, begin, bytes_of = many
+    execution = {"engine": "ray", "address": ray_cluster.address}
+    YAML().dump(preset_params("embedded").model_dump() | {"execution": execution}, folder / "params.yaml")
+    assert load_params(folder / "params.yaml").proposals == PUBLISHED
+    process = begin("ray", "--params", "params.yaml")
+    wait_for_results(process, folder / "ray/bmn_results_inference.part", 1)
+    ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
+    assert process.wait() == 0
+    assert bytes_of("ray") == bytes_of("one")

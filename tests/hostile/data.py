@@ -161,14 +161,14 @@ class Lists:
     """Lists for ``bmn predict``, to its results."""
 
     def __init__(self, samples):
-        from bmn.predict.files import predict_files
+        from bmn.predict.files import here, predict_files
         from bmn.predict.inputs import find_items
         from bmn.predict.outputs import save_csv, save_json
         from bmn.predict.predictor import Predictor
 
         self.find, self.predict = find_items, predict_files
         self.savers = {"json": save_json, "csv": save_csv}
-        self.predictor = Predictor(samples / "export" / "BMN.onnx")
+        self.compute = here(Predictor(samples / "export" / "BMN.onnx"))
         self.good = [{"feat_path": str(path), "duration_second": 12.5} for path in sorted(samples.glob("v_*"))]
 
     def attack(self, rng, folder):
@@ -193,6 +193,6 @@ class Lists:
         demand({item.path for item in items} == {entry["feat_path"] for entry in written}, items)
         for item in items:
             demand(finite(item.duration) and item.duration > 0, item)
-        self.predict(items, self.predictor, folder / "results", self.savers, 2, quiet=True)
+        self.predict(items, self.compute, {}, folder / "results", self.savers, 2, quiet=True)
         [found] = (folder / "results").glob("*.json")
         json.loads(found.read_text(encoding="utf-8"))

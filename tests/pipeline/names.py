@@ -7,12 +7,13 @@ import json
 import sys
 from pathlib import Path
 
+from bmn.tuning.training_process import digest_of_data, make_job
+
 from bmn.base.errors import BmnError
 from bmn.base.params import load_params
 from bmn.data.subset import open_subset
 from bmn.training.naming import name_of_training
 from bmn.tuning.space import check_space, digest
-from bmn.tuning.training_process import digest_of_data, make_job
 
 DATA = Path("data/processed")
 

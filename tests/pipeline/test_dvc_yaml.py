@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from pipeline.project import ROOT, make_project
 from ruamel.yaml import YAML
+from video.films import film
+from video.seeing import write_seeing
 
 from bmn.base.params import flatten, load_params
 from bmn.provenance import NEUTRAL_PARAMETERS, code
@@ -74,6 +76,11 @@ def read(tmp_path_factory) -> dict[str, set[str]]:
         train__batch_size=2, export__onnx="true",
     )  # fmt: skip
     trace(*WORKING)
+    (project.folder / "clips").mkdir()
+    film(project.folder / "clips/clip0.mp4", seconds=2)
+    write_seeing(project.folder / "seeing.onnx")
+    project.set(data__features="clips", extract__backbone="seeing.onnx", extract__size=16)
+    trace("download")
     return found
 
 

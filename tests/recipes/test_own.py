@@ -67,5 +67,5 @@ def test_a_batch_is_never_larger_than_the_training_set(project):
 def test_missing_files_are_named(project, missing):
     path = project / missing
     path.rename(project / "away")
-    with pytest.raises(BmnError, match=f"{missing}: no such file or folder; correct FEATURES, ANNOTATIONS or SUBSETS"):
+    with pytest.raises(BmnError, match=f"{missing}: no such file or folder; correct what names it"):
         use(project)

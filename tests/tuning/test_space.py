@@ -50,9 +50,9 @@ def test_what_the_schema_forbids_is_refused_before_anything_runs(key, dimension,
     assert str(refused.value).startswith("params.yaml: tune.space")
 
 
-def test_a_present_value_of_0_is_outside_of_a_range_by_factors():
+def test_a_current_value_of_0_is_outside_of_a_range_by_factors():
     space = {"train__weight_decay": {"low": 1e-5, "high": 1e-2, "log": True}}
-    with pytest.raises(BmnError, match=r"train.weight_decay is 0.0 in params.yaml, outside"):
+    with pytest.raises(BmnError, match=r"train.weight_decay is 0.0 in params.yaml, outside its search space"):
         check_space(with_values(spaced(**space), {"train.weight_decay": 0.0}, ""))
 
 

