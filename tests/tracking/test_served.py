@@ -241,7 +241,7 @@ def test_a_hostile_body_is_the_clients_fault(server, body, status, sentence):
 def test_only_json_is_read(server, kind):
     _, address, _ = server
     status, answer = post(address, b"PAR1", **{"Content-Type": kind})
-    assert (status, answer["message"][:30]) == (415, "the request is not declared as ")
+    assert (status, answer["message"][:30]) == (415, "the request is not declared as")
 
 
 def test_slow_clients_keep_nobody_out(server, features):
