@@ -95,8 +95,8 @@ def test_the_output_matches_the_golden_output(tmp_path, golden_weights):
     [
         (["nan.npy"], "1 of 1 files were skipped"),
         (["a.npy", "nowhere.npy", "--strict"], "nowhere.npy: no such feature file"),
-        (["a.npy", "--model", "nowhere"], "nowhere: holds no BMN.pdmodel"),
-        (["a.npy", "--use-tensorrt"], "TensorRT runs on a GPU"),
+        (["a.npy", "--model", "nowhere"], "nowhere: contains no BMN.pdmodel"),
+        (["a.npy", "--use-tensorrt"], "TensorRT needs a GPU"),
     ],
 )
 def test_bad_input_is_one_error_and_writes_nothing(files, features, exported, words, sentence):
