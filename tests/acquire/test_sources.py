@@ -168,9 +168,9 @@ def test_what_is_not_there_is_named_and_nothing_is_left(place, key):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("deep/v_1.npy", "is of this video too"),
-        ("v_9.pkl", "would run code"),
-        ("v_9.pt", "would run code"),
+        ("deep/v_1.npy", "is of the same video"),
+        ("v_9.pkl", "could run code"),
+        ("v_9.pt", "could run code"),
         ("v_\udce9.npy", "which is not UTF-8"),
     ],
 )
@@ -182,7 +182,7 @@ def test_folders_that_are_refused(place, name, sentence):
 
 def test_a_folder_without_features(place):
     (place / "empty").mkdir()
-    with pytest.raises(BmnError, match="holds no feature file"):
+    with pytest.raises(BmnError, match="contains no feature file"):
         run(place, features="empty")
 
 

@@ -48,7 +48,7 @@ def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
     before = params.read_text()
     done = bmn(params.parent, "use", "thumos")
     assert done.returncode == 1
-    assert done.stderr == "error: PRESET is 'thumos'; it should be one of embedded, gestures, activitynet, bmn_lite\n"
+    assert done.stderr == f"error: PRESET is 'thumos'; it should be one of {', '.join(PRESETS)}, local\n"
     assert params.read_text() == before
 
 

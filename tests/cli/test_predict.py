@@ -95,8 +95,8 @@ def test_the_output_matches_the_golden_output(tmp_path, golden_weights):
     [
         (["nan.npy"], "1 of 1 files were skipped"),
         (["a.npy", "nowhere.npy", "--strict"], "nowhere.npy: no such feature file"),
-        (["a.npy", "--model", "nowhere"], "nowhere: holds no BMN.pdmodel"),
-        (["a.npy", "--use-tensorrt"], "TensorRT runs on a GPU"),
+        (["a.npy", "--model", "nowhere"], "nowhere: contains no BMN.pdmodel"),
+        (["a.npy", "--use-tensorrt"], "TensorRT needs a GPU"),
     ],
 )
 def test_bad_input_is_one_error_and_writes_nothing(files, features, exported, words, sentence):
@@ -201,8 +201,8 @@ def many(tmp_path_factory, exported):
         np.save(folder / f"features/{number:03}.npy", rng.normal(size=(16, 8)))
 
     def begin(output, *words):
-        return start(folder, "predict", "features", "--model", exported, "--output", output, "--batch-size", 1, "--quiet",
-                     "--format", "json", "--format", "csv", *words)  # fmt: skip
+        words = ("--quiet", "--batch-size", 1, "--format", "json", "--format", "csv", *words)
+        return start(folder, "predict", "features", "--model", exported, "--output", output, *words)
 
     def bytes_of(output):
         return [(folder / output / f"bmn_results_inference.{suffix}").read_bytes() for suffix in ("json", "csv")]

@@ -138,6 +138,18 @@ def test_a_job_larger_than_any_node_is_refused(ray_cluster):
         open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, cpus=3), "cpu")
 
 
+def test_a_full_object_store_is_told(ray_head):
+    """Its disk is full as well: else Ray goes on there."""
+    full = {"local_fs_capacity_threshold": 1e-6, "local_fs_monitor_interval_ms": 50}
+    store = {"object_store_memory": 80_000_000, "_system_config": {"automatic_object_spilling_enabled": False} | full}
+    small = type(ray_head)(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False} | store)
+    with open_engine(ExecutionParams(engine="ray", address=small.address), "cpu") as engine:
+        events = heard(engine, Job("j", "execution.work:tell_much", {"bytes": 120_000_000}))["j"]
+    small.shutdown()
+    assert events[-1][0] == "error"
+    assert events[-1][1]["text"].startswith("j: Ray's object store is full; start the nodes with more")
+
+
 def test_a_folder_that_a_node_lacks_is_told(ray_cluster, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -43,3 +43,8 @@ def end_well(arguments, tell):
     while not numbers:
         time.sleep(0.01)
     Path(arguments["file"]).write_text(str(int(numbers[0])))
+
+
+def tell_much(arguments, tell):
+    """Tells more than Ray's object store holds."""
+    tell({"text": "x" * arguments["bytes"]})

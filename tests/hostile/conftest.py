@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from video.films import film
 
 from bmn.conversion.annotations import clean
 from bmn.conversion.dialects import read_annotations
@@ -36,6 +37,8 @@ def samples(tmp_path_factory, exported, onnx_program, model, weights):
     _annotations(folder)
     _features(folder)
     _weights(folder, weights)
+    for suffix, codec in {"mp4": "libx264", "mkv": "libx264", "webm": "libvpx", "avi": "mpeg4", "mov": "mpeg4"}.items():
+        film(folder / f"film.{suffix}", seconds=4, codec=codec)
     with tarfile.open(folder / "archive.tar", "w") as packed:
         packed.add(folder / "v_a.npy", "feat/v_a.npy")
         packed.add(folder / "v_b.csv", "feat/deep/v_b.csv")

@@ -10,6 +10,7 @@ and read again.
 from hostile.data import Annotations, Features, Lists, Params
 from hostile.models import Programs, Weights
 from hostile.network import Archives, Downloads, Requests
+from hostile.videos import Videos
 
 KINDS = {
     "annotations": Annotations,
@@ -23,6 +24,7 @@ KINDS = {
     "json": lambda samples: Programs(samples, "json"),
     "onnx": lambda samples: Programs(samples, "onnx"),
     "archives": Archives,
+    "videos": Videos,
     "downloads": Downloads,
     "requests": Requests,
 }

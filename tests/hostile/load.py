@@ -21,6 +21,14 @@ class Seen:
     failed: list[str] = field(default_factory=list)
     hostile: int = 0
 
+    def __str__(self):
+        slowest = max(self.answered, default=0)
+        return (
+            f"{len(self.answered)} good requests answered, {len(self.failed)} failed {self.failed[:3]}\n"
+            f"median {statistics.median(self.answered or [0]):.3f} s, slowest {slowest:.3f} s\n"
+            f"{self.hostile} hostile connections"
+        )
+
 
 def load(address, body, good, hostile, seconds, seed=1):
     """Ask with ``good`` clients, each again as soon as it is answered, beside ``hostile`` ones."""
@@ -128,9 +136,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=600)
     given = parser.parse_args()
     seen = load(given.address, given.request.read_bytes(), given.good, given.hostile, given.seconds)
-    print(f"{len(seen.answered)} good requests answered, {len(seen.failed)} failed {seen.failed[:3]}")
-    print(f"median {statistics.median(seen.answered):.3f} s, slowest {max(seen.answered):.3f} s")
-    print(f"{seen.hostile} hostile connections by {given.hostile} clients")
+    print(seen)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hostile.kinds import KINDS
 pytestmark = pytest.mark.xdist_group("hostile")
 INPUTS = int(os.environ.get("HOSTILE_INPUTS", "0"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
-A_FEW = {"pdmodel": 12, "json": 12, "onnx": 30, "downloads": 20, "requests": 60}  # of the dear kinds
+A_FEW = {"pdmodel": 12, "json": 12, "onnx": 30, "downloads": 20, "videos": 200, "requests": 60}  # of the dear kinds
 MEMORY = 4 << 30
 
 

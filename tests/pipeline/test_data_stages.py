@@ -132,7 +132,7 @@ def climb(folder):
         (spoil_feature, r"clip3\.csv: holds nan"),
         (mix_channels, r"clip3\.csv: has the shape \(4, 68\)"),
         (lose_feature, "video clip3: features is missing"),
-        (add_pickle, "would run code"),
+        (add_pickle, "could run code"),
         (climb, "must be a plain file name"),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_folder_or_glob_without_feature_files_is_refused(tmp_path, given):
 
 @pytest.mark.parametrize("duration", [0.0, -1.0, float("nan"), float("inf")])
 def test_an_invalid_duration_is_refused(duration):
-    with pytest.raises(BmnError, match=f"the duration is {duration}; a number of seconds above 0"):
+    with pytest.raises(BmnError, match=f"the duration is {duration}; it should be a number of seconds above 0"):
         find_items(["a.npy"], duration)
 
 
@@ -70,13 +70,22 @@ def test_an_invalid_duration_is_refused(duration):
     [
         ("", "names no feature file"),
         ("a.npy 12", "line 1: is not JSON"),
-        ('{"feat_path": "a.npy", "duration_second": 1}\n["a.npy", 1]', "line 2: is .* is expected"),
-        ('{"feat_path": "a.npy"}', "line 1: is .* is expected"),
-        ('{"feat_path": 3, "duration_second": 1}', "line 1: is .* is expected"),
-        ('{"feat_path": "a.npy", "duration_second": "1"}', "line 1: is .* is expected"),
-        ('{"feat_path": "a.npy", "duration_second": 0}', "duration_second is 0; a number of seconds above 0"),
-        ('{"feat_path": "a.npy", "duration_second": true}', "duration_second is True; a number of seconds above 0"),
-        ('{"feat_path": "a.npy", "duration_second": NaN}', "duration_second is nan; a number of seconds above 0"),
+        ('{"feat_path": "a.npy", "duration_second": 1}\n["a.npy", 1]', "line 2: is .* it should be like"),
+        ('{"feat_path": "a.npy"}', "line 1: is .* it should be like"),
+        ('{"feat_path": 3, "duration_second": 1}', "line 1: is .* it should be like"),
+        ('{"feat_path": "a.npy", "duration_second": "1"}', "line 1: is .* it should be like"),
+        (
+            '{"feat_path": "a.npy", "duration_second": 0}',
+            "duration_second is 0; it should be a number of seconds above 0",
+        ),
+        (
+            '{"feat_path": "a.npy", "duration_second": true}',
+            "duration_second is True; it should be a number of seconds above 0",
+        ),
+        (
+            '{"feat_path": "a.npy", "duration_second": NaN}',
+            "duration_second is nan; it should be a number of seconds above 0",
+        ),
     ],
 )
 def test_the_error_for_a_bad_list_names_the_line(tmp_path, text, sentence):
@@ -98,13 +107,16 @@ def test_a_missing_or_binary_list_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ('{"feat_path": "a.npy", "duration_second": ' + "9" * 400 + "}", "duration_second is 9{40}; a number"),
+        (
+            '{"feat_path": "a.npy", "duration_second": ' + "9" * 400 + "}",
+            "duration_second is 9{40}; it should be a number",
+        ),
         ('{"feat_path": "a.npy", "duration_second": ' + "9" * 5000 + "}", "is not JSON .*4300 digits"),
         ('{"feat_path": "a.npy", "duration_second": 1e999}', "duration_second is inf"),
-        ('{"feat_path": "a\\u0000.npy", "duration_second": 1}', "which no file can be called"),
-        ('{"feat_path": "a\\ud800.npy", "duration_second": 1}', "which no file can be called"),
+        ('{"feat_path": "a\\u0000.npy", "duration_second": 1}', "which cannot be a file name"),
+        ('{"feat_path": "a\\ud800.npy", "duration_second": 1}', "which cannot be a file name"),
         ("[" * 100_000, "is not JSON"),
-        ('{"feat_path": "a.npy", "duration_second": 1, "duration_second": 2}', "stands 2 times"),
+        ('{"feat_path": "a.npy", "duration_second": 1, "duration_second": 2}', "appears 2 times"),
     ],
     ids=["400 digits", "5000 digits", "infinite", "NUL", "surrogate", "deep", "twice"],
 )

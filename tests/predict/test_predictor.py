@@ -100,7 +100,7 @@ def test_a_missing_model_is_refused(tmp_path, exported):
 
 
 def test_tensorrt_needs_a_gpu_and_a_gpu_needs_paddle_for_it(exported):
-    with pytest.raises(BmnError, match="TensorRT runs on a GPU"):
+    with pytest.raises(BmnError, match="TensorRT needs a GPU"):
         Predictor(exported, use_tensorrt=True)
     if paddle.is_compiled_with_cuda():
         pytest.skip("needs Paddle for CPUs: REQUIREMENTS=requirements-cpu.txt make setup")

@@ -1,4 +1,4 @@
-"""Programs of others: what only computes is opened, anything else is refused by name before a runtime sees it."""
+"""Foreign programs: one that purely computes is opened, any other is refused before a runtime sees it."""
 
 import json
 import shutil
@@ -14,26 +14,26 @@ from bmn.runtimes.descriptions import describe
 from bmn.runtimes.programs import is_as_exported, open_program
 
 pytestmark = pytest.mark.xdist_group("inference")
-FOREIGN = "only operators that compute and do nothing else are run"
+FOREIGN = "only operators that purely compute are allowed"
 
 
 @pytest.fixture
 def foreign(tmp_path, exported):
-    """The exported model without its manifest, as somebody else's would come."""
+    """The exported model without its manifest, like someone else's."""
     for file in exported.glob("BMN*"):
         shutil.copy(file, tmp_path)
     return tmp_path
 
 
 def edited(path, edit):
-    """Change a ``.pdmodel`` by Paddle's own description of it."""
+    """Change a ``.pdmodel`` using Paddle's own protobuf classes."""
     program = framework_pb2.ProgramDesc.FromString(path.read_bytes())
     edit(program)
     path.write_bytes(program.SerializeToString())
 
 
 @pytest.mark.parametrize("form", ["pdmodel", "json", "onnx"])
-def test_what_a_program_takes_is_read_without_a_runtime(exported, onnx_program, form):
+def test_the_inputs_of_a_program_are_read_without_a_runtime(exported, onnx_program, form):
     assert describe(exported / f"BMN.{form}") == {"feat_input": (-1, 8, 16)}
 
 
@@ -54,7 +54,7 @@ def test_a_pdmodel_with_another_operator_is_refused_and_writes_nothing(foreign, 
 
 def test_control_flow_in_a_pdmodel_is_refused(foreign):
     edited(foreign / "BMN.pdmodel", lambda program: program.blocks.add(idx=1, parent_idx=0))
-    with pytest.raises(BmnError, match=r"BMN\.pdmodel: is no \.pdmodel program, or damaged"):
+    with pytest.raises(BmnError, match=r"BMN\.pdmodel: is not a \.pdmodel program, or is damaged"):
         describe(foreign / "BMN.pdmodel")
 
 
@@ -71,7 +71,7 @@ def test_control_flow_in_a_json_is_refused(foreign):
     program = json.loads(path.read_text())
     program["program"]["regions"][0]["blocks"][0]["ops"][-1]["regions"] = []
     path.write_text(json.dumps(program))
-    with pytest.raises(BmnError, match="has a block of its own"):
+    with pytest.raises(BmnError, match="contains a nested block"):
         describe(path)
 
 
@@ -104,13 +104,13 @@ def _keep_elsewhere(tensor):
     ("edit", "sentence"),
     [
         (_custom_domain, rf"uses com\.microsoft\.\w+; {FOREIGN}"),
-        (_control_flow, "If has a graph of its own"),
-        (_function, "it has functions of its own"),
-        (_initializer_in_another_file, "it keeps weights in another file"),
-        (_constant_in_another_file, "it keeps weights in another file"),
+        (_control_flow, "If contains a nested graph"),
+        (_function, "it defines functions"),
+        (_initializer_in_another_file, "it stores weights in another file"),
+        (_constant_in_another_file, "it stores weights in another file"),
     ],
 )
-def test_an_onnx_that_does_more_is_refused(foreign, onnx_program, edit, sentence):
+def test_an_onnx_that_does_more_than_compute_is_refused(foreign, onnx_program, edit, sentence):
     import onnx
 
     path = foreign / "BMN.onnx"
@@ -121,8 +121,8 @@ def test_an_onnx_that_does_more_is_refused(foreign, onnx_program, edit, sentence
         Predictor(path)
 
 
-def test_the_usual_vision_networks_are_allowed(tmp_path):
-    """In the form that this Paddle writes."""
+def test_common_vision_networks_are_allowed(tmp_path):
+    """In the format that this Paddle writes."""
     for network in (paddle.vision.models.mobilenet_v3_small(), paddle.vision.models.resnet18()):
         network.eval()
         paddle.jit.save(
@@ -134,10 +134,10 @@ def test_the_usual_vision_networks_are_allowed(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff" * 99, b"{" * 100_000])
 @pytest.mark.parametrize("form", ["pdmodel", "json", "onnx"])
-def test_what_is_no_program_is_refused_in_a_sentence(foreign, form, content):
+def test_anything_else_is_refused_in_a_sentence(foreign, form, content):
     path = foreign / f"BMN.{form}"
     path.write_bytes(content)
-    with pytest.raises(BmnError, match=rf"BMN\.{form}: is no \.{form} program, or damaged"):
+    with pytest.raises(BmnError, match=rf"BMN\.{form}: is not a \.{form} program, or is damaged"):
         open_program(path)
 
 
@@ -154,16 +154,16 @@ def test_a_program_without_an_input_is_refused(foreign):
 def test_weights_that_are_cut_short_end_in_a_sentence(foreign, form):
     weights = foreign / "BMN.pdiparams"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(BmnError, match=rf"BMN\.{form}: (cannot be opened|crashes what runs it)"):
+    with pytest.raises(BmnError, match=rf"BMN\.{form}: (cannot be opened|crashes its runtime)"):
         open_program(foreign / f"BMN.{form}")
 
 
-def test_a_program_that_computes_something_else_is_no_bmn(tmp_path):
+def test_a_program_that_computes_something_else_is_not_a_bmn(tmp_path):
     layer = paddle.nn.Conv1D(8, 3, 1)
     layer.eval()
     paddle.jit.save(layer, str(tmp_path / "BMN"), [paddle.static.InputSpec([None, 8, 16], "float32", "x")])
     [program] = [path for path in tmp_path.iterdir() if path.suffix in (".json", ".pdmodel")]
-    with pytest.raises(BmnError, match=r"gives \[\[1, 3, 16\]\]; a BMN gives a confidence map"):
+    with pytest.raises(BmnError, match=r"returns \[\[1, 3, 16\]\]; a BMN returns a confidence map"):
         open_program(program)
 
 
@@ -180,12 +180,12 @@ def test_what_differs_from_its_manifest_is_refused(exported, foreign, damaged):
     shutil.copy(exported / "manifest.json", foreign)
     with open(foreign / damaged, "ab") as file:
         file.write(b"\0")
-    with pytest.raises(BmnError, match=rf"{damaged}: is damaged or was replaced: manifest\.json names another"):
+    with pytest.raises(BmnError, match=rf"{damaged}: is damaged or was replaced: manifest\.json lists another"):
         Predictor(foreign / "BMN.pdmodel")
 
 
 @pytest.mark.parametrize("overlap", ["1", 1, -0.5, float("nan"), True, []])
-def test_an_overlap_that_is_none_is_refused(exported, foreign, overlap):
+def test_an_invalid_overlap_is_refused(exported, foreign, overlap):
     manifest = json.loads((exported / "manifest.json").read_text())
     (foreign / "manifest.json").write_text(json.dumps(manifest | {"overlap": overlap}))
     with pytest.raises(BmnError, match=r"manifest\.json: overlap is"):

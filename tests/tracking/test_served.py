@@ -113,14 +113,20 @@ def test_the_printed_curl_line_works(server):
         ({"inputs": [[[1.0] * 7] * 16]}, f"the features have the shape [1, 16, 7]; {SHAPE}"),
         ({"inputs": [[[1.0] * 400] * 16] * 3}, f"the features have the shape [3, 16, 400]; {SHAPE}"),
         ({"inputs": [[1.0] * 8] * 16}, "Shape of input (16, 8) does not match expected shape (-1, -1, -1)."),
-        (b'{"inputs": [[' + b",".join([b"[NaN,1,1,1,1,1,1,1]"] * 16) + b"]]}", "the features hold NaN"),
-        ({"inputs": [[[1e300] * 8] * 16]}, "the features hold NaN or infinities"),
+        (b'{"inputs": [[' + b",".join([b"[NaN,1,1,1,1,1,1,1]"] * 16) + b"]]}", "the features contain NaN"),
+        ({"inputs": [[[1e300] * 8] * 16]}, "the features contain NaN or infinities"),
         ({"inputs": []}, "signature"),
         ({"inputs": [[]]}, "does not match"),
         ({"inputs": [[[]]]}, f"the features have the shape [1, 1, 0]; {SHAPE}"),
         ({"inputs": [[[1.0] * 8], [[1.0]]]}, "inhomogeneous"),
-        ({"inputs": [[[1.0] * 8]], "params": {"durations": [1.0, 2.0]}}, "durations needs a number of seconds above 0"),
-        ({"inputs": [[[1.0] * 8]], "params": {"durations": [0.0]}}, "durations needs a number of seconds above 0"),
+        (
+            {"inputs": [[[1.0] * 8]], "params": {"durations": [1.0, 2.0]}},
+            "durations should hold a number of seconds above 0",
+        ),
+        (
+            {"inputs": [[[1.0] * 8]], "params": {"durations": [0.0]}},
+            "durations should hold a number of seconds above 0",
+        ),
         ({}, "inputs"),
         (b"", "valid JSON"),
         (b'{"inputs": [[', "valid JSON"),
@@ -207,7 +213,7 @@ def test_the_champion_of_other_data_is_not_served(filed, tmp_path):
     shutil.rmtree(tmp_path / "project/data")
     done = refused(tmp_path / "project")
     assert done.stderr.splitlines()[-1] == (
-        "error: data/processed: holds no validation data, so no champion of them; run make repro, or name a --model"
+        "error: data/processed: contains no validation data, hence no champion; run make repro, or name a --model"
     )
 
 
@@ -235,7 +241,7 @@ def test_a_hostile_body_is_the_clients_fault(server, body, status, sentence):
 def test_only_json_is_read(server, kind):
     _, address, _ = server
     status, answer = post(address, b"PAR1", **{"Content-Type": kind})
-    assert (status, answer["message"][:30]) == (415, "the request is not called JSON")
+    assert (status, answer["message"][:30]) == (415, "the request is not declared as")
 
 
 def test_slow_clients_keep_nobody_out(server, features):
@@ -275,7 +281,7 @@ def test_stopped_it_refuses_what_is_new_and_answers_what_has_come(filed, feature
             assert not answer.done()
         process.terminate()
         assert re.match(
-            r"stops: takes no more requests, and has [01] to answer, within 60 s", process.stdout.readline()
+            r"stopping: no new requests are accepted; [01] left to answer within 60 s", process.stdout.readline()
         )
         assert unfinished.recv(100) == b""
         with pytest.raises(ConnectionError):

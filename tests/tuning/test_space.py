@@ -56,6 +56,15 @@ def test_a_current_value_of_0_is_outside_of_a_range_by_factors():
         check_space(with_values(spaced(**space), {"train.weight_decay": 0.0}, ""))
 
 
+@pytest.mark.parametrize(("tscale", "ends"), [(100, (50, 100)), (16, (8, 16)), (750, (375, 750))])
+def test_the_shipped_space_follows_the_data(tscale, ends):
+    shipped = load_params(Path(__file__).parents[2] / "params.yaml").model_dump()
+    size = {"tscale": tscale, "dscale": tscale}
+    params = validate_params(shipped | {"model": shipped["model"] | size}, "params.yaml")
+    dimension = check_space(params).trained["model.dscale"]
+    assert (dimension.low, dimension.high) == ends
+
+
 def test_an_empty_space_is_refused():
     with pytest.raises(BmnError, match=r"tune.space is empty; name a key"):
         check_space(spaced())

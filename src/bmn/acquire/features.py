@@ -1,4 +1,4 @@
-"""Files of a folder, one a video: features, checked and brought to ``[snippet, channel]``, or the videos themselves."""
+"""Files of a folder, one per video: features, checked and arranged as ``[snippet, channel]``, or videos."""
 
 import math
 import zipfile
@@ -19,22 +19,22 @@ SUFFIXES = (".npy", ".npz", ".csv")
 _VIDEO = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 VIDEO_SUFFIXES = (*_VIDEO, *(suffix.upper() for suffix in _VIDEO))  # as cameras write them
 CODE = (".pkl", ".pickle", ".pt", ".pth")
-"""Formats that run code when they are read."""
+"""Formats that can run code when they are read."""
 
 
 def find_features(folder: Path) -> dict[str, Path]:
     """The feature files in a folder and below it, by the id of their video.
 
     Raises:
-        BmnError: there are none, two of one name, one that would have to be unpickled, or one whose name is not
+        BmnError: there are none, two of one video, one that would have to be unpickled, or one whose name is not
             UTF-8.
     """
     found = _find(folder, SUFFIXES + CODE)
     for path in found.values():
         if path.suffix in CODE:
-            raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
+            raise BmnError(f"{path}: reading it could run code inside it; save its array with numpy.save")
     if not found:
-        raise BmnError(f"{folder}: holds no feature file ({', '.join(SUFFIXES)}); name another folder")
+        raise BmnError(f"{folder}: contains no feature file ({', '.join(SUFFIXES)}); name another folder")
     return found
 
 
@@ -57,9 +57,9 @@ def _find(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
         if path.name.startswith("."):
             continue
         if not path.name.isprintable():
-            raise BmnError(f"{folder}: holds a file named {path.name!a}, which is not UTF-8; rename it")
+            raise BmnError(f"{folder}: contains a file named {path.name!a}, which is not UTF-8; rename it")
         if (video := video_id(path.stem)) in found:
-            raise BmnError(f"{path}: {found[video]} is of this video too; keep one")
+            raise BmnError(f"{path}: {found[video]} is of the same video; keep one")
         found[video] = path
     return found
 
@@ -68,7 +68,7 @@ def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:
     """The number of channels that feature files share: along whichever axis they all agree, the second first.
 
     Args:
-        looked_at: so many files, spread over all of them, decide.
+        looked_at: how many files to look at, spread over all of them.
 
     Raises:
         BmnError: a file cannot be read, or they agree along no axis.
@@ -97,9 +97,8 @@ def read_features(path: Path, channels: int) -> NDArray[np.float32]:
     """Read the features of one video.
 
     Args:
-        path: a ``.npy`` file, an ``.npz`` with one array, or a ``.csv`` with a line a snippet, with or without a
-            line of headings. Of shape ``[snippet, channel]`` or ``[channel, snippet]``; where both readings fit
-            the first holds.
+        path: a ``.npy`` file, an ``.npz`` with one array, or a ``.csv`` with one line per snippet, with or without a
+            header. Of shape ``[snippet, channel]`` or ``[channel, snippet]``; if both fit, the former.
         channels: the number of channels.
 
     Returns:
@@ -128,12 +127,12 @@ def read_features(path: Path, channels: int) -> NDArray[np.float32]:
 
 
 def _load(path: Path) -> NDArray[Any]:
-    """The one array of numbers that a file holds, as it stands there."""
+    """The one array of numbers that a file holds, unchanged."""
     if path.suffix in CODE:
-        raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
+        raise BmnError(f"{path}: reading it could run code inside it; save its array with numpy.save")
     try:
         if not path.is_file():
-            raise BmnError(f"{path}: no such feature file; add it or take the video out")
+            raise BmnError(f"{path}: no such feature file; add it or remove the video")
         if path.suffix == ".csv":
             return _load_csv(path)
         with open(path, "rb") as file:
@@ -141,9 +140,9 @@ def _load(path: Path) -> NDArray[Any]:
             return _read_npz(path, file, size) if file.peek(2)[:2] == b"PK" else _read_npy(file, size)
     except BmnError:
         raise
-    except Exception as error:  # NumPy's and zipfile's readers raise anything at all when bytes make no sense
+    except Exception as error:  # NumPy's and zipfile's readers raise anything at all on nonsense
         raise BmnError(
-            f"{path}: is not a readable {path.suffix} array ({_words(error)}); write it with numpy.save"
+            f"{path}: is not a readable {path.suffix} array ({_words(error)}); save it with numpy.save"
         ) from error
 
 
@@ -151,12 +150,12 @@ def _read_npz(path: Path, file: IO[bytes], size: int) -> NDArray[Any]:
     with zipfile.ZipFile(file) as packed:
         members = packed.infolist()
         if len(members) != 1:
-            raise BmnError(f"{path}: holds {len(members)} arrays; write one array a file")
+            raise BmnError(f"{path}: holds {len(members)} arrays; save one array per file")
         [member] = members
         if member.compress_type not in COMPRESSIONS:
             raise ValueError("its array is neither stored nor deflated")
         if member.file_size > most_unpacked(size):
-            raise BmnError(f"{path}: unpacks to {member.file_size} bytes; it looks like a trap")
+            raise BmnError(f"{path}: unpacks to {member.file_size} bytes; it looks like a decompression bomb")
         with packed.open(member) as content:
             array = _read_npy(content, member.file_size)
             content.read()  # to the checksum
@@ -164,10 +163,10 @@ def _read_npz(path: Path, file: IO[bytes], size: int) -> NDArray[Any]:
 
 
 def _read_npy(file: IO[bytes], size: int) -> NDArray[Any]:
-    """The array of an ``.npy`` file of so many bytes; nothing is allocated before the header has proved right.
+    """The array of an ``.npy`` file of ``size`` bytes; nothing is allocated before the header is checked.
 
     Raises:
-        ValueError: the header is damaged, asks for another number of bytes, or describes no numbers.
+        ValueError: the header is damaged, does not match the size, or does not describe numbers.
     """
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
@@ -175,15 +174,15 @@ def _read_npy(file: IO[bytes], size: int) -> NDArray[Any]:
     else:
         shape, by_columns, dtype = np.lib.format.read_array_header_2_0(file)
     if dtype.kind not in "fiu":
-        raise ValueError("it holds no array of numbers")
+        raise ValueError("it does not hold an array of numbers")
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"its shape is {shape}")
     wanted, found = math.prod(shape) * dtype.itemsize, size - file.tell()
     if wanted != found:
-        raise ValueError(f"an array {list(shape)} has {wanted} bytes, and {found} are there")
+        raise ValueError(f"an array {list(shape)} takes {wanted} bytes, but {found} follow")
     content = bytearray(wanted)
-    if file.readinto(content) != wanted:  # type: ignore[attr-defined]  # every binary file has it
-        raise ValueError("it ends too early")
+    if file.readinto(content) != wanted:  # type: ignore[attr-defined]  # all binary files have it
+        raise ValueError("it is truncated")
     array = np.frombuffer(content, dtype)
     return array.reshape(shape[::-1]).T if by_columns else array.reshape(shape)
 
@@ -199,13 +198,13 @@ def _load_csv(path: Path) -> NDArray[np.float32]:
                 lines = chain([first], lines)
             second = next(lines, None)
             if second is None:
-                raise BmnError(f"{path}: holds no line of numbers; write a line a snippet")
+                raise BmnError(f"{path}: holds no numbers; write one line per snippet")
             table = np.loadtxt(chain([second], lines), np.float32, comments=None, delimiter=",", ndmin=2)
             if headed and len(fields) != table.shape[1]:
-                raise ValueError(f"{len(fields)} headings stand over {table.shape[1]} columns")
+                raise ValueError(f"{len(fields)} headings for {table.shape[1]} columns")
             return table
     except (OSError, ValueError) as error:  # also bytes that are not UTF-8
-        raise BmnError(f"{path}: is no table of numbers ({_words(error)}); write a line a snippet") from error
+        raise BmnError(f"{path}: is not a table of numbers ({_words(error)}); write one line per snippet") from error
 
 
 def _words(error: Exception) -> str:
@@ -213,10 +212,10 @@ def _words(error: Exception) -> str:
 
 
 def _are_headings(fields: list[str]) -> bool:
-    """Whether a line names its columns; pandas calls them 0, 1, 2 where nobody else does.
+    """Whether a line names its columns; pandas names them 0, 1, 2 by default.
 
     Raises:
-        ValueError: some of its fields are numbers and some are not, so that one of them is damaged.
+        ValueError: some of its fields are numbers and some are not, so one of them is damaged.
     """
     texts = [field.strip() for field in fields if not _is_number(field)]
     if texts and len(texts) < len(fields):

@@ -71,10 +71,7 @@ def _text(
         recorded = sha256(path)
     else:
         path = local_path(f"data.{name}", source, root)
-    if wanted is not None and recorded != wanted:
-        raise BmnError(
-            f"{path}: has the SHA-256 {recorded}, not data.{name}_sha256 ({wanted}); correct it or set it to null"
-        )
+    _check(path, name, recorded, wanted)
     try:
         if path.is_dir():
             shutil.copytree(path, folder / name)
@@ -85,6 +82,13 @@ def _text(
     if sha256(copy) != recorded:
         raise BmnError(f"{path}: changed while the pipeline was running; run dvc repro again")
     return {"file": f"{name}.txt", "sha256": recorded}
+
+
+def _check(path: Path, name: str, found: str | None, wanted: str | None) -> None:
+    if wanted is not None and found != wanted:
+        raise BmnError(
+            f"{path}: has the SHA-256 {found}, not data.{name}_sha256 ({wanted}); correct it or set it to null"
+        )
 
 
 def _features(
@@ -106,10 +110,7 @@ def _features(
         if videos := find_videos(path):
             return {"sha256": recorded, "files": len(videos), **extracted(videos, extract, root, cache)}
         return {"sha256": recorded, "files": len(find_features(path))}
-    if wanted is not None and recorded != wanted:
-        raise BmnError(
-            f"{path}: has the SHA-256 {recorded}, not data.features_sha256 ({wanted}); correct it or set it to null"
-        )
+    _check(path, "features", recorded, wanted)
     return {"sha256": recorded, "files": _unpacked(path, place)}
 
 

@@ -25,7 +25,7 @@ class JobProcess:
     """
 
     def __init__(self, entry: str, environment: Mapping[str, str], folder: str | None = None) -> None:
-        self.entry = entry
+        self.begun_with = entry, dict(environment), folder
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the end of its process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bmn.execution.child"],
@@ -70,6 +70,10 @@ class JobProcess:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has died: its end tells
@@ -83,3 +87,29 @@ class JobProcess:
         self._log.seek(0)
         lines = [line for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
         return f"its process exited with code {code} ({lines[-1].strip() if lines else 'no output'})"
+
+
+class Reserve:
+    """Processes that were started ahead, because imports take longer than a small job; one per seat."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, JobProcess] = {}
+
+    def take(self, seat: int, entry: str, environment: Mapping[str, str], folder: str | None = None) -> JobProcess:
+        """The process that waits at a seat, or a new one; the next is started in its place."""
+        process = self._waiting.pop(seat, None)
+        if process is None or process.begun_with != (entry, environment, folder) or not process.alive:
+            if process is not None:
+                process.kill()
+            process = JobProcess(entry, environment, folder)
+        self._waiting[seat] = JobProcess(entry, environment, folder)
+        return process
+
+    def kill(self) -> None:
+        """Kill those that wait."""
+        for process in self._waiting.values():
+            process.kill()
+        self._waiting.clear()
+
+
+OF_WORKER = Reserve()  # of a Ray worker, which runs one job after another

@@ -9,13 +9,11 @@ from typing import Self
 
 from bmn.base.runtime import child_environment
 from bmn.execution.jobs import Event, Job
-from bmn.execution.process import JobProcess
+from bmn.execution.process import JobProcess, Reserve
 
 
 class Processes:
     """See :class:`bmn.execution.jobs.Engine`.
-
-    Beside each job a process in reserve imports what the next one needs, which takes longer than a small job.
 
     Args:
         jobs: at once; where not given, one a GPU, or one.
@@ -30,7 +28,7 @@ class Processes:
         self._threads = {"OMP_NUM_THREADS": str(cpus)} if cpus else {}
         self._events: queue.SimpleQueue[tuple[JobProcess, Event]] = queue.SimpleQueue()
         self._at_work: dict[str, tuple[int, JobProcess]] = {}
-        self._reserve: dict[int, JobProcess] = {}
+        self._reserve = Reserve()
 
     @property
     def running(self) -> set[str]:
@@ -40,13 +38,8 @@ class Processes:
     def submit(self, job: Job) -> None:
         """Have a job run, in the first free seat."""
         seat = min(set(range(self.jobs)) - {seat for seat, _ in self._at_work.values()})
-        process = self._reserve.pop(seat, None)
-        if process is None or process.entry != job.entry:
-            if process is not None:
-                process.kill()
-            process = JobProcess(job.entry, self.environment(seat))
+        process = self._reserve.take(seat, job.entry, self.environment(seat))
         self._at_work[job.name] = seat, process
-        self._reserve[seat] = JobProcess(job.entry, self.environment(seat))
         threading.Thread(target=self._listen, args=(job, process), daemon=True).start()
 
     def event(self, timeout: float) -> Event | None:
@@ -70,8 +63,7 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._reserve.values():
-            process.kill()
+        self._reserve.kill()
         processes = [process for _, process in self._at_work.values()]
         for process in processes:
             process.stop()

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from bmn.base.errors import BmnError
 from bmn.execution.jobs import Event, Job
-from bmn.execution.process import JobProcess, Told
+from bmn.execution.process import OF_WORKER, Told
 
 CODE = str(Path(__file__).parents[2])
+FULL = "Ray's object store is full; start the nodes with more --object-store-memory, or free their disks"
 ANSWER = 10.0  # seconds in which a cluster has to answer
 
 
@@ -77,6 +78,9 @@ class Cluster:
         name = next(name for name, task in self._at_work.items() if task is ready[0])
         try:
             kind, content = ray.get(next(ready[0]))
+        except (ObjectStoreFullError, OutOfDiskError):
+            del self._at_work[name]
+            return Event(name, "error", {"type": BmnError.__name__, "text": f"{name}: {FULL}"})
         except RayTaskError as error:
             del self._at_work[name]
             return Event(name, "died", f"its node cannot run it ({str(error).strip().splitlines()[-1]})")
@@ -141,7 +145,7 @@ def _relay(entry: str, arguments: dict[str, Any], cpus: int, folder: str) -> Ite
         text = f"{folder}: not on the node {socket.gethostname()}; put the project on a path that all nodes share"
         yield "error", {"type": "BmnError", "text": text}
         return
-    process = JobProcess(entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
+    process = OF_WORKER.take(0, entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
     try:
         yield from process.run(arguments)
     finally:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bmn.acquire.features import read_features
+from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.prefetch import prefetch
 from bmn.classify.classifier import FILE
@@ -100,16 +100,14 @@ def origin_of(program: Path, settings: ProposalSettings, labels: bool) -> dict[s
     origin = {"model": checksum(program), "proposals": settings.model_dump()}
     if labels:
         classifier = program.with_name(FILE)
-        origin["classifier"] = sha256(classifier.read_bytes()).hexdigest() if classifier.exists() else ""
+        origin["classifier"] = sha256(classifier) if classifier.exists() else ""
     return origin
 
 
 def checksum(program: Path) -> str:
-    """SHA-256 of a program and its weights."""
-    digest = sha256(program.read_bytes())
-    if program.suffix != ".onnx":
-        digest.update(program.with_suffix(".pdiparams").read_bytes())
-    return digest.hexdigest()
+    """The SHA-256 of a program and that of its weights, which only ``.onnx`` includes."""
+    files = [program] if program.suffix == ".onnx" else [program, program.with_suffix(".pdiparams")]
+    return " ".join(map(sha256, files))
 
 
 def read_batch(channels: int, items: Sequence[Item]) -> tuple[list[Item], list[NDArray[np.float32]], list[str]]:

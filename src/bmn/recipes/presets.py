@@ -61,7 +61,7 @@ def preset_params(name: str) -> Params:
         BmnError: there is no such preset.
     """
     if name not in PRESETS:
-        raise BmnError(f"PRESET is {name!r}; it should be one of {', '.join(PRESETS)}")
+        raise BmnError(f"PRESET is {name!r}; it should be one of {', '.join(PRESETS)}, local")
     return Params.model_validate(PRESETS[name])
 
 

@@ -1,4 +1,4 @@
-"""What a program says of itself, read without a runtime: its inputs, and operators that are known to be harmless."""
+"""A program's inputs and operators, read without a runtime; only operators known to be harmless are accepted."""
 
 import json
 from collections.abc import Iterable
@@ -11,25 +11,25 @@ from bmn.runtimes.operators import ONNX, PADDLE
 from bmn.runtimes.wire import Message, integers, messages, text
 
 Inputs = dict[str, tuple[int, ...]]
-"""By name the shape of each input; -1 for a size that is free."""
+"""The shape of each input by name; -1 for a dynamic size."""
 
-LARGEST = 2 << 30  # bytes of a program; protobuf has the same bound
-LARGEST_TEXT = 64 << 20  # bytes of a .json program, which holds no weights
+LARGEST = 2 << 30  # bytes of a program; protobuf has the same limit
+LARGEST_TEXT = 64 << 20  # bytes of a .json program, which contains no weights
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-_BLOCK_ATTRIBUTES = (8, 10)  # the types of a .pdmodel's attributes that hold further blocks
+_BLOCK_ATTRIBUTES = (8, 10)  # types of .pdmodel attributes that refer to further blocks
 
 
 def describe(program: Path) -> Inputs:
-    """Read a ``.pdmodel``, ``.json`` or ``.onnx`` program, and refuse what could do anything but compute.
+    """Read a ``.pdmodel``, ``.json`` or ``.onnx`` program, and refuse one that could do anything but compute.
 
     Raises:
         BmnError: the program cannot be read or is damaged; it uses an operator that is not in
-            :mod:`bmn.runtimes.operators`, control flow or a function of its own; or it keeps data in another file.
+            :mod:`bmn.runtimes.operators`, control flow or a local function; or it keeps data in another file.
     """
     try:
         size, limit = program.stat().st_size, LARGEST_TEXT if program.suffix == ".json" else LARGEST
         if size > limit:
-            raise BmnError(f"{program}: has {size} bytes; a {program.suffix} program may have {limit}")
+            raise BmnError(f"{program}: has {size} bytes; a {program.suffix} program may have at most {limit}")
         content = program.read_bytes()
     except OSError as error:
         raise BmnError(f"{program}: cannot be read ({error.strerror})") from error
@@ -39,24 +39,26 @@ def describe(program: Path) -> Inputs:
         else:
             operators, inputs = (_read_onnx if program.suffix == ".onnx" else _read_pdmodel)(memoryview(content))
     except _DAMAGE as error:
-        raise BmnError(f"{program}: is no {program.suffix} program, or damaged ({error}); export it again") from error
+        raise BmnError(
+            f"{program}: is not a {program.suffix} program, or is damaged ({error}); export it again"
+        ) from error
     foreign = operators - (ONNX if program.suffix == ".onnx" else PADDLE)
     if foreign:
         raise BmnError(
-            f"{program}: uses {', '.join(sorted(foreign)[:5])}; only operators that compute and do nothing else are "
-            "run, so export it without"
+            f"{program}: uses {', '.join(sorted(foreign)[:5])}; only operators that purely compute are allowed; "
+            "export it without"
         )
     return inputs
 
 
 def _read_pdmodel(program: Message) -> tuple[set[str], Inputs]:
     """``ProgramDesc`` of Paddle's framework.proto."""
-    [block] = messages(program, 1)  # further ones would be control flow
+    [block] = messages(program, 1)  # more would be control flow
     operations = list(messages(block, 4))
     for operation in operations:
         for attribute in messages(operation, 4):
             if set(integers(attribute, 2)) & set(_BLOCK_ATTRIBUTES):
-                raise ValueError(f"{text(operation, 3)} has a block of its own")
+                raise ValueError(f"{text(operation, 3)} contains a nested block")
     fed = {name for operation in operations if text(operation, 3) == "feed" for name in _arguments(operation, "Out")}
     variables = {text(variable, 1): variable for variable in messages(block, 3)}
     return {text(operation, 3) for operation in operations}, {name: _shape(variables[name]) for name in sorted(fed)}
@@ -76,7 +78,7 @@ def _shape(variable: Message) -> tuple[int, ...]:
 
 
 def _read_json(program: bytes) -> tuple[set[str], Inputs]:
-    """Paddle 3's form. Operators are written ``1.conv2d``, where 1 is the dialect; ``p`` is a parameter."""
+    """Paddle 3's format. Operators are written ``1.conv2d``, where 1 is the dialect; ``p`` is a parameter."""
     content = json.loads(program.decode(), object_pairs_hook=unique_keys)
     [region] = content["program"]["regions"]
     [block] = region["blocks"]
@@ -84,7 +86,7 @@ def _read_json(program: bytes) -> tuple[set[str], Inputs]:
     inputs: Inputs = {}
     for operation in block["ops"]:
         if "regions" in operation:
-            raise ValueError(f"{operation['#']} has a block of its own")
+            raise ValueError(f"{operation['#']} contains a nested block")
         dialect, _, name = operation["#"].partition(".")
         if dialect == "1":
             operators.add(name)
@@ -100,7 +102,7 @@ def _read_onnx(program: Message) -> tuple[set[str], Inputs]:
     """``ModelProto`` of onnx.proto."""
     [graph] = messages(program, 7)
     if list(messages(program, 25)):
-        raise ValueError("it has functions of its own")
+        raise ValueError("it defines functions")
     operators = set()
     tensors = list(messages(graph, 5))
     for sparse in messages(graph, 15):
@@ -110,12 +112,12 @@ def _read_onnx(program: Message) -> tuple[set[str], Inputs]:
         operators.add(text(node, 4) if domain in ("", "ai.onnx") else f"{domain}.{text(node, 4)}")
         for attribute in messages(node, 5):
             if list(messages(attribute, 6)) or list(messages(attribute, 11)):
-                raise ValueError(f"{text(node, 4)} has a graph of its own")
+                raise ValueError(f"{text(node, 4)} contains a nested graph")
             if list(messages(attribute, 22)) or list(messages(attribute, 23)):
-                raise ValueError(f"{text(node, 4)} has a sparse constant")
+                raise ValueError(f"{text(node, 4)} holds a sparse constant")
             tensors += [*messages(attribute, 5), *messages(attribute, 10)]
     if any(list(messages(tensor, 13)) or any(integers(tensor, 14)) for tensor in tensors):
-        raise ValueError("it keeps weights in another file")
+        raise ValueError("it stores weights in another file")
     constants = {text(tensor, 8) for tensor in messages(graph, 5)}
     given = (value for value in messages(graph, 11) if text(value, 1) not in constants)
     return operators, {text(value, 1): _onnx_shape(value) for value in given}

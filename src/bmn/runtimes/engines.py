@@ -1,6 +1,6 @@
-"""What runs a program: Paddle Inference, or onnxruntime for ``.onnx``. Features in, maps out.
+"""Programs ready to run, by Paddle Inference or, for ``.onnx``, onnxruntime. Features in, maps out.
 
-Paddle and onnxruntime are imported when they are needed, so that either works without the other.
+Paddle and onnxruntime are imported on demand, so that each works without the other.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ from bmn.runtimes.descriptions import describe
 Maps = tuple[NDArray[np.float32], ...]
 Run = Callable[[NDArray[np.float32]], Maps]
 
-GPU_MEMORY = 200  # MiB that Paddle takes at the start; it grows
-LARGEST_BATCH = 64  # on a GPU; TensorRT is prepared for it
-LARGEST_TSCALE = 10_000  # a map has the square of it; published models have 100 to 256
+GPU_MEMORY = 200  # MiB that Paddle reserves at first; it grows
+LARGEST_BATCH = 64  # on a GPU; TensorRT is built for it
+LARGEST_TSCALE = 10_000  # the maps grow with its square; published models have 100 to 256
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Program:
 
     Attributes:
         run: features ``[batch, channel, snippet]`` to confidence map ``[batch, 2, D, T]``, start and end
-            probabilities ``[batch, T]``. Raises :class:`BmnError` where the runtime fails or gives anything else.
-        channels, tscale: what it takes.
+            probabilities ``[batch, T]``. Raises :class:`BmnError` if the runtime fails or returns anything else.
+        channels, tscale: the size of its input.
     """
 
     run: Run
@@ -39,22 +39,22 @@ class Program:
 
 
 def open_engine(program: Path, device: str = "cpu", use_tensorrt: bool = False) -> Program:
-    """Open a program in this process, which a damaged one can crash: see :func:`bmn.runtimes.programs.open_program`.
+    """Open a program in this process; a damaged one can crash it, see :func:`bmn.runtimes.programs.open_program`.
 
     Raises:
-        BmnError: the program could do more than compute, is damaged, or is not a BMN; the device is not there; or the
+        BmnError: the program could do more than compute, is damaged, or is not a BMN; the device is unavailable; or the
             runtime is not installed.
     """
     if use_tensorrt and device != "gpu":
-        raise BmnError("TensorRT runs on a GPU; choose the device gpu with it")
+        raise BmnError("TensorRT needs a GPU; choose the device gpu")
     inputs = describe(program)
     if [len(shape) for shape in inputs.values()] != [3]:
         raise BmnError(f"{program}: takes {_told(inputs)}; a BMN takes one input [batch, channel, snippet]")
     [(name, (_, channels, tscale))] = inputs.items()
     if not (channels > 0 and 1 < tscale <= LARGEST_TSCALE):
         raise BmnError(
-            f"{program}: takes {_told(inputs)}; fixed numbers of channels and of up to {LARGEST_TSCALE} snippets are "
-            "expected"
+            f"{program}: takes {_told(inputs)}; the number of channels and that of snippets, at most "
+            f"{LARGEST_TSCALE}, should be fixed"
         )
     start = _onnx if program.suffix == ".onnx" else _paddle
     try:
@@ -74,7 +74,7 @@ def open_engine(program: Path, device: str = "cpu", use_tensorrt: bool = False) 
             case [[batch, 2, int(), width], start, end] if start == end == [batch, width] == [len(features), tscale]:
                 return maps
         raise BmnError(
-            f"{program}: gives {shapes}; a BMN gives a confidence map [batch, 2, D, {tscale}], and start and end "
+            f"{program}: returns {shapes}; a BMN returns a confidence map [batch, 2, D, {tscale}], and start and end "
             f"probabilities [batch, {tscale}]"
         )
 
@@ -86,7 +86,7 @@ def _told(inputs: dict[str, tuple[int, ...]]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The line of a runtime's error that tells what is wrong: Paddle's stands between stacks of calls."""
+    """The informative line of a runtime's error: Paddle puts it between stack traces."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if "Error: " in line]
     return (told or lines or [type(error).__name__])[0][:200]
@@ -98,11 +98,13 @@ def _paddle(
     try:
         from bmn.model.paddle import paddle
     except ImportError as error:
-        raise BmnError(f"{program}: Paddle is not installed; pip install paddlepaddle, or take a .onnx") from error
+        raise BmnError(
+            f"{program}: Paddle is not installed; pip install paddlepaddle, or use a .onnx program"
+        ) from error
     inference = paddle.inference
     config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
     config.disable_glog_info()
-    if program.suffix == ".pdmodel":  # without it every hidden layer stays in memory; the other form has no need of it
+    if program.suffix == ".pdmodel":  # without it all activations stay in memory; .json does not need it
         config.enable_memory_optim()
     if device == "gpu":
         if not paddle.is_compiled_with_cuda():
@@ -143,6 +145,6 @@ def _onnx(
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
-    options.log_severity_level = 3  # errors; it warns of every constant that it folded
+    options.log_severity_level = 3  # errors only; it warns about every constant it folds
     session = onnxruntime.InferenceSession(program, options, providers=[provider or "CPUExecutionProvider"])
     return lambda features: session.run(None, {name: features})

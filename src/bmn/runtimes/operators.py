@@ -1,10 +1,10 @@
-"""The operators that a program may use: pure computation, of BMN and of the usual vision networks.
+"""The operators that a program may use: pure computation, those of BMN and of common vision networks.
 
-None of them reads or writes a file, calls back into Python, prints, draws random numbers or holds a graph of its own.
-A name that is missing here is refused before a runtime sees the program; add it only if the same holds for it.
+None of them reads or writes a file, calls back into Python, prints, draws random numbers or contains a nested graph.
+A program with any other operator is refused before a runtime sees it; add a name only if the same holds for it.
 """
 
-# The published form and that of Paddle 3 call some operators differently; either name is harmless in the other form.
+# .pdmodel and .json name some operators differently; either name is harmless in the other format.
 PADDLE = frozenset(
     """
     abs add affine_channel affine_grid arange arg_max argmax argmin arg_min argsort assign assign_value

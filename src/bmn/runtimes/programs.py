@@ -1,4 +1,4 @@
-"""Exported programs: where they lie, and how they are opened safely."""
+"""Exported programs: finding them and opening them safely."""
 
 from pathlib import Path
 
@@ -10,36 +10,36 @@ from bmn.runtimes.trial import try_out
 
 MANIFEST = "manifest.json"  # beside the programs of an exported model
 PARAMETERS = "parameters_sha256"  # the manifest's key for the checksum of the .pdiparams
-PROGRAMS = (".pdmodel", ".json", ".onnx")  # the published form, that of Paddle 3, ONNX
+PROGRAMS = (".pdmodel", ".json", ".onnx")  # the published format, that of Paddle 3, ONNX
 
 
 def find_program(model: Path) -> Path:
     """The program file of an exported model: ``model`` itself, or the first of ``PROGRAMS`` in that folder.
 
     Raises:
-        BmnError: it is not there, or its ``.pdiparams`` is not beside it.
+        BmnError: there is none, or its ``.pdiparams`` is not beside it.
     """
     candidates = [model] if model.suffix in PROGRAMS else [model / f"BMN{suffix}" for suffix in PROGRAMS]
     for program in candidates:
         alone = program.suffix == ".onnx"
         if program.is_file() and (alone or program.with_suffix(".pdiparams").is_file()):
             return program
-    raise BmnError(f"{model}: holds no BMN.pdmodel with BMN.pdiparams; export a model first (dvc repro export)")
+    raise BmnError(f"{model}: contains no BMN.pdmodel with BMN.pdiparams; export a model first (dvc repro export)")
 
 
 def open_program(program: Path, device: str = "cpu", use_tensorrt: bool = False) -> Program:
-    """Open a program file. Whatever its origin, it is refused unless all of its operators are pure computation.
+    """Open a program file. Whatever its origin, it is refused unless all its operators are pure computation.
 
-    One that no manifest beside it vouches for is first tried in a process of its own, since damage can crash a
-    runtime.
+    Unless a manifest beside it vouches for it, it is first tried in a separate process, since a damaged program can
+    crash a runtime.
 
     Args:
         device: ``cpu`` or ``gpu``.
-        use_tensorrt: let TensorRT run what it can; on a GPU.
+        use_tensorrt: let TensorRT run what it supports; GPU only.
 
     Raises:
-        BmnError: the program could do more than compute, is damaged, is not what its manifest says, or is not a BMN;
-            the device is not there; or the runtime is not installed.
+        BmnError: the program could do more than compute, is damaged, differs from its manifest, or is not a BMN; the
+            device is unavailable; or the runtime is not installed.
     """
     if not is_as_exported(program):
         try_out(program)
@@ -47,10 +47,10 @@ def open_program(program: Path, device: str = "cpu", use_tensorrt: bool = False)
 
 
 def is_as_exported(program: Path) -> bool:
-    """Whether the manifest beside a program names its checksum and that of its weights; False where none does.
+    """Whether a manifest beside a program lists its checksum and that of its weights.
 
     Raises:
-        BmnError: the manifest is not JSON, or names other checksums.
+        BmnError: the manifest is not JSON, or lists other checksums.
     """
     path = program.with_name(MANIFEST)
     manifest = read_json(path) if path.exists() else {}
@@ -62,5 +62,5 @@ def is_as_exported(program: Path) -> bool:
         return False
     for file, checksum in named.items():
         if sha256(file) != checksum:
-            raise BmnError(f"{file}: is damaged or was replaced: {path.name} names another checksum; export it again")
+            raise BmnError(f"{file}: is damaged or was replaced: {path.name} lists another checksum; export it again")
     return True

@@ -1,6 +1,6 @@
-"""``python -m bmn.runtimes.trial PROGRAM``: open a program and run it once, where a crash hurts nobody.
+"""``python -m bmn.runtimes.trial PROGRAM``: open a program and run it once, where a crash does no harm.
 
-A damaged program can take a runtime down with it, or ask for any amount of memory or time.
+A damaged program can crash a runtime, or demand any amount of memory or time.
 """
 
 import resource
@@ -17,17 +17,18 @@ from bmn.runtimes.descriptions import describe
 from bmn.runtimes.engines import open_engine
 
 SECONDS = 60
-MEMORY = 4 << 30  # bytes; a BMN of the published size takes half of one GiB
+MEMORY = 4 << 30  # bytes; a BMN of the published size takes half a GiB
 REFUSED = 3  # exit code: the reason is the last line on stderr
 
 
 def try_out(program: Path) -> None:
-    """Open and run a program once on the CPU, in a process of its own that cannot write files.
+    """Open and run a program once on the CPU, in a separate process that cannot write files.
 
     Raises:
-        BmnError: it is refused, crashes, needs more than ``SECONDS`` or ``MEMORY``, or gives no maps of probabilities.
+        BmnError: it is refused, crashes, needs more than ``SECONDS`` or ``MEMORY``, or does not return maps of
+            probabilities.
     """
-    describe(program)  # tells at once what need not be tried
+    describe(program)  # cheap, and refuses most without a process
     words = [sys.executable, "-m", "bmn.runtimes.trial", str(program)]
     try:
         done = subprocess.run(
@@ -35,12 +36,12 @@ def try_out(program: Path) -> None:
             timeout=SECONDS, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise BmnError(f"{program}: does not answer within {SECONDS} s; it is damaged, export it again") from error
+        raise BmnError(f"{program}: does not finish within {SECONDS} s; it is damaged, export it again") from error
     if done.returncode == REFUSED:
         raise BmnError(done.stderr.splitlines()[-1])
     if done.returncode != 0:
         reason = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit code {done.returncode}"
-        raise BmnError(f"{program}: crashes what runs it ({reason}); it is damaged, export it again")
+        raise BmnError(f"{program}: crashes its runtime ({reason}); it is damaged, export it again")
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def main() -> None:
         opened = open_engine(Path(sys.argv[1]))
         maps = opened.run(np.zeros((1, opened.channels, opened.tscale), np.float32))
         if not all(((map_ >= 0) & (map_ <= 1)).all() for map_ in maps):
-            raise BmnError(f"{sys.argv[1]}: gives values outside 0 to 1, or NaN; its weights are damaged")
+            raise BmnError(f"{sys.argv[1]}: returns values outside 0 to 1, or NaN; its weights are damaged")
     except BmnError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         sys.exit(REFUSED)

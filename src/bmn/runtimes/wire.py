@@ -1,6 +1,6 @@
-"""The fields of a protobuf message, one after another: enough to look into a program without any library's parser.
+"""The fields of protobuf messages: just enough to inspect a program without a library's parser.
 
-Whatever is ambiguous is refused: a runtime must not read another program from the same bytes.
+Anything ambiguous is refused, so that a runtime cannot read a different program from the same bytes.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _FIXED = {_EIGHT_BYTES: 8, _FOUR_BYTES: 4}
 
 
 def fields(message: Message) -> Iterator[tuple[int, int | Message]]:
-    """Every field: its number, and its value as an integer or, of a text, message or packed list, as bytes.
+    """Every field: its number, and its value: an integer, or bytes for a string, message or packed list.
 
     Raises:
         ValueError: the message is damaged.
@@ -31,7 +31,7 @@ def fields(message: Message) -> Iterator[tuple[int, int | Message]]:
         elif kind in _FIXED:
             size = _FIXED[kind]
         else:
-            raise ValueError(f"field {number} has the unknown type {kind}")
+            raise ValueError(f"field {number} has the unknown wire type {kind}")
         if size > len(message) - at:
             raise ValueError(f"it ends within field {number}")
         part, at = message[at : at + size], at + size
@@ -39,7 +39,7 @@ def fields(message: Message) -> Iterator[tuple[int, int | Message]]:
 
 
 def messages(message: Message, number: int) -> Iterator[Message]:
-    """The values of a repeated field that holds messages or texts.
+    """The values of a repeated field of messages or strings.
 
     Raises:
         ValueError: the message is damaged, or the field holds an integer.
@@ -52,7 +52,7 @@ def messages(message: Message, number: int) -> Iterator[Message]:
 
 
 def text(message: Message, number: int) -> str:
-    """The value of a field that holds a text; empty where it is not set.
+    """The value of a string field; empty if it is not set.
 
     Raises:
         ValueError: the message is damaged, or the field is set twice or is not UTF-8.

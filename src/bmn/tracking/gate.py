@@ -1,8 +1,7 @@
-"""What stands between a server's clients and its model: bounds on connections, bytes, time and work.
+"""What protects a served model from its clients: bounds on connections, bytes, time and work.
 
-A client is waited for only as long as it keeps nobody else waiting. Until its request has come whole, and while it
-takes its answer, it holds no place at the model; where such clients are too many or hold too much, the oldest are cut
-off.
+A client occupies the model only from when its request is complete until its answer is computed. Clients that are still
+sending or receiving wait outside; if they are too many or hold too much memory, the oldest are cut off.
 """
 
 import asyncio
@@ -15,13 +14,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10.0  # for the headers of a request
 BODY_SECONDS = 30.0  # for its body
-ANSWER_SECONDS = 30.0  # to take the answer, from when it no longer fits into the socket
-CONNECTIONS = 512  # clients that are waited for
+ANSWER_SECONDS = 30.0  # to receive the answer, from when the socket buffer is full
+CONNECTIONS = 512  # clients that may be sending or receiving
 LARGEST_BODY = 32 * 2**20  # bytes; about forty videos of the published size
-LARGEST_SUM = 8 * LARGEST_BODY  # bytes of all requests and answers that are held
-AT_ONCE = 2  # requests that the model works on: one is computed while the next one is parsed
+LARGEST_SUM = 8 * LARGEST_BODY  # bytes of all requests and answers in memory
+AT_ONCE = 2  # requests in the model: one is computed while the next is parsed
 LONGEST_REASON = 500  # characters of a refusal
-PIECE = 2**16  # bytes of an answer that are handed to a socket at a time
+PIECE = 2**16  # bytes of an answer handed to a socket at a time
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -30,14 +29,14 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Gate:
-    """An ASGI application that passes on to another one what fits, when its turn has come.
+    """An ASGI application that passes acceptable requests on to another one, a few at a time.
 
     Args:
-        application: what answers.
+        application: what answers requests.
 
     Attributes:
-        at_work: requests that have come whole and are not answered yet.
-        gave_up: whether a request was still at work when the server's grace period ended.
+        at_work: complete requests that are not answered yet.
+        gave_up: whether a request was still being computed when the grace period ended.
     """
 
     def __init__(self, application: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
@@ -49,7 +48,7 @@ class Gate:
         self.gave_up = False
 
     def wait_for(self, client: asyncio.Transport, size: int = 0) -> None:
-        """Wait for a client, and hold so many more bytes for it; the oldest are cut off where it gets too much."""
+        """Wait for a client, and hold ``size`` more bytes for it; if it gets too much, cut off the oldest clients."""
         self._waited_for[client] = self._waited_for.get(client, 0) + size
         self._bytes += size
         while self._waited_for and (len(self._waited_for) > CONNECTIONS or self._bytes > LARGEST_SUM):
@@ -58,11 +57,11 @@ class Gate:
             oldest.abort()
 
     def forget(self, client: asyncio.Transport) -> None:
-        """Wait no longer for a client, and hold nothing for it."""
+        """No longer wait for a client, nor hold anything for it."""
         self._bytes -= self._waited_for.pop(client, 0)
 
     def waits_for(self, client: asyncio.Transport) -> bool:
-        """Whether a client is to send or to take something."""
+        """Whether a client is still sending or receiving."""
         return client in self._waited_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,14 +74,14 @@ class Gate:
         length = headers.get(b"content-length", b"")
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if not (length.isdigit() and len(length) < 20):
-            answer = refusal(411, "the request does not tell its length; send it with a Content-Length")
+            answer = refusal(411, "the request has no valid Content-Length; send one")
         elif int(length) > LARGEST_BODY:
             sentence = f"the request has {int(length)} bytes; at most {LARGEST_BODY} are allowed, send fewer videos"
-            await self._read(client, receive, keep=False)  # a client listens when it has said all
+            await self._read(client, receive, keep=False)  # a client listens only once it has sent everything
             answer = refusal(413, sentence)
         elif kind != b"application/json":
             await self._read(client, receive, keep=False)
-            answer = refusal(415, "the request is not called JSON; send it with Content-Type: application/json")
+            answer = refusal(415, "the request is not declared as JSON; send it with Content-Type: application/json")
         else:
             answer = await self._answer(client, scope, receive)
         self.wait_for(client, len(answer.body))
@@ -94,9 +93,9 @@ class Gate:
     async def _answer(self, client: asyncio.Transport, scope: Scope, receive: Receive) -> JSONResponse:
         body = await self._read(client, receive)
         if body is None:
-            return refusal(408, f"the request did not come within {BODY_SECONDS:g} s; send it again")
+            return refusal(408, f"the request did not arrive within {BODY_SECONDS:g} s; send it again")
         if self._bytes + len(body) > LARGEST_SUM:
-            return refusal(503, "too many requests wait for their turn; send it again later")
+            return refusal(503, "too many requests are waiting; send it again later")
         self._bytes += len(body)
         self.at_work += 1
         try:
@@ -104,13 +103,13 @@ class Gate:
                 return await _ask(self._application, scope, receive, body)
         except asyncio.CancelledError:
             self.gave_up = True
-            return refusal(503, "the server stops; send it again later")
+            return refusal(503, "the server is stopping; send it again later")
         finally:
             self._bytes -= len(body)
             self.at_work -= 1
 
     async def _read(self, client: asyncio.Transport, receive: Receive, keep: bool = True) -> bytes | None:
-        """The body of a request; None where it does not come in time."""
+        """The body of a request; None if it does not arrive in time."""
         self.wait_for(client)
         body = bytearray()
         try:
@@ -131,13 +130,13 @@ class Gate:
 
 
 async def _ask(application: Any, scope: Scope, receive: Receive, body: bytes) -> JSONResponse:
-    """The answer of an application, whole; of a refusal its reason, without the dump of arrays that MLflow adds."""
+    """The complete answer of an application; of a refusal only the reason, without the arrays that MLflow dumps."""
     given, status, found = False, 500, bytearray()
 
     async def give() -> Message:
         nonlocal given
         if given:
-            return await receive()  # that the client has gone
+            return await receive()  # that the client has disconnected
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -163,7 +162,7 @@ async def _send(answer: JSONResponse, send: Send) -> None:
 
 
 def refusal(status: int, sentence: str) -> JSONResponse:
-    """In the form of MLflow's own; the connection ends with it."""
+    """A refusal in MLflow's format; it ends the connection."""
     content = {"error_code": "BAD_REQUEST", "message": sentence}
     return JSONResponse(content, status, headers={"Connection": "close"})
 
@@ -175,16 +174,16 @@ def _reason(answer: str) -> str:
         message = answer
     if message.startswith("Failed to predict data"):
         message = message.rpartition("Error: ")[2]
-    return message[:LONGEST_REASON]  # some quote the whole request
+    return message[:LONGEST_REASON]  # some messages quote the whole request
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, which is cut when its client is too slow with headers, or in taking an answer."""
+    """uvicorn's connection, which is cut if its client is too slow to send headers or to receive an answer."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Wait for the first request."""
         super().connection_made(transport)
         self.gate: Gate = self.app
         self.app = self._with_transport
@@ -195,14 +194,14 @@ class Connection(H11Protocol):
         await self.gate({**scope, "extensions": {"transport": self.transport}}, receive, send)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; the deadline of the headers ends with them."""
+        """Process what has arrived; complete headers end their deadline."""
         self._within(HEAD_SECONDS)
         super().data_received(data)
         if self._has_request():
             self._cancel()
 
     def pause_writing(self) -> None:
-        """The client does not take its answer as fast as it is given."""
+        """The client receives its answer too slowly."""
         super().pause_writing()
         self._within(ANSWER_SECONDS)
 
@@ -220,7 +219,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server stops: a request that has not come whole is not waited for."""
+        """The server is stopping: do not wait for an incomplete request."""
         if self._has_request() and not self.cycle.response_started and self.gate.waits_for(self.transport):
             self.transport.abort()
         super().shutdown()
@@ -229,7 +228,7 @@ class Connection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _within(self, seconds: float) -> None:
-        """Cut the connection after so many seconds, unless it is to be cut already."""
+        """Cut the connection after ``seconds``, unless a deadline is set already."""
         if self._deadline is None:
             self._deadline = self.loop.call_later(seconds, self.transport.abort)
 

@@ -31,13 +31,13 @@ DATA = Path("data/processed")
 def serve(model: str | None, host: str, port: int, grace: float) -> None:
     """Serve a model until Ctrl-C or SIGTERM.
 
-    Then new connections are refused at once and requests that have not come whole are cut off; those that have are
-    answered within the grace period, or refused at its end.
+    Then new connections are refused at once and incomplete requests are cut off; complete ones are answered within the
+    grace period, or refused at its end.
 
     Args:
-        model: MLflow's address of it, such as ``models:/bmn/3``; by default the champion of the data in use.
+        model: its MLflow URI, such as ``models:/bmn/3``; by default the champion of the current data.
         host, port: where to listen.
-        grace: seconds.
+        grace: the grace period in seconds.
 
     Raises:
         BmnError: there is no such model, or no champion.
@@ -53,7 +53,7 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
     settings = evaluated_settings(folder)
     served = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
     application = scoring_server.init(served)
-    for kind in (RecursionError, ValueError, TypeError, OverflowError, MemoryError):  # of JSON and NumPy
+    for kind in (RecursionError, ValueError, TypeError, OverflowError, MemoryError):  # raised by json and NumPy
         application.add_exception_handler(kind, _unreadable)
     server = f"http://{host}:{port}"
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
@@ -62,37 +62,37 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
 
 
 async def _serve(gate: Gate, host: str, port: int, grace: float) -> None:
-    # MLflow computes in the loop's threads; few of them hold little memory.
+    # MLflow computes in the event loop's threads; a few of them use little memory.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE))
     config = uvicorn.Config(
         gate, host=host, port=port, log_level="error", ws="none", http=Connection, proxy_headers=False,
-        timeout_graceful_shutdown=grace,  # type: ignore[arg-type]  # a fraction will do
+        timeout_graceful_shutdown=grace,  # type: ignore[arg-type]  # a fraction is fine
     )  # fmt: skip
     try:
         await _Server(config).serve()
     finally:
-        if gate.gave_up:  # a computation cannot be interrupted, and Python would wait for it
+        if gate.gave_up:  # Python would wait for the computation, which cannot be interrupted
             sys.stdout.flush()
             os._exit(128 + signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say what happens, and let uvicorn do it."""
+        """Say what happens, then let uvicorn do it."""
         waiting, grace = self.config.loaded_app.at_work, self.config.timeout_graceful_shutdown
-        print(f"stops: takes no more requests, and has {waiting} to answer, within {grace:g} s", flush=True)
+        print(f"stopping: no new requests are accepted; {waiting} left to answer within {grace:g} s", flush=True)
         await super().shutdown(sockets)
 
 
 def champion() -> tuple[str, str]:
-    """The address of the champion of the validation data in use, and what is known of it.
+    """The MLflow URI of the champion of the current validation data, and a description of it.
 
     Raises:
         BmnError: there are no data, or no champion of them.
     """
     data = open_subset(DATA, "validation").digest if (DATA / "validation.json").exists() else None
     if data is None:
-        raise BmnError(f"{DATA}: holds no validation data, so no champion of them; run make repro, or name a --model")
+        raise BmnError(f"{DATA}: contains no validation data, hence no champion; run make repro, or name a --model")
     found = champion_of(data)
     if found is None:
         raise BmnError(f"no model was validated on the data in {DATA} ({data}); run make repro, or name a --model")
@@ -103,4 +103,4 @@ def champion() -> tuple[str, str]:
 
 def _unreadable(request: Request, error: Exception) -> JSONResponse:
     reason = "is nested too deeply" if isinstance(error, RecursionError) else f"cannot be used ({error!s:.200})"
-    return refusal(400, f"the JSON {reason}; inputs [video][snippet][channel] is expected")
+    return refusal(400, f"the JSON {reason}; its inputs should be [video][snippet][channel]")

@@ -123,7 +123,8 @@ def _texture(rng: Generator) -> Floats:
 
 def _film(path: Path, picture: Callable[[float], NDArray[np.uint8]], seconds: float) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "threads": "1"})
+        # A constant quantizer: x264's rate control does not give the same bytes twice.
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "threads": "1", "qp": "22"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(round(seconds * FPS)):
             frame = av.VideoFrame.from_ndarray(picture(number / FPS), format="rgb24")
