@@ -56,7 +56,7 @@ def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
     ("words", "sentence"),
     [
         (["embedded", "--features", "mine"], "belong to the preset local"),
-        (["local", "--features", "mine"], "the preset local needs --annotations, and --features or --videos"),
+        (["local", "--features", "mine"], "the preset local needs --annotations, and either --features or --videos"),
     ],
 )
 def test_own_data_belong_to_the_preset_local(params, words, sentence):

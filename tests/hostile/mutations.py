@@ -116,6 +116,6 @@ def _restructured(rng, value):
             return [value]
         case 1:
             return {"segment": value}
-        case 2 if isinstance(value, int | float):
+        case 2 if isinstance(value, int | float) and abs(value) < 1e300:  # beyond, Python has no quotient
             return rng.choice((-value, value * 1e300, value / 3, str(value)))
     return rng.choice(VALUES)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+from contextlib import suppress
 
 import pytest
 from hostile.load import load
@@ -24,6 +26,21 @@ def test_no_request_is_the_servers_fault(server, samples, tmp_path, record_prope
     port, process = server
     (samples / "server.json").write_text(json.dumps(["127.0.0.1", port]))
     check("requests", samples, tmp_path, record_property)
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("coding", ["Transfer-Encoding: chunked", "Content-Length: 99999999999"])
+def test_what_follows_a_refusal_is_not_answered(server, coding):
+    """uvicorn would answer an invalid chunk after its answer, which HTTP forbids: a traceback in the server's output."""
+    port, process = server
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        client.sendall(f"POST /invocations HTTP/1.1\r\nHost: x\r\n{coding}\r\n\r\n".encode())
+        if "chunked" in coding:
+            assert client.recv(2**16).startswith(b"HTTP/1.1 411")
+        with suppress(OSError):
+            client.sendall(b"zz\r\nno chunk\r\n" * 9)
+            while client.recv(2**16):
+                pass
     assert process.poll() is None
 
 

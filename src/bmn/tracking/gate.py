@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import h11
 from fastapi.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -199,6 +200,13 @@ class Connection(H11Protocol):
         super().data_received(data)
         if self._has_request():
             self._cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, or end the connection if its answer was sent already."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         """The client receives its answer too slowly."""
