@@ -202,7 +202,10 @@ class Connection(H11Protocol):
             self._cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, or end the connection if its answer was sent already."""
+        """Refuse what is not HTTP; a request before it on this connection has lost its client."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
         else:
