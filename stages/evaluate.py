@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from bmn import tracking
 from bmn.base.files import atomic_file, read_json
-from bmn.base.params import Params, load_params
+from bmn.base.params import load_params
+from bmn.base.schema import Params
 from bmn.classify.classifier import FILE, read_classifier
 from bmn.classify.subset import subset_detections
 from bmn.data.subset import Subset, open_subset

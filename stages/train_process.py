@@ -5,7 +5,8 @@ from layout import CHECKPOINTS, LOGS, PROCESSED, PROJECT, TRAIN
 
 from bmn import tracking
 from bmn.base.files import atomic_file, write_json
-from bmn.base.params import Params, load_params
+from bmn.base.params import load_params
+from bmn.base.schema import Params
 from bmn.classify.classifier import FILE, SegmentClassifier, write_classifier
 from bmn.classify.labels import check_labels
 from bmn.classify.subset import learn

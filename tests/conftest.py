@@ -15,7 +15,7 @@ from random_weights import random_classifier, write_random_weights
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.params import ExportParams, ModelParams, TrainParams
+from bmn.base.schema import ExportParams, ModelParams, TrainParams
 from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import open_subset
 

@@ -28,7 +28,8 @@ from mlflow import MlflowClient
 from pipeline.project import ROOT, SMALL, Project, make_project
 from readme import TEXT, block_commands, blocks, command, commands, section, spans
 
-from bmn.base.params import ModelParams, load_params
+from bmn.base.params import load_params
+from bmn.base.schema import ModelParams
 from bmn.conversion.dialects import read_annotations
 from bmn.model.network import BMN
 

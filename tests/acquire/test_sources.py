@@ -15,7 +15,7 @@ from bmn.acquire.raw import features_folder, open_raw, record_raw
 from bmn.acquire.sources import bring
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
-from bmn.base.params import Params
+from bmn.base.schema import Params
 
 HURRY = Patience(answer=0.3, attempts=3, pause=0.001)
 

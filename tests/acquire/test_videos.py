@@ -19,7 +19,7 @@ from bmn.acquire.raw import features_folder, open_raw
 from bmn.acquire.sources import bring
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
-from bmn.base.params import Params
+from bmn.base.schema import Params
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from classify.made import CLASSES, make, proposals
 
-from bmn.base.params import ClassifyParams
+from bmn.base.schema import ClassifyParams
 from bmn.classify.classifier import read_classifier, write_classifier
 from bmn.classify.fit import fit
 from bmn.classify.pooling import pooled

@@ -15,7 +15,8 @@ import pytest
 from ruamel.yaml import YAML
 from shell import bmn, start
 
-from bmn.base.params import ExportParams, ModelParams, load_params
+from bmn.base.params import load_params
+from bmn.base.schema import ExportParams, ModelParams
 from bmn.export.export import export
 from bmn.predict.predictor import Predictor
 from bmn.proposals import PUBLISHED

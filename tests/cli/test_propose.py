@@ -12,7 +12,7 @@ from shell import bmn
 from video.films import film
 from video.seeing import PARAMS, write_seeing
 
-from bmn.base.params import ExportParams, ExtractParams, ModelParams
+from bmn.base.schema import ExportParams, ExtractParams, ModelParams
 from bmn.export.export import export
 from bmn.predict.predictor import Predictor
 from bmn.video.decode import measure

@@ -17,7 +17,7 @@ VIDEOS = 19_228
 RUN = """
 import resource, sys
 from pathlib import Path
-from bmn.base.params import DataParams
+from bmn.base.schema import DataParams
 from bmn.conversion.convert import Choices, convert
 from bmn.acquire.download import Patience
 from bmn.acquire.raw import open_raw

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bmn.base.params import ExecutionParams
+from bmn.base.schema import ExecutionParams
 from bmn.execution.engines import open_engine
 
 

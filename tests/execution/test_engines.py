@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bmn.base.errors import BmnError
-from bmn.base.params import ExecutionParams
+from bmn.base.schema import ExecutionParams
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Job, run
 from bmn.execution.processes import Processes, gpus
@@ -99,7 +99,7 @@ def test_what_still_runs_is_stopped_with_the_engine(engine):
 
 DRIVER = """
 import sys
-from bmn.base.params import ExecutionParams
+from bmn.base.schema import ExecutionParams
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Job, run
 with open_engine(ExecutionParams(engine=sys.argv[1]), "cpu") as engine:

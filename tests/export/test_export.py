@@ -7,7 +7,7 @@ import pytest
 
 import bmn
 from bmn.base.errors import BmnError
-from bmn.base.params import ExportParams
+from bmn.base.schema import ExportParams
 from bmn.export.export import export, largest_difference
 from bmn.model.weights import load_network
 from bmn.predict.predictor import Predictor

@@ -11,7 +11,7 @@ class Weights:
     """``.pdparams`` files, to a network."""
 
     def __init__(self, samples):
-        from bmn.base.params import ModelParams
+        from bmn.base.schema import ModelParams
         from bmn.model.weights import load_network, read_weights, write_weights
 
         self.read, self.write, self.network = read_weights, write_weights, load_network

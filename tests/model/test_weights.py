@@ -7,7 +7,7 @@ import paddle
 import pytest
 
 from bmn.base.errors import BmnError
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 from bmn.model.weights import load_network, read_weights, write_weights
 
 MODEL = ModelParams(feat_dim=4, tscale=8, dscale=6, num_sample=2, num_sample_perbin=2)

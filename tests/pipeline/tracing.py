@@ -8,7 +8,8 @@ from types import FrameType
 from typing import Any
 
 from bmn.base import params
-from bmn.base.params import Group, Params, flatten
+from bmn.base.params import flatten
+from bmn.base.schema import Group, Params
 from bmn.provenance import NEUTRAL_CODE, PACKAGE
 
 read: set[str] = set()

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Params, validate_params
+from bmn.base.params import validate_params
+from bmn.base.schema import Params
 from bmn.launch.command import command
 from bmn.launch.lifetime import die_with
 from bmn.recipes.presets import preset_params

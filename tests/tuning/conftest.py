@@ -2,7 +2,8 @@ import pytest
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.params import Params, validate_params
+from bmn.base.params import validate_params
+from bmn.base.schema import Params
 from bmn.conversion.convert import Choices, convert
 
 TINY = {

@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from tuning.cheap import ENTRY, ROOT, TESTS
 
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.tracking.store import connect
 from bmn.tuning.driver import tune
 from bmn.tuning.study import open_storage

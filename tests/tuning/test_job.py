@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmn.base.params import ExecutionParams
+from bmn.base.schema import ExecutionParams
 from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset, open_subset
 from bmn.data.videos import Segment, Video

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Dimension, load_params, validate_params
+from bmn.base.params import load_params, validate_params
+from bmn.base.schema import Dimension
 from bmn.recipes.presets import preset_params
 from bmn.tuning.space import at, check_space, contains, digest, place_of, with_values
 

@@ -6,7 +6,7 @@ from video.films import BLACK, STEP, film
 from video.seeing import PARAMS, write_seeing
 
 from bmn.base.errors import BmnError
-from bmn.base.params import ExtractParams
+from bmn.base.schema import ExtractParams
 from bmn.video.extract import Lane, extract_videos, find_extractor
 
 

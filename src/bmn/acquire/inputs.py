@@ -5,7 +5,7 @@ from pathlib import Path
 from bmn.acquire.features import find_features, find_videos
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
-from bmn.base.params import Params
+from bmn.base.schema import Params
 
 
 def identify_inputs(params: Params, root: Path, known: Checksums) -> dict[str, str | None]:

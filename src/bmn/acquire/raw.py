@@ -9,7 +9,7 @@ from typing import Any
 from bmn.acquire.inputs import is_url
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
-from bmn.base.params import DataParams
+from bmn.base.schema import DataParams
 
 RECORD = "source.json"
 TEXTS = ("annotations", "subsets", "ground_truth")

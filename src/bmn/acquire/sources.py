@@ -17,7 +17,7 @@ from bmn.acquire.videos import extracted
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_folder, read_json, write_json
-from bmn.base.params import DataParams, ExtractParams
+from bmn.base.schema import DataParams, ExtractParams
 
 
 def bring(

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_file, atomic_folder, read_json, write_json
-from bmn.base.params import ExtractParams
+from bmn.base.schema import ExtractParams
 from bmn.video.extract import extract_videos, find_extractor
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.params import ClassifyParams
+from bmn.base.schema import ClassifyParams
 from bmn.classify.classifier import SegmentClassifier
 from bmn.classify.labels import label_counts
 from bmn.classify.pooling import Float32s, Floats, pooled

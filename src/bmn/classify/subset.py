@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bmn.base.params import ClassifyParams
+from bmn.base.schema import ClassifyParams
 from bmn.classify.classifier import SegmentClassifier, by_class
 from bmn.classify.fit import fit
 from bmn.classify.pooling import Floats

@@ -57,7 +57,8 @@ def main(
     Prints the best of each file and saves all. INPUTS are feature files (.npy, .npz, .csv), folders, globs, and lists
     with one {"feat_path": "a.npy", "duration_second": 12.5} per line. An interrupted prediction resumes.
     """
-    from bmn.base.params import ExecutionParams, load_params
+    from bmn.base.params import load_params
+    from bmn.base.schema import ExecutionParams
     from bmn.predict.files import here, origin_of, predict_files
     from bmn.predict.inputs import find_items
     from bmn.predict.jobs import by_jobs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from bmn.base.params import Params
+    from bmn.base.schema import Params
 
 PARAMS = Path("params.yaml")
 of_study: Callable[[Callable[..., None]], Callable[..., None]] = click.option(

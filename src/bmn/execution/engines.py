@@ -1,7 +1,7 @@
 """Which engine runs the jobs: ``execution`` of the parameters says."""
 
 from bmn.base.errors import BmnError
-from bmn.base.params import ExecutionParams
+from bmn.base.schema import ExecutionParams
 from bmn.execution.jobs import Engine
 
 

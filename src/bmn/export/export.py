@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_folder, write_json
-from bmn.base.params import ExportParams, ModelParams
+from bmn.base.schema import ExportParams, ModelParams
 from bmn.classify.classifier import FILE, SegmentClassifier, write_classifier
 from bmn.export.manifest import OUTPUTS, manifest
 from bmn.export.onnx import write_onnx

@@ -8,7 +8,7 @@ from typing import Any
 
 import bmn
 from bmn.base.checksums import sha256
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 from bmn.runtimes.programs import PARAMETERS
 
 OUTPUTS = ["confidence_map", "start", "end"]

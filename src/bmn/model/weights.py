@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_file
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 from bmn.model.network import BMN
 from bmn.model.paddle import paddle
 from bmn.model.pickles import Array, read_pickle

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from bmn.acquire.features import VIDEO_SUFFIXES, find_videos
 from bmn.base.errors import BmnError
 from bmn.base.files import write_json
-from bmn.base.params import ExtractParams
+from bmn.base.schema import ExtractParams
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import save_csv
 from bmn.predict.predictor import Boundaries, Predictor

@@ -6,7 +6,8 @@ from typing import Any
 
 from bmn.acquire.features import common_channels, find_features, find_videos
 from bmn.base.errors import BmnError
-from bmn.base.params import Params, flatten
+from bmn.base.params import flatten
+from bmn.base.schema import Params
 from bmn.conversion.annotations import clean, split
 from bmn.conversion.dialects import read_annotations
 from bmn.recipes.presets import KEPT

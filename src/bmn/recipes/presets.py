@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Params, flatten, load_params
+from bmn.base.params import flatten, load_params
+from bmn.base.schema import Params
 from bmn.recipes.edits import edit
 
 # Differences from the defaults in bmn.base.params, which are the published values.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bmn.base.files import atomic_folder
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.conversion.annotations import by_kind, read_findings
 from bmn.data.subset import Subset, open_subset
 from bmn.report.facts import SubsetFacts, channel_facts, grid_recalls, subset_facts

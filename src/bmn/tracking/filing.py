@@ -15,7 +15,7 @@ from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.data.subset import Subset
 from bmn.tracking.champions import register
 from bmn.tracking.delivery import deliver, outboxes, send

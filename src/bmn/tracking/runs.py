@@ -20,7 +20,8 @@ from ruamel.yaml import YAML
 
 from bmn.base.errors import Stopped
 from bmn.base.files import read_json, write_json
-from bmn.base.params import Params, flatten
+from bmn.base.params import flatten
+from bmn.base.schema import Params
 from bmn.data.subset import Subset
 from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.recipes.presets import differences

@@ -7,7 +7,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.tracking.journal import metric_name
 from bmn.tracking.runs import START, find_run, origin, settings

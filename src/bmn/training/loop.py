@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError, Stopped
-from bmn.base.params import ModelParams, TrainParams
+from bmn.base.schema import ModelParams, TrainParams
 from bmn.data.batches import Batch, load_batches, training_batches
 from bmn.data.subset import Subset
 from bmn.loss.losses import Losses

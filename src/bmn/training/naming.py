@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bmn.base.checksums import sha256
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.data.subset import Subset
 from bmn.provenance import identity
 

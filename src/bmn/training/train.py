@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.data.subset import Subset
 from bmn.model.weights import read_weights
 from bmn.training.checkpoint import PATIENCE, Checkpoints

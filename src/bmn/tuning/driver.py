@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.data.subset import open_subset
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Event

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from bmn.base.files import read_json, write_json
-from bmn.base.params import Dimension, Params, validate_params
+from bmn.base.params import validate_params
+from bmn.base.schema import Dimension, Params
 from bmn.data.batches import ordered_batches
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.signals import StopRequest

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.params import Dimension
+from bmn.base.schema import Dimension
 from bmn.metrics import Recall, proposal_recall
 from bmn.proposals import ProposalSettings, VideoCandidates, select
 from bmn.tuning.space import at, place_of

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.base.params import Dimension, Params, flatten, validate_params
+from bmn.base.params import flatten, validate_params
+from bmn.base.schema import Dimension, Params
 from bmn.data.subset import Subset, open_subset
 from bmn.provenance import NEUTRAL_PARAMETERS, identity
 

@@ -17,7 +17,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Params, TuneParams
+from bmn.base.schema import Params, TuneParams
 from bmn.tuning.confirmation import Confirmation
 
 FOLDER = Path(".cache/tune")

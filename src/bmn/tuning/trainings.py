@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Dimension, Params
+from bmn.base.schema import Dimension, Params
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Engine, Event, Job, run
 from bmn.provenance import identity

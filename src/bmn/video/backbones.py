@@ -9,7 +9,7 @@ from typing import Any
 
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_folder
-from bmn.base.params import ExtractParams
+from bmn.base.schema import ExtractParams
 from bmn.runtimes.backbone import Backbone, open_backbone
 from bmn.runtimes.programs import PROGRAMS
 from bmn.video.packaged import PACKAGE, packaged_weights

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
-from bmn.base.params import ExtractParams
 from bmn.base.runtime import threads
+from bmn.base.schema import ExtractParams
 from bmn.provenance import code
 from bmn.video.backbones import backbone_program, checksum, opened
 from bmn.video.decoder import Decoder, Wanted
