@@ -8,7 +8,7 @@ from bmn.base.params import flatten, load_params
 from bmn.base.schema import Params
 from bmn.recipes.edits import edit
 
-# Differences from the defaults in bmn.base.params, which are the published values.
+# Differences from the defaults in bmn.base.schema, which are the published values.
 PRESETS: dict[str, dict[str, Any]] = {
     "embedded": {
         "data": {"source": "synthetic"},
