@@ -62,14 +62,16 @@ def serving(folder, *words):
             [BMN, "serve", "--port", str(port), *words],
             cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=errors, text=True,
         )  # fmt: skip
-    printed = [process.stdout.readline(), process.stdout.readline()]
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ping")
-            break
-        except OSError:
-            assert process.poll() is None, printed
-            time.sleep(0.1)
-    yield printed, port, process
-    process.terminate()
-    process.wait()
+    try:
+        printed = [process.stdout.readline(), process.stdout.readline()]
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping")
+                break
+            except OSError:
+                assert process.poll() is None, printed
+                time.sleep(0.1)
+        yield printed, port, process
+    finally:
+        process.terminate()
+        process.wait()

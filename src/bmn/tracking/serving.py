@@ -25,6 +25,7 @@ from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_se
 from bmn.tracking.store import first_line, open_store
 
 EXAMPLE = "serving_input_example.json"
+REFUSING = 1.0  # seconds to send refusals when the grace period has ended
 DATA = Path("data/processed")
 
 
@@ -71,7 +72,7 @@ async def _serve(gate: Gate, host: str, port: int, grace: float) -> None:
     try:
         await _Server(config).serve()
     finally:
-        if gate.gave_up:  # Python would wait for the computation, which cannot be interrupted
+        if gate.gave_up or gate.at_work:  # Python would wait for the computation, which cannot be interrupted
             sys.stdout.flush()
             os._exit(128 + signal.SIGTERM)
 
@@ -82,6 +83,8 @@ class _Server(uvicorn.Server):
         waiting, grace = self.config.loaded_app.at_work, self.config.timeout_graceful_shutdown
         print(f"stopping: no new requests are accepted; {waiting} left to answer within {grace:g} s", flush=True)
         await super().shutdown(sockets)
+        if refused := set(self.server_state.tasks):  # cancelled at the end of the grace period, they still say so
+            await asyncio.wait(refused, timeout=REFUSING)
 
 
 def champion() -> tuple[str, str]:
