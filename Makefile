@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup unlocked repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,11 @@ setup: .venv/ready  ## create .venv and install everything (PADDLE_INDEX= for Pa
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-repro: setup  ## run the stages affected by changes: download, convert, train, evaluate, export
+# A dvc that was killed while it wrote its lock file leaves it empty, and the next one would refuse to read it.
+unlocked: setup
+	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true
+
+repro: unlocked  ## run the stages affected by changes: download, convert, train, evaluate, export
 	dvc repro
 	@dvc metrics show --precision 2 outputs/evaluate/metrics.json
 	@echo "outputs/evaluate/report.html shows the evaluation; make ui shows the runs"
@@ -75,12 +79,12 @@ export: setup  ## export weights as an inference model to outputs/exported: WEIG
 serve: setup  ## serve MLflow's champion over HTTP (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
 	bmn serve $(call option,model,MODEL) $(ARGS)
 
-train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
+train-gpu: unlocked  ## train on several GPUs: GPUS=0,1,2,3
 	bmn set train.devices=gpu:$(GPUS)
 	dvc repro train
 	@echo "make repro evaluates and exports what was trained"
 
-tune: setup  ## search for better parameters, or resume (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
+tune: unlocked  ## search for better parameters, or resume (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
 	dvc repro --quiet convert
 	bmn tune run $(call option,study,STUDY) $(call option,trials,TRIALS) $(call option,timeout,TIMEOUT) $(call option,workers,WORKERS)
 
@@ -96,7 +100,7 @@ tune-ui: setup  ## show the trials of all sweeps in a browser (PORT=5000)
 use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, clips, activitynet, bmn_lite, or local FEATURES= or VIDEOS=, ANNOTATIONS= (RESET=1)
 	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
 
-data-report: setup  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
+data-report: unlocked  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
 	dvc repro --quiet convert
 	bmn data-report
 

@@ -472,7 +472,7 @@ def test_a_sweep_is_run_shown_and_applied(project, given):
     assert "trial 0" not in type_in(project, resume)  # nothing left to do
     lines = type_in(project, status).splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["0", "1"]
-    assert re.search(r"best: trial|no candidate is better", type_in(project, apply))
+    assert re.search(r"best: trial|not significant", type_in(project, apply))
     with server(project, ui, "/api/studies") as (address, _):
         found = urllib.request.urlopen(f"{address}/api/studies", timeout=PATIENCE).read()
     assert b'"study_name": "bmn"' in found

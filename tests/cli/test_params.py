@@ -40,6 +40,7 @@ def test_an_invalid_edit_changes_nothing(params, edit, code):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_named_in_the_help_and_can_be_used(params, preset):
+    (params.parent / "data/clips").mkdir(parents=True)  # so that none are rendered
     assert preset in bmn(params.parent, "use", "--help").stdout
     assert bmn(params.parent, "use", preset).returncode == 0
 

@@ -154,7 +154,7 @@ def test_bad_data_end_in_one_sentence(project, spoil, sentence):
     ("words", "sentence"),
     [
         (["FEATURES=nowhere", "ANNOTATIONS=mine/segments.csv"], "nowhere: no such file or folder"),
-        (["FEATURES=mine/features"], "needs --features and --annotations"),
+        (["FEATURES=mine/features"], "needs --annotations, and either --features or --videos"),
         (["FEATURES=mine/segments.csv", "ANNOTATIONS=mine/segments.csv"], "not a folder"),
     ],
 )

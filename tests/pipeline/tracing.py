@@ -60,9 +60,9 @@ def dump(self: Group, **words: Any) -> dict[str, Any]:
 
 load_params = params.load_params
 params.load_params = load
-original = params.Group.model_dump
-params.Group.__getattribute__ = get
-params.Group.model_dump = dump
+original = Group.model_dump
+Group.__getattribute__ = get
+Group.model_dump = dump
 stage, result = sys.argv[1:]
 sys.path.insert(0, str(Path(stage).parent))
 sys.argv = [stage]

@@ -24,7 +24,7 @@ def main(
     device: str,
     params: Path | None,
 ) -> None:
-    """Propose segments of videos, and make a page of each to watch them.
+    """Propose segments of videos, with a page of each to watch.
 
     INPUTS are videos (.mp4, .mkv, .webm, .avi, .mov, .mpg), folders, globs, and text files with the path of a video a
     line. For clip.mp4 there will be clip.html to open in a browser, clip.proposals.json, clip.proposals.csv, and with
