@@ -154,6 +154,18 @@ def test_a_truncated_archive_is_refused_and_what_was_whole_stays(tmp_path, kind,
     assert all(FILES[name] == content for name, content in found.items())
 
 
+def test_a_damaged_archive_is_told_of_in_a_short_sentence(tmp_path):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("x" * 8000, b"")
+    data = bytearray(archive.read_bytes())
+    data[40] ^= 1  # the name at the member is not that of the directory
+    archive.write_bytes(data)
+    with pytest.raises(BmnError, match="truncated or damaged") as error:
+        unpack(archive, tmp_path / "out")
+    assert len(str(error.value)) < 600
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"hello", b"<html>", b"PK\x03\x04", b"\x1f\x8b", gzip.compress(b"x" * 2000, mtime=0)],

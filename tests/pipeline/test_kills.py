@@ -149,6 +149,7 @@ def test_killed_in_every_stage_it_ends_as_if_it_never_was(fresh, uninterrupted, 
     for place, name in enumerate(STAGES):
         pipeline = Pipeline(project)
         if not pipeline.wait_for(name):
+            assert pipeline.dvc.returncode == 0, (killed, Path(pipeline.log.name).read_text()[-2000:])
             break
         time.sleep(rng.uniform(0, {"train": 5, "evaluate": 5, "export": 7}.get(name, 0.7)))
         killed.append((name, pipeline.kill(("dvc", "stage", "one process", "group")[(number + place) % 4])))

@@ -92,9 +92,9 @@ def unpack(archive: Path, folder: Path) -> int:
                 raise BmnError(f"{archive}: unpacks to more than {allowed} bytes; it looks like a decompression bomb")
             part.replace(target)
     except DAMAGE as error:
-        raise DamagedArchiveError(f"{archive}: is truncated or damaged ({error}); fetch it again") from error
+        raise DamagedArchiveError(f"{archive}: is truncated or damaged ({error!s:.200}); fetch it again") from error
     except (NotImplementedError, RuntimeError) as error:  # of zipfile: other compressions, encryption
-        raise BmnError(f"{archive}: cannot be unpacked ({error}); pack it as tar.gz") from error
+        raise BmnError(f"{archive}: cannot be unpacked ({error!s:.200}); pack it as tar.gz") from error
     except OSError as error:
         raise BmnError(f"{folder}: cannot be written ({error.strerror}); what was unpacked is kept") from error
     return len(seen)

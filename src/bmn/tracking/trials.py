@@ -33,7 +33,6 @@ class Record:
         self._experiment = connect(params.tracking.experiment)
         self._client = MlflowClient()
         self._filed: dict[str, int] = {}
-        self._open: set[str] = set()
         self.run = self._begin(key, name, {**settings(params, "data"), **tags, **origin()}, about)
 
     def begin(self, name: str, title: str, params: Params, tags: Mapping[str, str]) -> str:
@@ -44,9 +43,7 @@ class Record:
         """
         own = settings(params, "model", "train")
         shaping = {key: value for key, value in own.items() if key not in NEUTRAL_PARAMETERS}
-        run = self._begin(f"{self.run} {name}", title, {**tags, PARENT: self.run}, shaping)
-        self._open.add(run)
-        return run
+        return self._begin(f"{self.run} {name}", title, {**tags, PARENT: self.run}, shaping)
 
     def log(self, run: str, row: Row) -> None:
         """File an epoch of a child, unless an earlier start did."""
@@ -63,16 +60,15 @@ class Record:
             tags=[RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()],
         )
         self._client.set_terminated(run, status)
-        self._open.discard(run)
 
     def close(self, status: str) -> None:
-        """End the parent; children that are still open were stopped with it."""
-        for run in [*self._open]:
-            self.end(run, "KILLED", {}, {}, {})
+        """End the parent; children that are still open were stopped with it, one perhaps while it was begun."""
+        for run in self.open_children():
+            self._client.set_terminated(run, "KILLED")
         self._client.set_terminated(self.run, status)
 
-    def open_children(self, tag: str) -> dict[str, str]:
-        """A tag of the children that an earlier start left open, by their ids."""
+    def open_children(self, tag: str = START) -> dict[str, str]:
+        """A tag of the children that are open, perhaps since an earlier start, by their ids."""
         still = f"tags.`{PARENT}` = '{self.run}' and attributes.status = 'RUNNING'"
         found = self._client.search_runs([self._experiment], still)
         return {run.info.run_id: run.data.tags.get(tag, "") for run in found}
