@@ -13,6 +13,7 @@ from video.seeing import write_seeing
 from bmn.base.params import flatten, load_params
 from bmn.provenance import NEUTRAL_PARAMETERS, code
 
+pytestmark = pytest.mark.xdist_group("dvc_yaml")
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 WORKING = {  # the process that does the work of a stage
     "download": "stages/download.py",
