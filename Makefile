@@ -80,7 +80,7 @@ serve: setup  ## serve MLflow's champion over HTTP (MODEL=models:/bmn/3, ARGS="-
 	bmn serve $(call option,model,MODEL) $(ARGS)
 
 train-gpu: unlocked  ## train on several GPUs: GPUS=0,1,2,3
-	bmn set train.devices=gpu:$(GPUS)
+	bmn set execution.devices=gpu:$(GPUS)
 	dvc repro train
 	@echo "make repro evaluates and exports what was trained"
 

@@ -26,7 +26,7 @@ def main() -> None:
     """Train with this process's share of every batch; the first process writes and logs."""
     params = load_params()
     with StopRequest() as stop:
-        world = join(params.train.devices)
+        world = join(params.execution.devices)
         training, validation = open_subset(PROCESSED, "training"), open_subset(PROCESSED, "validation")
         notes = check_labels(training.videos.values(), validation.videos.values()) if params.classify.enabled else []
         with Training(params, training, validation, PROJECT / CHECKPOINTS, PROJECT, world) as session:

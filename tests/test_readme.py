@@ -494,7 +494,7 @@ def test_train_gpu_trains_in_several_processes(project, given):
     """The commands that make would run, with two processes on the CPU."""
     project.set(train__seed=7)
     assert "epoch" in type_in(project, project.run(*shlex.split(given[0]), "--dry-run").stdout)
-    assert load_params(project.folder / "params.yaml").train.devices == "cpu:2"
+    assert load_params(project.folder / "params.yaml").execution.devices == "cpu:2"
 
 
 @long  # so does test_train_stage.py on two hosts

@@ -37,12 +37,9 @@ NEUTRAL_PARAMETERS = {
         "where the data is; data/inputs.json identifies its content",
     ),
     "download": "how long to wait for servers",
-    "extract.device": "where features are extracted",
-    "train.devices": "where a training runs; the number of processes does not change a bit of the result",
-    "train.checkpoint_minutes": "how much work a killed training loses",
     "tracking": "what is logged to MLflow, and where",
     "tune": "sweeps run outside the stages",
-    "execution": "where jobs run",
+    "execution": "where work runs, and how much of it a kill loses; the number of processes changes no bit",
 }
 
 

@@ -17,12 +17,12 @@ def params(tmp_path):
 
 
 def test_set_keeps_comments_and_prints_what_it_changed(params):
-    done = bmn(params.parent, "set", "train.devices=gpu:0,1", "proposals.alpha=0.5")
+    done = bmn(params.parent, "set", "execution.devices=gpu:0,1", "proposals.alpha=0.5")
     assert done.returncode == 0, done.stderr
     changed = [line for line in done.stdout.splitlines() if line.startswith("+  ")]
     assert len(changed) == 2
     assert all("#" in line for line in changed)
-    assert load_params(params).train.devices == "gpu:0,1"
+    assert load_params(params).execution.devices == "gpu:0,1"
     assert load_params(params).proposals.alpha == 0.5
 
 

@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     write_seeing(folder / "seeing.onnx", 12)
     weights = write_random_weights(folder / "w.pdparams", MODEL)
-    about = find_extractor(ExtractParams(**PARAMS), folder).about()
+    about = find_extractor(ExtractParams(**PARAMS), folder, "cpu").about()
     features = np.random.default_rng(2).random((2, 12, 16)).astype("float32")
     for name, overlap in (("whole", None), ("windows", 0.5)):
         export(MODEL, weights, folder / name, features, ExportParams(), {"extractor": about, "overlap": overlap})
@@ -57,7 +57,7 @@ class Sources(HTMLParser):
 def test_a_video_gets_the_proposals_of_its_features_and_a_page(model, place):
     done = bmn(place, "propose", "clip.mp4", "--model", model)
     assert done.returncode == 0, done.stderr
-    [(_, features)] = extract_videos([place / "clip.mp4"], find_extractor(ExtractParams(**PARAMS), place))
+    [(_, features)] = extract_videos([place / "clip.mp4"], find_extractor(ExtractParams(**PARAMS), place, "cpu"))
     wanted = Predictor(place / model).propose(features.array, features.duration)
     found = json.loads((place / "clip.proposals.json").read_text())
     assert (found["video"], found["duration"], found["proposals"]) == ("clip.mp4", features.duration, wanted)

@@ -23,5 +23,5 @@ def engine(request, paths):
     address = None
     if request.param == "ray":
         address = request.getfixturevalue("ray_cluster").address
-    with open_engine(ExecutionParams(engine=request.param, address=address, jobs=2), "cpu") as opened:
+    with open_engine(ExecutionParams(engine=request.param, address=address, jobs=2, devices="cpu")) as opened:
         yield opened

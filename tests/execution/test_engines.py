@@ -102,7 +102,7 @@ import sys
 from bmn.base.schema import ExecutionParams
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Job, run
-with open_engine(ExecutionParams(engine=sys.argv[1]), "cpu") as engine:
+with open_engine(ExecutionParams(engine=sys.argv[1], devices="cpu")) as engine:
     for event in run(engine, iter([Job("long", "execution.work:count", {"to": 9999, "seconds": 0.1})])):
         if event is not None and event.kind == "started":
             print(event.content, flush=True)
@@ -120,22 +120,25 @@ def test_jobs_do_not_outlive_a_killed_driver(paths, kind):
 
 
 def test_a_lost_node_loses_no_job(ray_cluster, capsys):
-    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address), "cpu") as engine:
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
         assert engine.jobs == 2
-        ends = {}
-        for event in run(engine, (count(f"job {number}", to=5, seconds=0.2) for number in range(6))):
-            if event is not None and event.kind == "told" and ray_cluster.other in ray_cluster.worker_nodes and ends:
-                ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
+        ends, told = {}, {}
+        for event in run(engine, (count(f"job {number}", to=10, seconds=0.2) for number in range(4))):
+            if event is not None and event.kind == "told":
+                told[event.job] = event.content["number"]
             if event is not None and event.kind == "result":
                 ends[event.job] = ends.get(event.job, 0) + 1
+            under_way = [job for job in engine.running if 1 <= told.get(job, 0) <= 6]  # one on each node
+            if ends and len(under_way) == 2 and ray_cluster.other in ray_cluster.worker_nodes:
+                ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
         wait_until(lambda: engine.jobs == 1)
-    assert ends == {f"job {number}": 1 for number in range(6)}
+    assert ends == {f"job {number}": 1 for number in range(4)}
     assert "its node was lost (NodeDiedError); retrying" in capsys.readouterr().out
 
 
 def test_a_job_larger_than_any_node_is_refused(ray_cluster):
     with pytest.raises(BmnError, match=r"execution.cpus: a job takes 3 CPU, more than any node.*the largest has 1 CPU"):
-        open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, cpus=3), "cpu")
+        open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, cpus=3, devices="cpu"))
 
 
 def test_a_full_object_store_is_told(ray_head):
@@ -143,7 +146,7 @@ def test_a_full_object_store_is_told(ray_head):
     full = {"local_fs_capacity_threshold": 1e-6, "local_fs_monitor_interval_ms": 50}
     store = {"object_store_memory": 80_000_000, "_system_config": {"automatic_object_spilling_enabled": False} | full}
     small = type(ray_head)(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False} | store)
-    with open_engine(ExecutionParams(engine="ray", address=small.address), "cpu") as engine:
+    with open_engine(ExecutionParams(engine="ray", address=small.address, devices="cpu")) as engine:
         events = heard(engine, Job("j", "execution.work:tell_much", {"bytes": 120_000_000}))["j"]
     small.shutdown()
     assert events[-1][0] == "error"
@@ -153,7 +156,7 @@ def test_a_full_object_store_is_told(ray_head):
 def test_a_folder_that_a_node_lacks_is_told(ray_cluster, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address), "cpu") as engine:
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
         (tmp_path / "here").rename(tmp_path / "there")
         monkeypatch.setattr("bmn.execution.ray.Path.cwd", lambda: tmp_path / "here")
         [[(kind, content)]] = heard(engine, count("job")).values()
@@ -168,7 +171,7 @@ def test_an_address_without_a_cluster_is_told(address):
         probe.bind(("127.0.0.1", 0))
         given = address.format(port=probe.getsockname()[1])
     with pytest.raises(BmnError, match=r"execution.address is .*; no Ray cluster can be used there .*ray start --head"):
-        open_engine(ExecutionParams(engine="ray", address=given), "cpu")
+        open_engine(ExecutionParams(engine="ray", address=given, devices="cpu"))
 
 
 def test_a_cluster_of_another_version_is_told(ray_cluster, monkeypatch):
@@ -176,14 +179,14 @@ def test_a_cluster_of_another_version_is_told(ray_cluster, monkeypatch):
 
     monkeypatch.setattr(ray, "__version__", "2.59.0")
     with pytest.raises(BmnError, match=r"no Ray cluster can be used there \(Version mismatch.*2.60"):
-        open_engine(ExecutionParams(engine="ray", address=ray_cluster.address), "cpu")
+        open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu"))
 
 
 def test_without_ray_the_requirement_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "bmn.execution.ray", raising=False)
     with pytest.raises(BmnError, match=r"execution.engine is ray, which is not installed; .* requirements-ray.txt"):
-        open_engine(ExecutionParams(engine="ray"), "cpu")
+        open_engine(ExecutionParams(engine="ray", devices="cpu"))
 
 
 @pytest.fixture

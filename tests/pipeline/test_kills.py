@@ -30,7 +30,7 @@ def fresh(tmp_path_factory) -> Project:
     """A project in which nothing has run; two processes have whole micro-batches, so they compute what one does."""
     project = make_project(tmp_path_factory.mktemp("kills") / "fresh")
     project = Project(project.folder, project.environment | {"OMP_NUM_THREADS": "1"})
-    project.set(train__epochs=3, train__micro_batch_size=2, train__checkpoint_minutes=1e-6)
+    project.set(train__epochs=3, train__micro_batch_size=2, execution__checkpoint_minutes=1e-6)
     return project
 
 
@@ -144,7 +144,7 @@ class Pipeline:
 def test_killed_in_every_stage_it_ends_as_if_it_never_was(fresh, uninterrupted, tmp_path, number):
     rng = random.Random(number)
     project = copy(fresh, tmp_path / "project")
-    project.set(train__devices=("cpu", "cpu:2")[number % 2])
+    project.set(execution__devices=("cpu", "cpu:2")[number % 2])
     killed = []
     for place, name in enumerate(STAGES):
         pipeline = Pipeline(project)

@@ -24,7 +24,7 @@ def test_a_preset_sets_the_recipe_and_keeps_machine_and_personal_settings(params
     use_preset(name, params, reset=True)
     written = load_params(params)
     assert differences(written) == {}
-    assert written.train.devices == "cpu:2"
+    assert written.execution.devices == "cpu:2"
     assert written.tracking.experiment == "mine"
 
 

@@ -42,7 +42,7 @@ def job_of(params, processed, folder, searching=True, entry="trial", **values):
 def done(job, stop_after=None):
     """What a job told, and its last event; it is killed after that many epochs."""
     told = []
-    with open_engine(ExecutionParams(), "cpu") as engine:
+    with open_engine(ExecutionParams(devices="cpu")) as engine:
         for event in filter(None, run(engine, iter([job]))):
             told += [event.content["row"]] if event.kind == "told" and "row" in event.content else []
             if len(told) == stop_after:

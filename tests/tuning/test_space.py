@@ -135,7 +135,7 @@ def test_the_digest_tells_what_trials_must_share():
     space = {"model__num_sample": {"choices": [8, 32]}}
     one = spaced(**space)
     assert digest(one, "data") == digest(with_values(one, {"model.num_sample": 8}, ""), "data")  # as after tune-apply
-    assert digest(one, "data") == digest(with_values(one, {"tune.trials": 99, "train.devices": "cpu"}, ""), "data")
+    assert digest(one, "data") == digest(with_values(one, {"tune.trials": 99, "execution.devices": "cpu"}, ""), "data")
     assert digest(one, "data") != digest(with_values(one, {"train.batch_size": 4}, ""), "data")
     assert digest(one, "data") != digest(with_values(one, {"train.seed": 4}, ""), "data")
     assert digest(one, "data") != digest(spaced(model__num_sample={"choices": [8, 16, 32]}), "data")

@@ -28,6 +28,7 @@ def bring(
     cache: Path,
     patience: Patience,
     extract: ExtractParams,
+    device: str,
 ) -> None:
     """Fetch what the parameters name, and record it in ``source.json``.
 
@@ -38,6 +39,7 @@ def bring(
         cache: of downloads and unpacked archives; complete ones are not fetched again.
         patience: with servers.
         extract: how features are made where ``data.features`` is a folder of videos.
+        device: that makes them: ``auto``, ``cpu`` or ``gpu``.
 
     Raises:
         BmnError: something cannot be fetched, found, unpacked or written, or has the wrong checksum.
@@ -49,7 +51,7 @@ def bring(
             if source is not None:
                 wanted = data.annotations_sha256 if name == "annotations" else None
                 record[name] = _text(name, source, wanted, inputs[name], temporary, root, cache, patience)
-        record["features"] = _features(data, inputs["features"], root, cache, patience, extract)
+        record["features"] = _features(data, inputs["features"], root, cache, patience, extract, device)
         write_json(temporary / RECORD, record)
 
 
@@ -92,7 +94,13 @@ def _check(path: Path, name: str, found: str | None, wanted: str | None) -> None
 
 
 def _features(
-    data: DataParams, recorded: str | None, root: Path, cache: Path, patience: Patience, extract: ExtractParams
+    data: DataParams,
+    recorded: str | None,
+    root: Path,
+    cache: Path,
+    patience: Patience,
+    extract: ExtractParams,
+    device: str,
 ) -> dict[str, Any]:
     """The record of the features; an archive is fetched and unpacked, features of videos are extracted."""
     source, wanted = data.features, data.features_sha256
@@ -108,7 +116,7 @@ def _features(
                 "it to null"
             )
         if videos := find_videos(path):
-            return {"sha256": recorded, "files": len(videos), **extracted(videos, extract, root, cache)}
+            return {"sha256": recorded, "files": len(videos), **extracted(videos, extract, root, cache, device)}
         return {"sha256": recorded, "files": len(find_features(path))}
     _check(path, "features", recorded, wanted)
     return {"sha256": recorded, "files": _unpacked(path, place)}

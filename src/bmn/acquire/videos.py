@@ -16,7 +16,9 @@ from bmn.base.schema import ExtractParams
 from bmn.video.extract import extract_videos, find_extractor
 
 
-def extracted(videos: Mapping[str, Path], params: ExtractParams, root: Path, cache: Path) -> dict[str, Any]:
+def extracted(
+    videos: Mapping[str, Path], params: ExtractParams, root: Path, cache: Path, device: str
+) -> dict[str, Any]:
     """Extract the features of videos, those that the cache does not hold.
 
     Each is in the cache as soon as it is done, so that what is killed goes on where it was.
@@ -25,6 +27,7 @@ def extracted(videos: Mapping[str, Path], params: ExtractParams, root: Path, cac
         videos: by id.
         root: the folder that relative paths start from.
         cache: keeps features by content, and for each set of videos a folder of its features.
+        device: that computes them: ``auto``, ``cpu`` or ``gpu``.
 
     Returns:
         For the record of raw data: ``place``, the folder in the cache below which ``features`` holds an array a video;
@@ -34,7 +37,7 @@ def extracted(videos: Mapping[str, Path], params: ExtractParams, root: Path, cac
     Raises:
         BmnError: the backbone cannot be had or run, or all videos are broken.
     """
-    extractor = find_extractor(params, root)
+    extractor = find_extractor(params, root, device)
     kept = cache / "features" / extractor.key()
     with Checksums(cache / "videos.db") as known:
         done = {name: kept / f"{known.of_file(path)}.npy" for name, path in videos.items()}

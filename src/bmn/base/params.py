@@ -1,6 +1,6 @@
 """Reading ``params.yaml``: validated against the schema, each error one sentence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,10 @@ from bmn.base.files import read_yaml
 from bmn.base.schema import Params
 
 SHOWN = 10  # problems that one error names
+MOVED = {  # parameters of version 0.1, and what they are called since
+    "train.devices": "execution.devices",
+    "train.checkpoint_minutes": "execution.checkpoint_minutes",
+}
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -56,14 +60,14 @@ def _sentence(problem: dict[str, Any]) -> str:
     value = f"{problem['input']!r:.200}"
     match problem["type"]:
         case "extra_forbidden":
-            return f"{key} is unknown; {_spelling(problem['loc'])}"
+            return f"{key} is unknown; {_spelling(key)}"
         case "missing":
             return f"{key} is missing; add it"
         case "value_error":
             return f"{key}.{problem['ctx']['error']}"
         case "model_type":
             return f"{key or 'the file'} is {value}; it should be a group of keys"
-        case "string_pattern_mismatch" if key == "train.devices":
+        case "string_pattern_mismatch" if key == "execution.devices":
             allowed = "should be auto, cpu, cpu:<processes> or gpu:<comma-separated numbers>"
         case _:
             message = problem["msg"].removeprefix("Input ")
@@ -71,11 +75,14 @@ def _sentence(problem: dict[str, Any]) -> str:
     return f"{key} is {value}; it {allowed}" if allowed.startswith("should") else f"{key} is {value}; {allowed}"
 
 
-def _spelling(place: Sequence[str | int]) -> str:
-    """What to do about an unknown key: a known one that is spelled almost like it, if there is one."""
+def _spelling(key: str) -> str:
+    """What to do about an unknown key: what it is called now, or a known one that is spelled almost like it."""
+    if key in MOVED:
+        return f"it is {MOVED[key]} now, so move it there"
+    *place, last = key.split(".")
     group: Any = Params
-    for part in place[:-1]:
+    for part in place:
         field = getattr(group, "model_fields", {}).get(part)
         group = field.annotation if field else None
-    near = get_close_matches(str(place[-1]), getattr(group, "model_fields", ()), n=1)
+    near = get_close_matches(last, getattr(group, "model_fields", ()), n=1)
     return f"did you mean {near[0]}?" if near else "remove it or correct its spelling"

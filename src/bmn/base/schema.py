@@ -71,7 +71,6 @@ class ExtractParams(Group):
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
     motion: bool = False
-    device: Literal["cpu", "gpu"] = "cpu"
 
 
 class ModelParams(Group):
@@ -123,8 +122,6 @@ class TrainParams(Group):
     loss_weights: LossWeights = LossWeights()
     validate_every: Count = 1
     early_stopping: Count | None = None
-    checkpoint_minutes: Positive = 5.0
-    devices: Annotated[str, Field(pattern=r"^(auto|cpu(:[1-9]\d*)?|gpu:\d+(,\d+)*)$")] = "auto"
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -244,12 +241,19 @@ class Dimension(Group):
 
 
 class ExecutionParams(Group):
-    """Where jobs run: trials, seeds, chunks of predictions."""
+    """What is the machine's, not the recipe's: where work runs, and how often it is saved."""
 
+    devices: Annotated[str, Field(pattern=r"^(auto|cpu(:[1-9]\d*)?|gpu:\d+(,\d+)*)$")] = "auto"
+    checkpoint_minutes: Positive = 5.0
     engine: Literal["processes", "ray"] = "processes"
     address: str | None = None
     jobs: Count | None = None
     cpus: Count | None = None
+
+    @property
+    def device(self) -> str:
+        """``auto``, ``cpu`` or ``gpu``: ``devices`` without their numbers."""
+        return self.devices.partition(":")[0]
 
 
 class ConfirmParams(Group):

@@ -82,7 +82,9 @@ def main(
         else:
             from bmn.execution.engines import open_engine
 
-            engine = stack.enter_context(open_engine(execution, "auto" if device == "gpu" else "cpu"))
+            engine = stack.enter_context(
+                open_engine(execution.model_copy(update={"devices": "auto" if device == "gpu" else "cpu"}))
+            )
             compute = by_jobs(engine, program, settings, device, use_tensorrt, labels)
         chosen = {name: savers[name] for name in formats}
         predict_files(items, compute, origin, output, chosen, batch_size, strict, quiet)

@@ -5,11 +5,10 @@ from bmn.base.schema import ExecutionParams
 from bmn.execution.jobs import Engine
 
 
-def open_engine(choices: ExecutionParams, devices: str) -> Engine:
+def open_engine(choices: ExecutionParams) -> Engine:
     """The engine that ``execution`` names.
 
-    Args:
-        devices: of this machine, as in ``train.devices``; of a cluster it counts whether they are GPUs.
+    Of ``devices`` it counts for a cluster whether they are GPUs.
 
     Raises:
         BmnError: Ray is not installed, there is no cluster at the address, it is of another version, or no node has
@@ -18,7 +17,7 @@ def open_engine(choices: ExecutionParams, devices: str) -> Engine:
     if choices.engine == "processes":
         from bmn.execution.processes import Processes
 
-        return Processes(choices.jobs, choices.cpus, devices)
+        return Processes(choices.jobs, choices.cpus, choices.devices)
     try:
         from bmn.execution.ray import Cluster
     except ModuleNotFoundError as error:
@@ -26,4 +25,4 @@ def open_engine(choices: ExecutionParams, devices: str) -> Engine:
             "params.yaml: execution.engine is ray, which is not installed; install requirements-ray.txt (or bmn with "
             "its extra [ray]), or set processes"
         ) from error
-    return Cluster(choices.address, choices.jobs, choices.cpus, devices)
+    return Cluster(choices.address, choices.jobs, choices.cpus, choices.devices)

@@ -18,7 +18,7 @@ class Processes:
     Args:
         jobs: at once; where not given, one a GPU, or one.
         cpus: threads of a job; where not given, its share of the cores.
-        devices: as in ``train.devices``.
+        devices: as in ``execution.devices``.
     """
 
     def __init__(self, jobs: int | None, cpus: int | None, devices: str) -> None:
@@ -81,7 +81,7 @@ class Processes:
 
 
 def gpus(devices: str) -> list[str]:
-    """The GPUs that jobs may use: those that ``train.devices`` names, with ``auto`` all that there are."""
+    """The GPUs that jobs may use: those that ``execution.devices`` names, with ``auto`` all that there are."""
     kind, _, given = devices.partition(":")
     if kind == "gpu":
         return given.split(",")

@@ -89,10 +89,10 @@ def extractor_of(predictor: Predictor, backbone: str | None, device: str, root: 
         )
     known = {name: value for name, value in about.items() if name != "checksum"}
     try:
-        params = ExtractParams(**known | {"backbone": backbone or known["backbone"], "device": device})
+        params = ExtractParams(**known | {"backbone": backbone or known["backbone"]})
     except (ValueError, KeyError, TypeError) as error:
         raise BmnError(f"{predictor.program}: its manifest holds no extractor known here; export it again") from error
-    found = find_extractor(params, root)
+    found = find_extractor(params, root, device)
     if found.checksum != about.get("checksum"):
         raise BmnError(
             f"{found.program}: is another backbone than the one that {predictor.program.parent} was trained with "

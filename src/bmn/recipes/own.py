@@ -39,7 +39,7 @@ def own_values(
     if not Path(features).is_dir():
         raise BmnError(f"{features}: not a folder; unpack it, or set data.features and model.feat_dim in params.yaml")
     if find_videos(Path(features)):
-        channels = feature_channels(find_extractor(current.extract, Path()))
+        channels = feature_channels(find_extractor(current.extract, Path(), current.execution.device))
     else:
         channels = common_channels(find_features(Path(features)))
     entries, _ = split(read_annotations(Path(annotations), Path(subsets) if subsets else None))

@@ -52,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 CLIPS = {"seed": 5, "training": 80, "validation": 40}
 SOURCES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
 IN_USE = ("source", "features", "annotations")  # of ``data``: identify a data set
-KEPT = ("train.devices", "tracking", "tune", "execution")  # machine and personal settings, not part of the recipe
+KEPT = ("tracking", "tune", "execution")  # machine and personal settings, not part of the recipe
 
 
 def preset_params(name: str) -> Params:

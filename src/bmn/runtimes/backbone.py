@@ -17,6 +17,7 @@ from bmn.runtimes.engines import GPU_MEMORY
 from bmn.runtimes.programs import PROGRAMS
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+PROVIDERS = {"CUDAExecutionProvider": "gpu", "CPUExecutionProvider": "cpu"}  # of onnxruntime, the fastest first
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def open_backbone(program: Path, output: str | None, frames: int, size: int, dev
         program: ``.onnx``, or ``.pdmodel`` or ``.json`` with its ``.pdiparams`` beside it.
         output: the tensor that gives the channels; the first output by default. With ONNX it may be an inner one.
         frames, size: of a snippet.
-        device: ``cpu`` or ``gpu``.
+        device: ``cpu`` or ``gpu``; ``auto``: a GPU if the runtime can use one.
         threads: that compute, on a CPU.
 
     Raises:
@@ -124,9 +125,10 @@ def _paddle(program: Path, name: str, output: str | None, device: str, threads: 
     config.disable_glog_info()
     if program.suffix == ".pdmodel":
         config.enable_memory_optim()
-    if device == "gpu":
-        if not paddle.is_compiled_with_cuda():
-            raise BmnError(f"{program}: this Paddle cannot use a GPU; set extract.device to cpu")
+    has_gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    if device == "gpu" or (device == "auto" and has_gpu):
+        if not has_gpu:
+            raise BmnError(f"{program}: this Paddle cannot use a GPU; choose the device cpu")
         config.enable_use_gpu(GPU_MEMORY, 0)
     else:
         config.disable_gpu()
@@ -155,12 +157,13 @@ def _onnx(program: Path, name: str, output: str | None, device: str, threads: in
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    provider = "CUDAExecutionProvider" if device == "gpu" else "CPUExecutionProvider"
-    if provider not in onnxruntime.get_available_providers():
-        raise BmnError(f"{program}: this onnxruntime has no {provider}; set extract.device to cpu")
-    session = onnxruntime.InferenceSession(program, options, providers=[provider])
+    wanted_providers = [name for name, where in PROVIDERS.items() if device in (where, "auto")]
+    providers = [name for name in wanted_providers if name in onnxruntime.get_available_providers()]
+    if not providers:
+        raise BmnError(f"{program}: this onnxruntime has no {wanted_providers[0]}; choose the device cpu")
+    session = onnxruntime.InferenceSession(program, options, providers=providers)
     if output is not None and output not in (found.name for found in session.get_outputs()):
-        session = onnxruntime.InferenceSession(_with_output(program, output), options, providers=[provider])
+        session = onnxruntime.InferenceSession(_with_output(program, output), options, providers=providers)
     wanted = output or session.get_outputs()[0].name
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -70,8 +70,8 @@ def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> I
         # MLflow's parameters are immutable; what may change when a training resumes becomes a tag.
         own = settings(params, "model", "train")
         shaping = {key: value for key, value in own.items() if key not in NEUTRAL_PARAMETERS}
-        machine = {key: value for key, value in own.items() if key in NEUTRAL_PARAMETERS}
-        outbox.about(shaping, settings(params, "data") | machine | origin())
+        given = {key: value for key, value in own.items() if key in NEUTRAL_PARAMETERS}
+        outbox.about(shaping, settings(params, "data", "execution") | given | origin())
         for subset in subsets:
             outbox.dataset(subset, params.data.source)
         monitor = SystemMetricsMonitor(outbox.run_id, resume_logging=True)

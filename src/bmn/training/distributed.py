@@ -47,7 +47,7 @@ def launched() -> bool:
 
 
 def join(devices: str) -> World:
-    """Select the device that ``train.devices`` names and join the other processes, if any."""
+    """Select the device that ``execution.devices`` names and join the other processes, if any."""
     if devices.startswith("cpu"):
         paddle.set_device("cpu")
     elif devices.startswith("gpu") and not launched():

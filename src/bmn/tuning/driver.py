@@ -53,7 +53,7 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
             study.set_user_attr("key", uuid.uuid4().hex)
         # tune-apply may have changed params.yaml; the sweep stays with the parameters it started from.
         params = with_values(params, study.user_attrs["current"], "params.yaml")
-        with open_engine(params.execution, params.train.devices) as engine:
+        with open_engine(params.execution) as engine:
             dimensions = {key: json.dumps(dimension.model_dump()) for key, dimension in params.tune.space.items()}
             tags = {"optuna.study": study.study_name}
             record = Record(study.user_attrs["key"], f"sweep {study.study_name}", params, tags, dimensions)

@@ -100,7 +100,7 @@ def _trained(
     name, file = names(params, evaluation, training, validation)
     folder = Path(arguments["folder"]) / name
     if not (folder / file).exists():
-        world = join(params.train.devices)
+        world = join(params.execution.devices)
         # Another trial may be running with the same parameters: wait for it.
         with (
             StopRequest() as asked,

@@ -24,8 +24,6 @@ FIXED = {  # keys that a sweep cannot vary, and why
     "train.seed": "a lucky seed is no better recipe; tune.confirm tries several",
     "train.epochs": "successive halving shortens trainings by itself",
     "train.validate_every": "it does not change the weights",
-    "train.checkpoint_minutes": "it does not change the weights",
-    "train.devices": "it does not change the weights",
 }
 SUBSETS = ("training", "validation")
 NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tune.sampler", "tune.seed")

@@ -103,7 +103,7 @@ class Trainings:
     def _job(self, plan: Plan) -> Job:
         self._runs[plan.name] = self.record.begin(plan.name, plan.title, plan.params, plan.tags)
         params = plan.params.model_dump()
-        params["train"]["devices"] = self.engine.devices
+        params["execution"]["devices"] = self.engine.devices
         arguments = {
             "params": params,
             "searched": {key: dimension.model_dump() for key, dimension in plan.searched.items()},
@@ -163,7 +163,7 @@ def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> d
         train = params.train.model_copy(update={"seed": seed})
         plans.append(Plan(f"seed {seed}", f"seed {seed}", params.model_copy(update={"train": train})))
     key = identity(Path(__file__), params.model_dump(include={"model", "train", "proposals"}), [digest])
-    with open_engine(params.execution, params.train.devices) as engine:
+    with open_engine(params.execution) as engine:
         record = Record(f"seeds {key}", "seeds", params, {}, {})
         figures: dict[str, dict[str, float]] = {}
         try:

@@ -51,13 +51,13 @@ def checksum(program: Path) -> str:
         raise BmnError(f"{error.filename}: cannot be read ({error.strerror}); correct extract.backbone") from error
 
 
-def opened(extract: ExtractParams, program: Path, threads: int) -> Backbone:
+def opened(extract: ExtractParams, program: Path, device: str, threads: int) -> Backbone:
     """The backbone, ready to run.
 
     Raises:
         BmnError: see :func:`bmn.runtimes.backbone.open_backbone`.
     """
-    return open_backbone(program, extract.output, extract.frames, extract.size, extract.device, threads)
+    return open_backbone(program, extract.output, extract.frames, extract.size, device, threads)
 
 
 def _pretrained(name: str) -> Any:

@@ -25,7 +25,7 @@ from bmn.video.backbones import backbone_program, checksum, opened
 from bmn.video.decoder import Decoder, Wanted
 
 TOGETHER = 16  # images that the network sees at once
-PLACES = {"backbone", "device"}  # where things lie or run; they shape no feature
+PLACES = {"backbone"}  # where it lies shapes no feature
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ class Extractor:
         params: the parameters.
         program: the backbone.
         checksum: of the backbone.
+        device: ``cpu`` or ``gpu``; ``auto``: a GPU if the runtime can use one.
     """
 
     params: ExtractParams
     program: Path
     checksum: str
+    device: str
 
     def about(self) -> dict[str, Any]:
         """What features follow from, for a manifest; two extractors that agree in it make the same features."""
@@ -54,17 +56,18 @@ class Extractor:
         return hashlib.sha256(json.dumps([shapes, sources], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def find_extractor(params: ExtractParams, root: Path) -> Extractor:
+def find_extractor(params: ExtractParams, root: Path, device: str) -> Extractor:
     """The extractor that parameters name.
 
     Args:
         root: the folder that relative paths start from.
+        device: that it runs on; see :class:`Extractor`.
 
     Raises:
         BmnError: there is no such backbone.
     """
     program = backbone_program(params.backbone, root)
-    return Extractor(params, program, checksum(program))
+    return Extractor(params, program, checksum(program), device)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Lane:
 
     def __init__(self, extractor: Extractor, threads: int) -> None:
         self._params = extractor.params
-        self._backbone = opened(extractor.params, extractor.program, threads)
+        self._backbone = opened(extractor.params, extractor.program, extractor.device, threads)
         self._decoder = Decoder(threads)
         self.channels = self._backbone.channels * (2 if extractor.params.motion else 1)
 
