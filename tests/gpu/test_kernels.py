@@ -1,8 +1,8 @@
 """Every operator that we run has a kernel for GPUs, in the type in which we run it there: told without a GPU.
 
 Where a kernel is missing Paddle computes on the CPU without a word, and the data travel. What runs is recorded by
-Paddle's own log of the kernels that it chooses: of all ways it alone sees the operators of a backward pass, those within
-our own operators, and their types.
+Paddle's own log of the kernels that it chooses: of all ways it alone sees the operators of a backward pass, those
+within our own operators, and their types.
 """
 
 import os

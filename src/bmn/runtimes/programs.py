@@ -70,6 +70,7 @@ def open_program(program: Path, device: str = "cpu", use_tensorrt: bool = False)
 
 def _paddle(program: Path, device: str, use_tensorrt: bool) -> Program:
     try:
+        from bmn.model.device import require_gpus
         from bmn.model.paddle import paddle
     except ImportError as error:
         raise BmnError(f"{program}: Paddle is not installed; pip install paddlepaddle, or take a .onnx") from error
@@ -80,10 +81,7 @@ def _paddle(program: Path, device: str, use_tensorrt: bool) -> Program:
     if program.suffix == ".pdmodel":  # without it every hidden layer stays in memory; the other form has no need of it
         config.enable_memory_optim()
     if device == "gpu":
-        if not paddle.is_compiled_with_cuda():
-            raise BmnError(
-                f"{program}: this Paddle cannot use a GPU; install paddlepaddle-gpu or choose the device cpu"
-            )
+        require_gpus(device)
         config.enable_use_gpu(GPU_MEMORY, 0)
     else:
         config.disable_gpu()
