@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint check-gpu bench ui compare send seeds predict evaluate pretrained export serve train-gpu tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup unlocked repro test lint check-gpu bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,9 +25,14 @@ $(VENV)/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-repro: setup  ## run the stages affected by changes: download, convert, train, evaluate, export
+# A dvc that was killed while it wrote its lock file leaves it empty, and the next one would refuse to read it.
+unlocked: setup
+	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true
+
+repro: unlocked  ## run the stages affected by changes: download, convert, train, evaluate, export
 	dvc repro
 	@dvc metrics show --precision 2 outputs/evaluate/metrics.json
+	@echo "outputs/evaluate/report.html shows the evaluation; make ui shows the runs"
 
 test: setup  ## run the tests
 	pytest -n 2 --dist loadgroup $(TESTS)
@@ -40,6 +45,9 @@ lint: setup  ## check style, types and layering
 
 check-gpu:  ## check without a GPU that every kernel for one exists (creates .venv-gpu, 5 GB)
 	$(MAKE) setup test VENV=.venv-gpu REQUIREMENTS=requirements-gpu.txt TESTS="tests/gpu tests/model tests/loss tests/training"
+
+docs: setup  ## build the site: outputs/site/index.html
+	mkdocs build --quiet
 
 bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two)
 	python -m benchmarks $(ARGS)
@@ -54,7 +62,11 @@ send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
+	dvc repro --quiet convert
 	bmn seeds $(SEEDS)
+
+propose: setup  ## proposals for videos, and pages to watch them: VIDEOS=clip.mp4, folder or list (MODEL=, ARGS=--help)
+	bmn propose $(VIDEOS) --params params.yaml $(call option,model,MODEL) $(ARGS)
 
 predict: setup  ## proposals for feature files: INPUT=file, folder or list (MODEL=file or folder, ARGS=--help)
 	bmn predict $(INPUT) --params params.yaml $(call option,model,MODEL) $(ARGS)
@@ -71,11 +83,12 @@ export: setup  ## export weights as an inference model to outputs/exported: WEIG
 serve: setup  ## serve MLflow's champion over HTTP (MODEL=models:/bmn/3, ARGS="--port 5001 --host 0.0.0.0")
 	bmn serve $(call option,model,MODEL) $(ARGS)
 
-train-gpu: setup  ## train on several GPUs: GPUS=0,1,2,3
-	bmn set train.devices=gpu:$(GPUS)
+train-gpu: unlocked  ## train on several GPUs: GPUS=0,1,2,3
+	bmn set execution.devices=gpu:$(GPUS)
 	dvc repro train
+	@echo "make repro evaluates and exports what was trained"
 
-tune: setup  ## search for better parameters, or resume (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
+tune: unlocked  ## search for better parameters, or resume (TRIALS= TIMEOUT= WORKERS= STUDY=; params.yaml, tune)
 	dvc repro --quiet convert
 	bmn tune run $(call option,study,STUDY) $(call option,trials,TRIALS) $(call option,timeout,TIMEOUT) $(call option,workers,WORKERS)
 
@@ -88,10 +101,10 @@ tune-apply: setup  ## write the confirmed best of a sweep to params.yaml (STUDY=
 tune-ui: setup  ## show the trials of all sweeps in a browser (PORT=5000)
 	@bmn tune ui --port $(PORT)
 
-use: setup  ## adapt params.yaml to data: PRESET=embedded, activitynet, bmn_lite, or local FEATURES= ANNOTATIONS= (RESET=1)
-	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
+use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, clips, activitynet, bmn_lite, or local FEATURES= or VIDEOS=, ANNOTATIONS= (RESET=1)
+	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
 
-data-report: setup  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
+data-report: unlocked  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
 	dvc repro --quiet convert
 	bmn data-report
 

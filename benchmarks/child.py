@@ -100,7 +100,7 @@ def main() -> None:
 
     from benchmarks import memory
     from benchmarks.forms import make_network, training_step, wait_for
-    from bmn.base.params import ModelParams
+    from bmn.base.schema import ModelParams
 
     paddle.set_device(order.device)
     wait = wait_for(order.device)

@@ -9,7 +9,7 @@ from paddle import Tensor
 
 from benchmarks.inputs import random_segments
 from benchmarks.published import published_forward, sampling_matrix
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 from bmn.data.windows import pad
 from bmn.loss.labels import label_maps
 from bmn.loss.losses import bmn_loss

@@ -7,7 +7,7 @@ from pathlib import Path
 import paddle
 import psutil
 
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 
 
 def expected(form: str, model: ModelParams, batch: int) -> int:

@@ -16,7 +16,7 @@ from paddle import Tensor, nn
 from benchmarks.child import ROOT
 from benchmarks.forms import features, make_network
 from benchmarks.published import network_matrix, published_forward
-from bmn.base.params import ExportParams, ModelParams
+from bmn.base.schema import ExportParams, ModelParams
 from bmn.export.export import export
 from bmn.model.weights import load_network, write_weights
 

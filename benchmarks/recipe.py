@@ -7,7 +7,7 @@ from typing import Any
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.params import ModelParams, TrainParams
+from bmn.base.schema import ModelParams, TrainParams
 from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import Subset, open_subset
 from bmn.training.checkpoint import Checkpoints

@@ -22,7 +22,7 @@ from benchmarks.inputs import random_proposals, random_segments, trained_outputs
 from benchmarks.programs import export_both
 from benchmarks.table import Row, amount, compared, count, seconds
 from benchmarks.timing import Call, compare, compare_in_turns, seconds_in_turns
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 from bmn.data.windows import pad
 from bmn.loss.labels import label_maps
 from bmn.metrics import proposal_recall

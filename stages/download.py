@@ -16,7 +16,10 @@ def main() -> None:
     """Generate the embedded data set, or fetch the one named in params.yaml."""
     params = load_params()
     if params.data.source != "synthetic":
-        bring(params.data, read_json(INPUTS), RAW, PROJECT, DOWNLOADS, Patience())
+        given = params.download
+        patience = Patience(given.timeout, given.attempts, given.slowest, 60 * given.slow_minutes)
+        inputs, device = read_json(INPUTS), params.execution.device
+        bring(params.data, inputs, RAW, PROJECT, DOWNLOADS, patience, params.extract, device)
         print(f"{RAW}: features from {params.data.features}, annotations from {params.data.annotations}")
         return
     videos = {

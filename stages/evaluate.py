@@ -9,18 +9,22 @@ from matplotlib.figure import Figure
 from bmn import tracking
 from bmn.base.files import atomic_file, read_json
 from bmn.base.params import load_params
+from bmn.base.schema import Params
+from bmn.classify.classifier import FILE, read_classifier
+from bmn.classify.subset import subset_detections
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.command import command
 from bmn.metrics import AVERAGE_NUMBERS
 from bmn.metrics.assessment import assess
 from bmn.metrics.chance import chance_auc
+from bmn.metrics.detection import detections
 from bmn.model.network import BMN
 from bmn.model.weights import load_network
 from bmn.proposals import Floats
 from bmn.proposals.subset import network_maps, subset_proposals
 from bmn.report.evaluation import REPORT, gallery, write_evaluation
 from bmn.report.figures import confidence_figure, recall_curves, timelines
-from bmn.report.results import read_classifier, write_proposals
+from bmn.report.results import read_video_scores, write_detections, write_proposals
 
 SHOWN = 6  # videos in the timeline figure, evenly spaced over the subset
 
@@ -29,19 +33,22 @@ SHOWN = 6  # videos in the timeline figure, evenly spaced over the subset
 def main() -> None:
     """Evaluate the best weights of the training."""
     params = load_params()
-    classifier = read_classifier(Path(params.evaluate.classifier)) if params.evaluate.classifier else None
     subset = open_subset(PROCESSED, params.evaluate.subset)
     network = load_network(params.model, TRAIN / "best.pdparams")
     settings = params.proposals
     proposals = subset_proposals(network, subset, settings, params.evaluate.batch_size)
 
-    assessment = assess(subset.ground_truth, proposals, classifier)
+    detected = label(params, subset, proposals)
+    assessment = assess(subset.ground_truth, proposals, detected)
     training, videos = open_subset(PROCESSED, "training").videos.values(), subset.videos.values()
     metrics = assessment.metrics() | {"chance_AUC": chance_auc(list(training), list(videos), subset.truth())}
     print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
+    if metrics["AUC"] <= metrics["chance_AUC"]:
+        print("the AUC is not above the chance baseline: nothing was learned; make data-report may show why")
     run_id = read_json(TRAIN / "run.json")["run_id"]
     shown = gallery(assessment, subset.ground_truth, proposals, lambda name: maps_figure(network, subset, name))
     write_proposals(EVALUATE / "proposals.json", proposals)
+    write_detections(EVALUATE / "detections.json", detected or {})
     write_evaluation(EVALUATE, f"Evaluation of the {params.evaluate.subset} subset", assessment, metrics, shown)
     figures = {"ar_an.png": recall_curves(assessment.recall), **draw(network, subset, proposals)}
     for name, figure in figures.items():
@@ -54,10 +61,20 @@ def main() -> None:
         curves={"evaluate/AR": (AVERAGE_NUMBERS.tolist(), (100 * assessment.recall.average_recall).tolist())},
         files={
             EVALUATE / "proposals.json": "proposals",
+            EVALUATE / "detections.json": "proposals",
             EVALUATE / REPORT: "report",
             **{EVALUATE / "figures" / name: "figures" for name in figures},
         },
     )
+
+
+def label(params: Params, subset: Subset, proposals: dict[str, Floats]) -> dict[str, dict[str, Floats]] | None:
+    """The proposals with labels, by class and video: by the scores of someone else's classifier where params.yaml names
+    a file of them, else by our own; None where neither is there."""
+    if params.evaluate.classifier:
+        return detections(proposals, read_video_scores(Path(params.evaluate.classifier)))
+    classifier = read_classifier(TRAIN / FILE)
+    return subset_detections(classifier, subset, proposals) if classifier else None
 
 
 def draw(network: BMN, subset: Subset, proposals: dict[str, Floats]) -> dict[str, Figure]:

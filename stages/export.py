@@ -5,6 +5,7 @@ from layout import EXPORT, PROCESSED, TRAIN
 from bmn import tracking
 from bmn.base.files import read_json
 from bmn.base.params import load_params
+from bmn.classify.classifier import FILE, read_classifier
 from bmn.data.subset import open_subset
 from bmn.export.export import describe, export
 from bmn.launch.command import command
@@ -20,9 +21,11 @@ def main() -> None:
     about = {
         "overlap": params.data.overlap if params.data.length == "window" else None,  # of windows; None: resized
         "data": {name: open_subset(PROCESSED, name).digest for name in ("training", "validation")},
+        "extractor": read_json(PROCESSED / "extractor.json"),  # null: the features came in files
         "validation": read_json(TRAIN / "metrics.json"),
     }
-    measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about)
+    classifier = read_classifier(TRAIN / FILE)
+    measured = export(params.model, TRAIN / "best.pdparams", EXPORT, features, params.export, about, classifier)
     print(describe(EXPORT, measured))
     duration = store.windows[0].end - store.windows[0].start
     latency_ms = {name: values["latency_ms"] for name, values in measured.items()}

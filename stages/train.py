@@ -11,10 +11,10 @@ from bmn.launch.launcher import supervise
 
 @command
 def main() -> None:
-    """Train, in as many processes as ``train.devices`` requests."""
+    """Train, in as many processes as ``execution.devices`` requests."""
     params = load_params()
     try:
-        supervise(Path(__file__).with_name("train_process.py"), params.train.devices, LOGS)
+        supervise(Path(__file__).with_name("train_process.py"), params.execution.devices, LOGS)
     except BaseException:
         from bmn import tracking  # imported here because it takes seconds
 

@@ -5,11 +5,15 @@ from layout import CHECKPOINTS, LOGS, PROCESSED, PROJECT, TRAIN
 
 from bmn import tracking
 from bmn.base.files import atomic_file, write_json
-from bmn.base.params import Params, load_params
+from bmn.base.params import load_params
+from bmn.base.schema import Params
+from bmn.classify.classifier import FILE, SegmentClassifier, write_classifier
+from bmn.classify.labels import check_labels
+from bmn.classify.subset import learn
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.command import command
 from bmn.launch.signals import StopRequest
-from bmn.model.weights import write_weights
+from bmn.model.weights import load_network, write_weights
 from bmn.report.progress import Progress
 from bmn.tracking.outbox import Outbox
 from bmn.training.distributed import join
@@ -22,12 +26,14 @@ def main() -> None:
     """Train with this process's share of every batch; the first process writes and logs."""
     params = load_params()
     with StopRequest() as stop:
-        world = join(params.train.devices)
+        world = join(params.execution.devices)
         training, validation = open_subset(PROCESSED, "training"), open_subset(PROCESSED, "validation")
+        notes = check_labels(training.videos.values(), validation.videos.values()) if params.classify.enabled else []
         with Training(params, training, validation, PROJECT / CHECKPOINTS, PROJECT, world) as session:
             if world.rank > 0:
                 session.run(stop=stop.came)
                 return
+            print(*notes, sep="\n", end="\n" if notes else "")
             if session.position.iteration:
                 print(f"resuming from iteration {session.position.iteration}")
             with tracking.training_run(params, session.folder / "run.json", (training, validation)) as run:
@@ -35,6 +41,7 @@ def main() -> None:
                 with Report(params, session.position, training, run) as report:
                     trained = session.run(report, stop.came)
                 best = write_outputs(trained, run.run_id)
+                write_classifier(TRAIN / FILE, learn_labels(params, training))
                 run.losses(trained.history)
                 for name, row in (("best", best), ("last", trained.history[-1])):
                     run.checkpoint(TRAIN / f"{name}.pdparams", int(row["iteration"]))
@@ -58,6 +65,13 @@ class Report(Progress):
     def epoch(self, row: dict[str, float]) -> None:
         super().epoch(row)
         self.run.metrics({name: value for name, value in row.items() if "val/" in name}, int(row["iteration"]))
+
+
+def learn_labels(params: Params, training: Subset) -> SegmentClassifier | None:
+    """The classifier of segments that goes with the best weights."""
+    if not params.classify.enabled:
+        return None
+    return learn(load_network(params.model, TRAIN / "best.pdparams"), training, params.classify)
 
 
 def write_outputs(trained: Trained, run_id: str) -> dict[str, float]:

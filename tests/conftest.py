@@ -4,17 +4,18 @@ import bmn.model.paddle  # noqa: F401  # isort: skip  # sets Paddle's flags befo
 
 import signal
 from importlib.util import find_spec
+from pathlib import Path
 
 import golden
 import numpy as np
 import paddle
 import pytest
 from hypothesis import settings
-from random_weights import write_random_weights
+from random_weights import random_classifier, write_random_weights
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.params import ExportParams, ModelParams, TrainParams
+from bmn.base.schema import ExportParams, ModelParams, TrainParams
 from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import open_subset
 
@@ -65,7 +66,8 @@ def exported(tmp_path_factory, model, weights, features):
     folder = tmp_path_factory.mktemp("exported") / "export"
     from bmn.export.export import export
 
-    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), {"data": {"source": "random"}})
+    about = {"data": {"source": "random"}}
+    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), about, random_classifier(model))
     return folder
 
 
@@ -102,3 +104,24 @@ def training(processed):
 @pytest.fixture(scope="session")
 def validation(processed):
     return open_subset(processed, "validation")
+
+
+@pytest.fixture(scope="session")
+def ray_head():
+    """A Ray cluster of one node with one core."""
+    utils = pytest.importorskip("ray.cluster_utils", reason="needs Ray: pip install -r requirements-ray.txt")
+    tests = Path(__file__).parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{tests.parent / 'src'}:{tests}")
+        cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster.other = None
+        yield cluster
+        cluster.shutdown()
+
+
+@pytest.fixture
+def ray_cluster(ray_head):
+    """A Ray cluster of two nodes with one core each; ``remove_node(other)`` loses the second."""
+    if ray_head.other not in ray_head.worker_nodes:
+        ray_head.other = ray_head.add_node(num_cpus=1)
+    return ray_head

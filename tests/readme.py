@@ -1,9 +1,11 @@
-"""The commands in README.md and the output it shows."""
+"""The commands in README.md and in the pages of the site, and the output they show."""
 
 import re
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIABLES = r"(?:[A-Z_]+=\S+ )*"
 _LINE = re.compile(rf"{_VARIABLES}(?:make|bmn|dvc|pip|python|mlflow|mkdir)\b")
@@ -11,10 +13,10 @@ _SPAN = re.compile(rf"make|{_VARIABLES}(?:make|bmn|dvc|pip|python|mlflow|\.venv/
 
 
 def section(title: str) -> str:
-    """The text under a second-level heading."""
-    found = re.search(rf"^## {re.escape(title)}$(.*?)(?=^## |\Z)", README.read_text(), re.MULTILINE | re.DOTALL)
-    assert found, f"README.md has no section '{title}'"
-    return found[1]
+    """The text under a heading, up to the next heading of its level or above."""
+    pattern = rf"^(?P<level>##?) {re.escape(title)}$(?P<text>.*?)(?=^(?P=level) |^# |\Z)"
+    [found] = re.finditer(pattern, TEXT, re.MULTILINE | re.DOTALL)
+    return found["text"]
 
 
 def blocks(text: str, language: str | None = None) -> list[str]:
@@ -46,10 +48,9 @@ def block_commands(text: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every command in README.md, once: those in blocks, then those in text and tables."""
-    text = README.read_text()
-    inline = [span for span in spans(text) if _SPAN.fullmatch(span)]
-    return list(dict.fromkeys([*block_commands(text), *inline]))
+    """Every command, once: those in blocks, then those in text and tables."""
+    inline = [span for span in spans(TEXT) if _SPAN.fullmatch(span)]
+    return list(dict.fromkeys([*block_commands(TEXT), *inline]))
 
 
 def command(beginning: str) -> str:
@@ -57,5 +58,5 @@ def command(beginning: str) -> str:
     found = [command for command in commands() if command.startswith(beginning)]
     if beginning in found:
         return beginning
-    assert len(found) == 1, f"README.md has {len(found)} commands that begin with '{beginning}'; it should have one"
+    assert len(found) == 1, f"the pages have {len(found)} commands that begin with '{beginning}': {found}"
     return found[0]

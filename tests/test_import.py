@@ -16,8 +16,12 @@ NAMES = sorted(
 STATE = """
 import importlib, logging, os, signal, sys, warnings
 import matplotlib, numpy, optuna, pandas, plotly.tools, pydantic, requests, ruamel.yaml, tqdm  # they have side effects
-absent = ["paddle", "mlflow"]
-sys.modules |= dict.fromkeys(absent, None)  # importing one of them fails
+try:
+    import ray  # so has this one, which is optional
+except ModuleNotFoundError:
+    pass
+absent = ["paddle", "mlflow", "ray"]
+sys.modules |= dict.fromkeys(absent[:2], None)  # importing one of them fails
 
 def state():
     levels = {{name: logging.getLogger(name).level for name in ("", "optuna", "matplotlib")}}

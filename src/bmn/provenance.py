@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ PACKAGE = Path(__file__).parent
 # Code that only reports or schedules work changes no result: it is part of no name, and its imports are not followed.
 NEUTRAL_CODE = {
     "bmn/__init__.py": "offers the public functions; code imports the modules that define them",
+    "bmn/execution": "runs jobs in processes, here or elsewhere",
     "bmn/launch": "starts, watches and stops the processes that do the work",
     "bmn/report/progress.py": "shows the progress of a training",
     "bmn/tracking": "logs to MLflow",
@@ -34,10 +36,10 @@ NEUTRAL_PARAMETERS = {
         ),
         "where the data is; data/inputs.json identifies its content",
     ),
-    "train.devices": "where a training runs; the number of processes does not change a bit of the result",
-    "train.checkpoint_minutes": "how much work a killed training loses",
+    "download": "how long to wait for servers",
     "tracking": "what is logged to MLflow, and where",
     "tune": "sweeps run outside the stages",
+    "execution": "where work runs, and how much of it a kill loses; the number of processes changes no bit",
 }
 
 
@@ -94,22 +96,27 @@ def _named_by(path: Path) -> Iterator[Path]:
     if path.suffix == ".html":
         yield from (path.with_name(name) for name in re.findall(r'(?:extends|include) "(\w+\.html)"', text))
         return
-    for node in ast.walk(ast.parse(text)):
+    for name in _names_in(text):
+        if name.endswith(".html"):
+            if path.with_name(name).is_file():
+                yield path.with_name(name)
+        else:
+            yield from _files(name, path.parent)
+
+
+@cache
+def _names_in(code: str) -> tuple[str, ...]:
+    """The modules and templates that code imports or names."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(code)):
         match node:
             case ast.Import(names=names):
-                modules = [alias.name for alias in names]
+                found += [alias.name for alias in names]
             case ast.ImportFrom(module=str(module), names=names):
-                modules = [module, *(f"{module}.{alias.name}" for alias in names)]
-            case ast.Constant(value=str(word)) if re.fullmatch(r"bmn(\.\w+)+", word):
-                modules = [word]
-            case ast.Constant(value=str(word)) if re.fullmatch(r"\w+\.html", word):
-                if path.with_name(word).is_file():
-                    yield path.with_name(word)
-                continue
-            case _:
-                continue
-        for module in modules:
-            yield from _files(module, path.parent)
+                found += [module, *(f"{module}.{alias.name}" for alias in names)]
+            case ast.Constant(value=str(word)) if re.fullmatch(r"bmn(\.\w+)+|\w+\.html", word):
+                found.append(word)
+    return tuple(found)
 
 
 def _files(module: str, beside: Path) -> Iterator[Path]:

@@ -73,7 +73,7 @@ def test_what_is_there_is_not_written_again(tmp_path, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "a\\x", "a\nb", ".."])
 def test_names_that_lead_elsewhere_are_refused(tmp_path, kind, name):
-    with pytest.raises(BmnError, match="absolute, climbs or is not plain UTF-8"):
+    with pytest.raises(BmnError, match=r"absolute, contains \.\. or is not plain UTF-8"):
         unpack(pack(tmp_path, kind, {"v_a.npy": b"1", name: b"2"}), tmp_path / "deep" / "out")
     assert contents(tmp_path / "deep") == {"out/v_a.npy": b"1"}
 
@@ -96,7 +96,7 @@ def test_names_that_are_not_utf8_are_refused(tmp_path):
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_links_and_devices_are_refused(tmp_path, kind):
     archive = tar(tmp_path / "a.tar", [(member("v_a.npy", kind, linkname="/etc/passwd"), b"")])
-    with pytest.raises(BmnError, match="is a link or no plain file"):
+    with pytest.raises(BmnError, match="is not a regular file"):
         unpack(archive, tmp_path / "out")
     assert contents(tmp_path / "out") == {}
 
@@ -106,7 +106,7 @@ def test_links_in_a_zip_are_refused(tmp_path):
         info = zipfile.ZipInfo("v_a.npy")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         packed.writestr(info, "/etc/passwd")
-    with pytest.raises(BmnError, match="is a link or no plain file"):
+    with pytest.raises(BmnError, match="is not a regular file"):
         unpack(tmp_path / "a.zip", tmp_path / "out")
 
 
@@ -114,7 +114,7 @@ def test_links_in_a_zip_are_refused(tmp_path):
 def test_bombs_are_refused(tmp_path, kind, monkeypatch):
     monkeypatch.setattr(archives, "FREE_GROWTH", 1 << 16)
     archive = pack(tmp_path, kind, {"v_a.npy": bytes(8 << 20)})
-    with pytest.raises(BmnError, match="looks like a trap"):
+    with pytest.raises(BmnError, match="looks like a decompression bomb"):
         unpack(archive, tmp_path / "out")
     assert contents(tmp_path / "out").get("v_a.npy") is None
 
@@ -133,7 +133,7 @@ def test_too_many_files_are_refused(tmp_path, monkeypatch):
         unpack(pack(tmp_path, "tar"), tmp_path / "out")
 
 
-def test_a_file_that_stands_twice_is_refused(tmp_path):
+def test_a_file_that_appears_twice_is_refused(tmp_path):
     archive = tar(tmp_path / "a.tar", [(member("v_a.npy"), b""), (member("./v_a.npy"), b"")])
     with pytest.raises(BmnError, match=r"v_a\.npy twice"):
         unpack(archive, tmp_path / "out")
@@ -148,10 +148,22 @@ def test_a_truncated_archive_is_refused_and_what_was_whole_stays(tmp_path, kind,
     if kind == "tar" and part >= 0.9:  # cut where a member ends: only the end mark is missing
         end = max(at for at in range(0, len(data), 512) if data[at : at + 512].strip(b"\0")) + 512
         archive.write_bytes(data[:end])
-    with pytest.raises(BmnError, match=r"truncated or damaged|no tar"):
+    with pytest.raises(BmnError, match=r"truncated or damaged|not a tar"):
         unpack(archive, tmp_path / "out")
     found = {name: content for name, content in contents(tmp_path / "out").items() if not name.endswith(".part")}
     assert all(FILES[name] == content for name, content in found.items())
+
+
+def test_a_damaged_archive_is_told_of_in_a_short_sentence(tmp_path):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("x" * 8000, b"")
+    data = bytearray(archive.read_bytes())
+    data[40] ^= 1  # the name at the member is not that of the directory
+    archive.write_bytes(data)
+    with pytest.raises(BmnError, match="truncated or damaged") as error:
+        unpack(archive, tmp_path / "out")
+    assert len(str(error.value)) < 600
 
 
 @pytest.mark.parametrize(
@@ -159,9 +171,9 @@ def test_a_truncated_archive_is_refused_and_what_was_whole_stays(tmp_path, kind,
     [b"", b"hello", b"<html>", b"PK\x03\x04", b"\x1f\x8b", gzip.compress(b"x" * 2000, mtime=0)],
     ids=["nothing", "text", "page", "zip", "gzip", "gzip of text"],
 )
-def test_what_is_no_archive_is_refused(tmp_path, content):
+def test_anything_but_an_archive_is_refused(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(BmnError, match=r"a: is (no tar, tar\.gz or zip|truncated or damaged)"):
+    with pytest.raises(BmnError, match=r"a: is (not a tar, tar\.gz or zip|truncated or damaged)"):
         unpack(tmp_path / "a", tmp_path / "out")
 
 
@@ -192,3 +204,11 @@ def test_damage_anywhere_ends_in_files_or_a_sentence(tmp_path_factory, kind, dat
     with suppress(BmnError):
         unpack(archive, folder / "deep" / "out")
     assert {path.name for path in folder.iterdir()} <= {archive.name, "deep"}
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compressions_that_take_any_amount_of_memory_are_refused(tmp_path, compression):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as packed:
+        packed.writestr("v_a.npy", b"1" * 1000)
+    with pytest.raises(BmnError, match=r"cannot be unpacked .*neither stored nor deflated.*; pack it as tar\.gz"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")

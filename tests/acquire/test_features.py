@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from contextlib import suppress
 
 import numpy as np
@@ -44,8 +45,8 @@ def test_a_square_array_is_snippets_first(tmp_path):
         (np.zeros((1, 3, 4)), r"has the shape \(1, 3, 4\)"),
         (np.zeros((0, 4)), r"has the shape \(0, 4\)"),
         (np.float32(3), r"has the shape \(\)"),
-        (np.array([["a"] * 4]), "holds no array of numbers"),
-        (np.zeros((3, 4), dtype=complex), "holds no array of numbers"),
+        (np.array([["a"] * 4]), "does not hold an array of numbers"),
+        (np.zeros((3, 4), dtype=complex), "does not hold an array of numbers"),
         (np.full((3, 4), np.nan), "holds nan at snippet 0, channel 0"),
         (np.array([[0, 1, 2, -np.inf]]), "holds -inf at snippet 0, channel 3"),
         (np.array([[0, 1e300, 2, 3]]), "holds inf at snippet 0, channel 1"),
@@ -87,16 +88,16 @@ def test_csv_with_and_without_headings(tmp_path, text):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "holds no line of numbers"),
-        (b"a,b,c,d\n", "holds no line of numbers"),
-        (b"1,2,3,4\n5,6\n", "is no table of numbers"),
-        (b"1,2,3,4\n5,6,x,8\n", "is no table of numbers"),
-        (b"1,2,3,4\n5,,7,8\n", "is no table of numbers"),
+        (b"", "holds no numbers"),
+        (b"a,b,c,d\n", "holds no numbers"),
+        (b"1,2,3,4\n5,6\n", "is not a table of numbers"),
+        (b"1,2,3,4\n5,6,x,8\n", "is not a table of numbers"),
+        (b"1,2,3,4\n5,,7,8\n", "is not a table of numbers"),
         (b"1,2,3,4\n5,nan,7,8\n", "holds nan at snippet 1, channel 1"),
         (b"1,2,3,4\n5,6,7,inf\n", "holds inf at snippet 1, channel 3"),
         (b"1,2,3\n", r"has the shape \(1, 3\)"),
-        (b"\xff\xfe1,2\n", "is no table of numbers"),
-        (b"<html>\n<body>\n", "is no table of numbers"),
+        (b"\xff\xfe1,2\n", "is not a table of numbers"),
+        (b"<html>\n<body>\n", "is not a table of numbers"),
     ],
 )
 def test_csv_that_is_refused(tmp_path, content, sentence):
@@ -113,7 +114,7 @@ def test_npz_with_one_array(tmp_path):
     np.savez_compressed(path, features=FEATURES)
     np.testing.assert_array_equal(read_features(path, channels=4), FEATURES)
     np.savez(path, rgb=FEATURES, flow=FEATURES)
-    with pytest.raises(BmnError, match="holds 2 arrays; write one array a file"):
+    with pytest.raises(BmnError, match="holds 2 arrays; save one array per file"):
         read_features(path, channels=4)
     np.savez(path, features=np.array([{}], dtype=object))
     with pytest.raises(BmnError, match=r"not a readable \.npz array"):
@@ -123,10 +124,10 @@ def test_npz_with_one_array(tmp_path):
 @pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".pt", ".pth"])
 def test_formats_that_run_code_are_refused_unread(tmp_path, suffix):
     path = tmp_path / f"v_a{suffix}"
-    with pytest.raises(BmnError, match="would run code that it holds; write its array with numpy"):
+    with pytest.raises(BmnError, match="could run code inside it; save its array with numpy"):
         read_features(path, channels=4)
     path.write_bytes(b"")
-    with pytest.raises(BmnError, match="would run code that it holds"):
+    with pytest.raises(BmnError, match="could run code inside it"):
         find_features(tmp_path)
 
 
@@ -139,7 +140,7 @@ def test_features_are_found_by_name_in_any_folder(tmp_path):
     files = find_features(tmp_path)
     assert files == {"a": tmp_path / "deep" / "v_a.npy", "b": tmp_path / "b.csv"}
     np.save(tmp_path / "a.npy", FEATURES)
-    with pytest.raises(BmnError, match=r"v_a\.npy: .*a\.npy has this video's features too; keep one"):
+    with pytest.raises(BmnError, match=r"v_a\.npy: .*a\.npy is of the same video; keep one"):
         find_features(tmp_path)
 
 
@@ -157,7 +158,15 @@ def test_the_channels_are_what_all_files_share(tmp_path, shapes, channels):
 def test_files_that_share_no_channels_are_named(tmp_path, shapes):
     for number, shape in enumerate(shapes):
         np.save(tmp_path / f"{number}.npy", np.zeros(shape))
-    with pytest.raises(BmnError, match=r"\.npy: has the shape .* all must be \[snippet, channel\]"):
+    with pytest.raises(BmnError, match=r"\.npy: has (the shape .* be \[snippet, channel\]|\d channels, but)"):
+        common_channels(find_features(tmp_path))
+
+
+@pytest.mark.parametrize("odd", [0, 3, 4])
+def test_the_odd_file_is_named_not_a_good_one(tmp_path, odd):
+    for number in range(5):
+        np.save(tmp_path / f"{number}.npy", np.zeros((7 + number, 3 if number == odd else 4)))
+    with pytest.raises(BmnError, match=rf"{odd}\.npy: has 3 channels, but 4 of 5 files have 4; extract it again"):
         common_channels(find_features(tmp_path))
 
 
@@ -241,3 +250,70 @@ def test_resizing_keeps_the_range_and_the_time_of_what_happens(length, tscale, h
 def test_features_of_the_right_length_are_left_alone():
     features = np.ones((5, 2), dtype="float32")
     assert resize(features, 5) is features
+
+
+def header(shape, dtype="<f4"):
+    text = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text + b"\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header("(True, 16)") + bytes(64),
+        header("(12345678901234567890, 16)") + bytes(64),
+        header("(100000, 100000)") + bytes(64),
+        header("(-1, 16)") + bytes(64),
+        header("(1, 16)") + bytes(63),
+        header("(1, 16)") + bytes(65),
+        header("(1, 16)", "|O") + bytes(128),
+        header("(" * 500 + ")" * 500) + bytes(64),
+        header("(1, 16)", [["a"]]) + bytes(64),
+    ],
+    ids=["bool", "20 digits", "huge", "negative", "short", "long", "objects", "deep", "type"],
+)
+def test_a_header_that_does_not_fit_is_refused(tmp_path, content):
+    path = tmp_path / "v_a.npy"
+    path.write_bytes(content)
+    with pytest.raises(BmnError, match=r"v_a\.npy: is not a readable \.npy array"):
+        read_features(path, channels=16)
+
+
+def test_a_compressed_file_that_grows_too_much_is_refused_unread(tmp_path):
+    path = tmp_path / "v_a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("a.npy", "w") as member:
+        member.write(header("(5000000, 16)"))
+        for _ in range(320):
+            member.write(bytes(1_000_000))
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(BmnError, match=r"v_a\.npz: unpacks to 3200000\d\d bytes; it looks like a decompression bomb"):
+        read_features(path, channels=16)
+
+
+def test_other_compressions_are_refused(tmp_path):
+    path = tmp_path / "v_a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr("a.npy", header("(1, 16)") + bytes(64))
+    with pytest.raises(BmnError, match="neither stored nor deflated"):
+        read_features(path, channels=16)
+
+
+@pytest.mark.parametrize("damage", ["x", "1.2.3", "", "0,5"])
+def test_a_damaged_number_does_not_make_the_first_snippet_a_heading(tmp_path, damage):
+    path = tmp_path / "v_a.csv"
+    path.write_text(f"{damage},1,2,3\n" + TABLE)
+    with pytest.raises(BmnError, match=r"v_a\.csv: is not a table of numbers"):
+        read_features(path, channels=4)
+
+
+def test_every_column_has_a_heading(tmp_path):
+    path = tmp_path / "v_a.csv"
+    path.write_text("a,b,c\n" + TABLE)
+    with pytest.raises(BmnError, match="3 headings for 4 columns"):
+        read_features(path, channels=4)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "v_a.npy")
+    with pytest.raises(BmnError, match="no such feature file"):
+        read_features(tmp_path / "v_a.npy", channels=4)

@@ -15,7 +15,7 @@ from bmn.acquire.raw import features_folder, open_raw, record_raw
 from bmn.acquire.sources import bring
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
-from bmn.base.params import Params
+from bmn.base.schema import Params
 
 HURRY = Patience(answer=0.3, attempts=3, pause=0.001)
 
@@ -56,7 +56,7 @@ def run(place, **values):
     params = Params.model_validate({"data": data})
     with Checksums(place / "checksums.db") as known:
         inputs = identify_inputs(params, place, known)
-    bring(params.data, inputs, place / "raw", place, place / "cache", HURRY)
+    bring(params.data, inputs, place / "raw", place, place / "cache", HURRY, params.extract, "cpu")
     return open_raw(place / "raw", features_folder(params.data, inputs, place / "raw", place, place / "cache"))
 
 
@@ -168,9 +168,9 @@ def test_what_is_not_there_is_named_and_nothing_is_left(place, key):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("deep/v_1.npy", "has this video's features too"),
-        ("v_9.pkl", "would run code"),
-        ("v_9.pt", "would run code"),
+        ("deep/v_1.npy", "is of the same video"),
+        ("v_9.pkl", "could run code"),
+        ("v_9.pt", "could run code"),
         ("v_\udce9.npy", "which is not UTF-8"),
     ],
 )
@@ -182,7 +182,7 @@ def test_folders_that_are_refused(place, name, sentence):
 
 def test_a_folder_without_features(place):
     (place / "empty").mkdir()
-    with pytest.raises(BmnError, match="holds no feature file"):
+    with pytest.raises(BmnError, match="contains no feature file"):
         run(place, features="empty")
 
 

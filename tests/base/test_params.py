@@ -1,4 +1,5 @@
 import copy
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,12 +53,13 @@ def test_params_holds_every_choice(values):
         ("model.tscale", 100.5, ["model.tscale is 100.5", "valid integer"]),
         ("model.feat_dim", 402, ["model.feat_dim is 402", "multiple of 4"]),
         ("model.num_sample", 0, ["model.num_sample is 0", "greater than or equal to 1"]),
-        ("model.num_samples", 32, ["model.num_samples is unknown"]),
+        ("train.devices", "cpu", ["train.devices is unknown; it is execution.devices now, so move it there"]),
+        ("model.num_samples", 32, ["model.num_samples is unknown; did you mean num_sample?"]),
         ("model.prop_boundary_ratio", -0.5, ["model.prop_boundary_ratio is -0.5"]),
         ("train.learning_rate", "1e-3", ["train.learning_rate is '1e-3'", "valid number"]),
         ("train.learning_rate", float("nan"), ["train.learning_rate is nan"]),
         ("train.epochs", True, ["train.epochs is True"]),
-        ("train.devices", "tpu", ["train.devices is 'tpu'", "auto, cpu"]),
+        ("execution.devices", "tpu", ["execution.devices is 'tpu'", "auto, cpu"]),
         ("train.loss_weights.pem_reg", -1.0, ["train.loss_weights.pem_reg is -1.0"]),
         ("proposals.low_threshold", 0.95, ["proposals.low_threshold is 0.95", "proposals.high_threshold (0.9)"]),
         ("proposals.alpha", 0.0, ["proposals.alpha is 0.0"]),
@@ -105,6 +107,13 @@ def test_each_problem_has_its_line(values):
     assert len(str(caught.value).splitlines()) == 2
 
 
+def test_of_many_problems_the_first_are_named(values):
+    wrong = values | {f"{number}{'x' * 5000}": 1 for number in range(50)}
+    with pytest.raises(BmnError, match=r"params\.yaml: 40 more problems; correct these first$") as caught:
+        validate_params(wrong, "params.yaml")
+    assert len(str(caught.value)) < 3000
+
+
 @pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: b: c"])
 def test_a_file_that_is_no_mapping_is_refused_in_a_sentence(tmp_path, text):
     path = tmp_path / "params.yaml"
@@ -116,3 +125,52 @@ def test_a_file_that_is_no_mapping_is_refused_in_a_sentence(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BmnError, match=r"nowhere\.yaml: cannot be read"):
         load_params(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: " + "[" * 100_000,
+        "data: " + "{a: " * 3000,
+        "train: {epochs: " + "9" * 5000 + "}",
+        "train: {epochs: 0x" + "f" * 5000 + "}",
+        "train: {epochs: 2001-99-99}",
+        "train: {epochs: !!int abc}",
+        'data: {features: "a\\0"}',
+        'data: {features: "\\ud800"}',
+        "x0: &x0 [a, a]\n" + "".join(f"x{n + 1}: &x{n + 1} [*x{n}, *x{n}]\n" for n in range(60)) + "data: *x60",
+        PARAMS.read_text().encode("utf-16"),
+        "# " + "x" * 2**20,
+    ],
+    ids=["lists", "groups", "digits", "hex", "date", "tag", "NUL", "surrogate", "aliases", "UTF-16", "long"],
+)
+def test_a_hostile_file_is_refused_in_one_short_sentence(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(BmnError, match=r"params\.yaml: (is not YAML|uses an alias|has \d+ bytes)") as caught:
+        load_params(path)
+    assert len(str(caught.value)) < 500
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_wrong_value_is_shown_in_short(values):
+    with pytest.raises(BmnError) as caught:
+        validate_params(changed(values, "train.epochs", "9" * 10_000), "params.yaml")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("train.lerning_rate", "did you mean learning_rate?"),
+        ("trian", "did you mean train?"),
+        ("train.zzz", "remove it"),
+    ],
+)
+def test_an_unknown_key_that_is_nearly_one_is_recognized(key, sentence):
+    values: dict = {"data": {"source": "synthetic"}}
+    *groups, name = key.split(".")
+    for group in groups:
+        values = values | {group: {name: 1}}
+    with pytest.raises(BmnError, match=re.escape(sentence)):
+        validate_params(values if groups else values | {name: {}}, "params.yaml")

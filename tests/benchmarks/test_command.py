@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("bench")
 ROOT = Path(__file__).parents[2]
 COMPARED = [
     "training step",

@@ -17,12 +17,12 @@ def params(tmp_path):
 
 
 def test_set_keeps_comments_and_prints_what_it_changed(params):
-    done = bmn(params.parent, "set", "train.devices=gpu:0,1", "proposals.alpha=0.5")
+    done = bmn(params.parent, "set", "execution.devices=gpu:0,1", "proposals.alpha=0.5")
     assert done.returncode == 0, done.stderr
     changed = [line for line in done.stdout.splitlines() if line.startswith("+  ")]
     assert len(changed) == 2
     assert all("#" in line for line in changed)
-    assert load_params(params).train.devices == "gpu:0,1"
+    assert load_params(params).execution.devices == "gpu:0,1"
     assert load_params(params).proposals.alpha == 0.5
 
 
@@ -40,6 +40,7 @@ def test_an_invalid_edit_changes_nothing(params, edit, code):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_named_in_the_help_and_can_be_used(params, preset):
+    (params.parent / "data/clips").mkdir(parents=True)  # so that none are rendered
     assert preset in bmn(params.parent, "use", "--help").stdout
     assert bmn(params.parent, "use", preset).returncode == 0
 
@@ -48,7 +49,7 @@ def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
     before = params.read_text()
     done = bmn(params.parent, "use", "thumos")
     assert done.returncode == 1
-    assert done.stderr == "error: PRESET is 'thumos'; it should be one of embedded, activitynet, bmn_lite\n"
+    assert done.stderr == f"error: PRESET is 'thumos'; it should be one of {', '.join(PRESETS)}, local\n"
     assert params.read_text() == before
 
 
@@ -56,7 +57,7 @@ def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
     ("words", "sentence"),
     [
         (["embedded", "--features", "mine"], "belong to the preset local"),
-        (["local", "--features", "mine"], "the preset local needs --features and --annotations"),
+        (["local", "--features", "mine"], "the preset local needs --annotations, and either --features or --videos"),
     ],
 )
 def test_own_data_belong_to_the_preset_local(params, words, sentence):

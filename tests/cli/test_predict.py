@@ -7,15 +7,20 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import golden
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 from shell import bmn, start
 
-from bmn.base.params import ExportParams, ModelParams
+from bmn.base.params import load_params
+from bmn.base.schema import ExportParams, ModelParams
 from bmn.export.export import export
 from bmn.predict.predictor import Predictor
+from bmn.proposals import PUBLISHED
+from bmn.recipes.presets import preset_params
 
 pytestmark = pytest.mark.xdist_group("inference")
 
@@ -91,8 +96,8 @@ def test_the_output_matches_the_golden_output(tmp_path, golden_weights):
     [
         (["nan.npy"], "1 of 1 files were skipped"),
         (["a.npy", "nowhere.npy", "--strict"], "nowhere.npy: no such feature file"),
-        (["a.npy", "--model", "nowhere"], "nowhere: holds no BMN.pdmodel"),
-        (["a.npy", "--use-tensorrt"], "TensorRT runs on a GPU"),
+        (["a.npy", "--model", "nowhere"], "nowhere: contains no BMN.pdmodel"),
+        (["a.npy", "--use-tensorrt"], "TensorRT needs a GPU"),
     ],
 )
 def test_bad_input_is_one_error_and_writes_nothing(files, features, exported, words, sentence):
@@ -164,3 +169,74 @@ def test_a_signal_ends_it_quietly_and_the_same_command_resumes(files, exported):
     assert done.returncode == 0, done.stderr
     assert re.search(r"already holds [1-9]\d* of 1000 files", done.stdout)
     assert len(saved(files)) == 1000
+
+
+def test_with_labels_every_result_names_a_class(files, exported):
+    words = ["a.npy", "b.npy", "--model", exported, "--duration", "30", "--labels", "--format=json", "--format=csv"]
+    done = predict(files, *words)
+    assert done.returncode == 0, done.stderr
+    wanted = Predictor(exported).detect(np.load(files / "a.npy"), 30)
+    assert saved(files)["a.npy"] == wanted
+    with open(files / "outputs/predict/bmn_results_inference.csv", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["file"] == "a.npy"]
+    assert [(line["label"], float(line["score"])) for line in lines] == [(e["label"], e["score"]) for e in wanted]
+
+
+def test_labels_that_a_model_does_not_have_end_with_a_sentence(files, exported):
+    (files / "plain").mkdir()
+    for name in ("BMN.pdmodel", "BMN.pdiparams"):
+        (files / "plain" / name).write_bytes((exported / name).read_bytes())
+    done = predict(files, "a.npy", "--model", "plain", "--labels")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: plain: has no classifier.npz")
+    assert not (files / "outputs").exists()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory, exported):
+    """A folder with 130 feature files, their results by one process, and a function that starts a prediction there."""
+    folder = tmp_path_factory.mktemp("many")
+    rng = np.random.default_rng(0)
+    (folder / "features").mkdir()
+    for number in range(130):
+        np.save(folder / f"features/{number:03}.npy", rng.normal(size=(16, 8)))
+
+    def begin(output, *words):
+        words = ("--quiet", "--batch-size", 1, "--format", "json", "--format", "csv", *words)
+        return start(folder, "predict", "features", "--model", exported, "--output", output, *words)
+
+    def bytes_of(output):
+        return [(folder / output / f"bmn_results_inference.{suffix}").read_bytes() for suffix in ("json", "csv")]
+
+    assert begin("one").wait() == 0
+    return folder, begin, bytes_of
+
+
+def wait_for_results(process, part, number):
+    while not part.exists() or len(part.read_bytes().splitlines()) <= number:
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+def test_in_jobs_with_the_driver_killed_the_bytes_are_those_of_one_process(many):
+    folder, begin, bytes_of = many
+    part = folder / "jobs/bmn_results_inference.part"
+    for number in (1, 40, 80):
+        process = begin("jobs", "--jobs", 2)
+        wait_for_results(process, part, number)
+        process.kill()
+        process.wait()
+    assert begin("jobs", "--jobs", 2).wait() == 0
+    assert bytes_of("jobs") == bytes_of("one")
+
+
+def test_on_a_cluster_that_loses_a_node_the_bytes_are_those_of_one_process(many, ray_cluster):
+    folder, begin, bytes_of = many
+    execution = {"engine": "ray", "address": ray_cluster.address}
+    YAML().dump(preset_params("embedded").model_dump() | {"execution": execution}, folder / "params.yaml")
+    assert load_params(folder / "params.yaml").proposals == PUBLISHED
+    process = begin("ray", "--params", "params.yaml")
+    wait_for_results(process, folder / "ray/bmn_results_inference.part", 1)
+    ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
+    assert process.wait() == 0
+    assert bytes_of("ray") == bytes_of("one")

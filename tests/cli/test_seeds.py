@@ -1,12 +1,11 @@
-"""Several seeds, in a small copy of the project with real DVC."""
+"""Several seeds, each a real training."""
 
-import os
-import re
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.project import make_project
+from ruamel.yaml import YAML
 from shell import bmn
 
 from bmn.cli.seeds import summary
@@ -21,18 +20,19 @@ def test_mean_and_standard_deviation_of_a_sample():
     assert rows.loc["standard deviation", "AUC"] == pytest.approx(np.sqrt(13.0))
 
 
-@pytest.mark.skipif("BMN_TEST_LONG" not in os.environ, reason="runs the pipeline twice; set BMN_TEST_LONG=1")
-def test_two_seeds_train_outside_the_workspace_and_are_summarised(tmp_path):
-    project = make_project(tmp_path / "project")
-    project.set(train__epochs=1)
-    project.run("git", "commit", "--quiet", "--all", "--message", "one epoch")
-    printed = project.run("bmn", "seeds", "1,2").stdout
-    rows = re.findall(r"^(seed 1|seed 2|mean|standard deviation) +([\d.]+) ", printed, re.M)
-    figures = {name: float(value) for name, value in rows}
-    assert figures["mean"] == pytest.approx((figures["seed 1"] + figures["seed 2"]) / 2, abs=0.011)
-    assert figures["seed 1"] != figures["seed 2"]
-    assert project.run("git", "status", "--porcelain", "--untracked-files=no").stdout == ""
-    assert not (project.folder / "outputs").exists()
+def test_seeds_are_trained_once_and_summarized(tmp_path, processed, model, recipe):
+    values = {"data": {"source": "synthetic"}, "model": model.model_dump(), "train": recipe.model_dump()}
+    YAML().dump(values | {"execution": {"jobs": 2}}, tmp_path / "params.yaml")
+    done = bmn(tmp_path, "seeds", "1,2", "--json", "--data", processed)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert list(rows) == ["seed 1", "seed 2", "mean", "standard deviation"]
+    assert rows["mean"]["AUC"] == pytest.approx((rows["seed 1"]["AUC"] + rows["seed 2"]["AUC"]) / 2)
+    assert rows["seed 1"] != rows["seed 2"]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / ".cache/seeds").rglob("*.json")}
+    again = bmn(tmp_path, "seeds", "1,2", "--json", "--data", processed)
+    assert json.loads(again.stdout) == rows
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_videos_are_resized_and_packed_by_subset(raw, tmp_path):
     assert training.array.shape == (1, 4, 4)
     np.testing.assert_allclose(training.read([0])[0, 0], [0.25, 1.75, 3.25, 4.75])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "annotations.json", "findings.json", "ground_truth.json",
+        "annotations.json", "extractor.json", "findings.json", "ground_truth.json",
         "training.json", "training.npy", "validation.json", "validation.npy",
     ]  # fmt: skip
     assert not (tmp_path / "work").exists()

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bmn.base.errors import BmnError
+from bmn.base.prefetch import prefetch
 from bmn.data.batches import (
     epoch_order,
     load_batches,
     ordered_batches,
-    prefetch,
     row_segments,
     training_batches,
     video_batches,

@@ -9,7 +9,7 @@ import pytest
 from random_weights import write_random_weights
 
 from bmn.base.errors import BmnError
-from bmn.base.params import ExportParams, ModelParams
+from bmn.base.schema import ExportParams, ModelParams
 from bmn.export import quantize as lower
 from bmn.export.export import export, largest_difference
 from bmn.export.quantize import quantize

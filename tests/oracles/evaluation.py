@@ -56,9 +56,8 @@ def tiou(one, other):
     return intersection / union if union else 0.0
 
 
-def detection_map(ground_truth, detected):
+def detection_map(ground_truth, detected, thresholds):
     """{video: [(start, end, class)]}, {class: {video: [(start, end, score)]}} → mAP at each threshold, in percent."""
-    thresholds = np.linspace(0.5, 0.95, 10)
     classes = sorted({label for segments in ground_truth.values() for *_, label in segments})
     return [100 * np.mean([average_precision(ground_truth, detected, c, t) for c in classes]) for t in thresholds]
 

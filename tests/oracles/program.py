@@ -6,7 +6,7 @@ from pathlib import Path
 
 import paddle
 
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 from bmn.model.weights import load_network
 from oracles.network import network_matrix, published_forward
 

@@ -11,22 +11,22 @@ from bmn.base.errors import BmnError
 from bmn.base.params import load_params
 from bmn.data.subset import open_subset
 from bmn.training.naming import name_of_training
-from bmn.tuning.space import check_space, digest
-from bmn.tuning.training_process import digest_of_data, make_job
+from bmn.tuning.job import names as names_of_job
+from bmn.tuning.space import check_space, digest, digest_of_data
 
 DATA = Path("data/processed")
 
 for _ in sys.stdin:
     try:
         params = load_params()
-        data = digest_of_data(DATA)
-        job = make_job(params, check_space(params).searched, DATA, data, Path("trainings"))
-        validation = open_subset(DATA, "validation")
+        training, validation = (open_subset(DATA, name) for name in ("training", "validation"))
+        searched = {key: dimension.model_dump() for key, dimension in check_space(params).searched.items()}
+        cached, evaluation = names_of_job(params, [searched, params.tune.evaluations], training, validation)
         names = {
-            "training": name_of_training(params, open_subset(DATA, "training"), validation, Path()),
-            "cached training": Path(job.folder).name,
-            "evaluation": job.evaluation,
-            "study": digest(params, data),
+            "training": name_of_training(params, training, validation, Path()),
+            "cached training": cached,
+            "evaluation": evaluation,
+            "study": digest(params, digest_of_data(DATA)),
             "validation data": validation.digest,
         }
     except BmnError as error:

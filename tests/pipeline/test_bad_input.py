@@ -137,6 +137,7 @@ def test_a_folder_that_cannot_be_written(project, stage):
 
 def test_weights_of_another_shape(project):
     project.run("python", "stages/convert.py")
+    from bmn.classify.classifier import write_classifier
     from bmn.model.network import BMN
 
     network = BMN(8, 16, 12, num_sample=5, num_sample_perbin=2, prop_boundary_ratio=0.5)
@@ -144,6 +145,7 @@ def test_weights_of_another_shape(project):
     path.parent.mkdir(parents=True)
     paddle.save(network.state_dict(), str(path))
     assert read_weights(path)
+    write_classifier(path.parent / "classifier.npz", None)
     (path.parent / "run.json").write_text('{"run_id": "of another store"}')
     (path.parent / "metrics.json").write_text("{}")
     for stage in ("evaluate", "export"):

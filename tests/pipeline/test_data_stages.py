@@ -132,7 +132,7 @@ def climb(folder):
         (spoil_feature, r"clip3\.csv: holds nan"),
         (mix_channels, r"clip3\.csv: has the shape \(4, 68\)"),
         (lose_feature, "video clip3: features is missing"),
-        (add_pickle, "would run code"),
+        (add_pickle, "could run code"),
         (climb, "must be a plain file name"),
     ],
 )
@@ -154,7 +154,7 @@ def test_bad_data_end_in_one_sentence(project, spoil, sentence):
     ("words", "sentence"),
     [
         (["FEATURES=nowhere", "ANNOTATIONS=mine/segments.csv"], "nowhere: no such file or folder"),
-        (["FEATURES=mine/features"], "needs --features and --annotations"),
+        (["FEATURES=mine/features"], "needs --annotations, and either --features or --videos"),
         (["FEATURES=mine/segments.csv", "ANNOTATIONS=mine/segments.csv"], "not a folder"),
     ],
 )

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from pipeline.project import ROOT, make_project
 from ruamel.yaml import YAML
+from video.films import film
+from video.seeing import write_seeing
 
 from bmn.base.params import flatten, load_params
 from bmn.provenance import NEUTRAL_PARAMETERS, code
 
+pytestmark = pytest.mark.xdist_group("dvc_yaml")
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 WORKING = {  # the process that does the work of a stage
     "download": "stages/download.py",
@@ -66,13 +69,19 @@ def read(tmp_path_factory) -> dict[str, set[str]]:
     lines = ["video,start,end,label,subset,duration"]
     for number in range(8):
         np.save(project.folder / f"mine/clip{number}.npy", rng.normal(size=(40, 8)).astype("float32"))
-        lines.append(f"clip{number},{number + 2},{number + 8},wave,{'validation' if number < 2 else 'training'},40")
+        label, subset = "nod" if number % 2 else "wave", "validation" if number < 2 else "training"
+        lines.append(f"clip{number},{number + 2},{number + 8},{label},{subset},40")
     (project.folder / "segments.csv").write_text("\n".join(lines))
     project.set(
         data__source="local", data__features="mine", data__annotations="segments.csv", data__length="window",
         train__batch_size=2, export__onnx="true",
     )  # fmt: skip
     trace(*WORKING)
+    (project.folder / "clips").mkdir()
+    film(project.folder / "clips/clip0.mp4", seconds=2)
+    write_seeing(project.folder / "seeing.onnx")
+    project.set(data__features="clips", extract__backbone="seeing.onnx", extract__size=16)
+    trace("download")
     return found
 
 

@@ -30,7 +30,7 @@ def fresh(tmp_path_factory) -> Project:
     """A project in which nothing has run; two processes have whole micro-batches, so they compute what one does."""
     project = make_project(tmp_path_factory.mktemp("kills") / "fresh")
     project = Project(project.folder, project.environment | {"OMP_NUM_THREADS": "1"})
-    project.set(train__epochs=3, train__micro_batch_size=2, train__checkpoint_minutes=1e-6)
+    project.set(train__epochs=3, train__micro_batch_size=2, execution__checkpoint_minutes=1e-6)
     return project
 
 
@@ -79,6 +79,7 @@ class Pipeline:
     """``dvc repro`` under way."""
 
     def __init__(self, project: Project) -> None:
+        project.run("make", "--silent", "unlocked")
         self.log = open(project.folder.with_suffix(".log"), "ab")  # noqa: SIM115 - closed with the process
         self.dvc = subprocess.Popen(
             ["dvc", "repro"], cwd=project.folder, env=project.environment, stdout=self.log, stderr=self.log,
@@ -143,15 +144,17 @@ class Pipeline:
 def test_killed_in_every_stage_it_ends_as_if_it_never_was(fresh, uninterrupted, tmp_path, number):
     rng = random.Random(number)
     project = copy(fresh, tmp_path / "project")
-    project.set(train__devices=("cpu", "cpu:2")[number % 2])
+    project.set(execution__devices=("cpu", "cpu:2")[number % 2])
     killed = []
     for place, name in enumerate(STAGES):
         pipeline = Pipeline(project)
         if not pipeline.wait_for(name):
+            assert pipeline.dvc.returncode == 0, (killed, Path(pipeline.log.name).read_text()[-2000:])
             break
         time.sleep(rng.uniform(0, {"train": 5, "evaluate": 5, "export": 7}.get(name, 0.7)))
         killed.append((name, pipeline.kill(("dvc", "stage", "one process", "group")[(number + place) % 4])))
     assert len(killed) > 3
+    project.run("make", "--silent", "unlocked")
     done = project.run("dvc", "repro", check=False)
     assert done.returncode == 0, (killed, done.stdout, done.stderr)
     found = result(project)

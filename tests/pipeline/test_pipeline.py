@@ -56,7 +56,24 @@ def test_the_figures_are_those_of_the_proposals(project):
     rows = {video: [(*p["segment"], p["score"]) for p in found] for video, found in proposals.items()}
     found = metrics(project, "evaluate")
     assert 0 < found.pop("chance_AUC") < 100
+    detection = {name: found.pop(name) for name in list(found) if name.startswith("mAP")}
+    assert detection.keys() >= {"mAP", "mAP@0.3-0.7", "mAP@0.5"}
     assert found == pytest.approx(proposal_recall(truth, rows).headline())
+
+
+def test_the_exported_model_gives_the_labels_that_were_evaluated(project):
+    subset = open_subset(project.folder / "data/processed", "validation")
+    window = subset.store.windows[0]
+    predictor = Predictor(project.folder / "outputs/export")
+    written = json.loads((project.folder / "outputs/evaluate/detections.json").read_text())["results"][window.video]
+    found = predictor.detect(np.array(subset.store.array[0].T), window.end)
+    assert [each["label"] for each in found] == [each["label"] for each in written]
+    np.testing.assert_allclose([each["score"] for each in found], [each["score"] for each in written], rtol=1e-3)
+    manifest = json.loads((project.folder / "outputs/export/manifest.json").read_text())
+    assert manifest["classifier"]["file"] == "classifier.npz"
+    assert {each["label"] for each in found} <= set(manifest["classifier"]["classes"])
+    report = (project.folder / "outputs/evaluate/report.html").read_text()
+    assert "Classes, worst first" in report
 
 
 def test_validation_while_training_gives_the_figures_of_the_evaluation(project):
@@ -168,13 +185,11 @@ def test_plots_are_drawn(project):
     shutil.rmtree(project.folder / "plots")
 
 
-@pytest.mark.parametrize("way", ["--temp", "--queue"])
-def test_experiments_outside_the_workspace_keep_their_runs(project, way):
+def test_experiments_outside_the_workspace_keep_their_runs(project):
     before = len(runs(project)[1])
-    name = f"seed{way}"
-    project.run("dvc", "exp", "run", way, "--name", name, "--set-param", f"train.seed={5 + before}")
-    if way == "--queue":
-        project.run("dvc", "exp", "run", "--run-all")
+    name = "another-seed"
+    project.run("dvc", "exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={5 + before}")
+    project.run("dvc", "exp", "run", "--run-all")
     client, found = runs(project)
     assert len(found) == before + 1
     assert found[-1].data.tags["dvc.exp"] == name

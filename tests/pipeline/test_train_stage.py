@@ -86,7 +86,7 @@ class Training:
     """A training under way, with a checkpoint after every iteration."""
 
     def __init__(self, project, *words, **environment):
-        project.set(train__checkpoint_minutes=1e-6)
+        project.set(execution__checkpoint_minutes=1e-6)
         self.project = project
         self.job = subprocess.Popen(
             words or ["python", "stages/train.py"], cwd=project.folder, env=project.environment | environment,
@@ -139,7 +139,7 @@ def test_killed_it_goes_on_bit_for_bit(project, uninterrupted, number):
 
 @pytest.mark.parametrize(("devices", "how"), [("cpu", signal.SIGINT), ("cpu:2", signal.SIGTERM)])
 def test_a_signal_stops_it_with_a_checkpoint(project, uninterrupted, devices, how):
-    project.set(train__devices=devices)
+    project.set(execution__devices=devices)
     training = Training(project)
     training.wait_for_checkpoint()
     training.job.send_signal(how)
@@ -150,7 +150,7 @@ def test_a_signal_stops_it_with_a_checkpoint(project, uninterrupted, devices, ho
     assert statuses(project) == ["KILLED"]
     assert not (project.folder / "outputs/train").exists()
 
-    project.set(train__devices="cpu")
+    project.set(execution__devices="cpu")
     assert "resuming from iteration" in project.run("python", "stages/train.py").stdout
     same(project, uninterrupted)
     assert statuses(project) == ["FINISHED"]
@@ -158,7 +158,7 @@ def test_a_signal_stops_it_with_a_checkpoint(project, uninterrupted, devices, ho
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_dies_ends_all_and_is_named(project, rank):
-    project.set(train__devices="cpu:2", train__epochs=200)
+    project.set(execution__devices="cpu:2", train__epochs=200)
     training = Training(project)
     training.wait_for_checkpoint()
     training.processes()[rank].kill()
@@ -172,7 +172,7 @@ def test_a_process_that_dies_ends_all_and_is_named(project, rank):
 
 
 def test_what_a_process_says_of_its_own_error_comes_first(project):
-    project.set(train__devices="cpu:2", train__learning_rate="1.0e+38")
+    project.set(execution__devices="cpu:2", train__learning_rate="1.0e+38")
     code, output, errors = Training(project).end(within=120)
     assert code == 1
     assert "the loss is not finite" in errors
@@ -196,7 +196,7 @@ def test_a_nan_among_the_features_stops_it_with_its_video_named(project):
 
 
 def test_when_the_parent_is_killed_nothing_lives_on(project):
-    project.set(train__devices="cpu:2", train__epochs=200)
+    project.set(execution__devices="cpu:2", train__epochs=200)
     training = Training(project)
     training.wait_for_checkpoint()
     family = psutil.Process(training.job.pid).children(recursive=True)
@@ -205,12 +205,11 @@ def test_when_the_parent_is_killed_nothing_lives_on(project):
     assert left == []
 
 
-@pytest.mark.parametrize("devices", ["cpu", "cpu:2"])
-@pytest.mark.parametrize("victim", ["dvc", "make", "sh"])
-def test_killed_alone_make_or_dvc_takes_the_training_along(project, uninterrupted, devices, victim):
+@pytest.mark.parametrize(("victim", "devices"), [("dvc", "cpu:2"), ("make", "cpu"), ("sh", "cpu:2")])
+def test_killed_alone_make_or_dvc_takes_the_training_along(project, uninterrupted, victim, devices):
     project.run("git", "init", "--quiet")
     project.run("dvc", "repro", "--quiet", "convert")
-    project.set(train__devices=devices)
+    project.set(execution__devices=devices)
     training = Training(project, "make", "repro", SHELL="/bin/sh")  # dash stays between, bash does not
     training.wait_for_checkpoint()
     family = [psutil.Process(training.job.pid), *psutil.Process(training.job.pid).children(recursive=True)]
@@ -237,7 +236,7 @@ def test_a_second_training_waits_for_one_that_ends_and_else_says_who_is_there(pr
     third = Training(project)
     first.job.terminate()
     assert "the training was stopped after iteration" in first.end()[2]
-    assert third.job.stdout.readline().startswith("resuming from iteration")
+    assert any(line.startswith("resuming from iteration") for line in iter(third.job.stdout.readline, ""))
     third.job.terminate()
     errors = third.end()[2]
     assert "the training was stopped after iteration" in errors
@@ -245,10 +244,10 @@ def test_a_second_training_waits_for_one_that_ends_and_else_says_who_is_there(pr
 
 
 @pytest.mark.parametrize("devices", ["cpu", "cpu:2"])
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", range(2))
 def test_signals_again_and_again_change_nothing(project, devices, attempt):
     """Launchers and schedulers repeat a SIGTERM; it came to tracebacks where the interpreter was ending."""
-    project.set(train__devices=devices, train__epochs=200)
+    project.set(execution__devices=devices, train__epochs=200)
     training = Training(project)
     training.wait_for_checkpoint()
     asked = [psutil.Process(training.job.pid), *training.processes()]
@@ -266,7 +265,7 @@ def test_signals_again_and_again_change_nothing(project, devices, attempt):
 
 
 def test_two_processes_give_the_results_of_one(project, uninterrupted):
-    project.set(train__devices="cpu:2")
+    project.set(execution__devices="cpu:2")
     project.run("python", "stages/train.py")
     same(project, uninterrupted)
     assert len(runs(project)) == 1

@@ -8,7 +8,8 @@ from types import FrameType
 from typing import Any
 
 from bmn.base import params
-from bmn.base.params import Group, Params, flatten
+from bmn.base.params import flatten
+from bmn.base.schema import Group, Params
 from bmn.provenance import NEUTRAL_CODE, PACKAGE
 
 read: set[str] = set()
@@ -59,9 +60,9 @@ def dump(self: Group, **words: Any) -> dict[str, Any]:
 
 load_params = params.load_params
 params.load_params = load
-original = params.Group.model_dump
-params.Group.__getattribute__ = get
-params.Group.model_dump = dump
+original = Group.model_dump
+Group.__getattribute__ = get
+Group.model_dump = dump
 stage, result = sys.argv[1:]
 sys.path.insert(0, str(Path(stage).parent))
 sys.argv = [stage]

@@ -61,7 +61,7 @@ def test_a_folder_or_glob_without_feature_files_is_refused(tmp_path, given):
 
 @pytest.mark.parametrize("duration", [0.0, -1.0, float("nan"), float("inf")])
 def test_an_invalid_duration_is_refused(duration):
-    with pytest.raises(BmnError, match=f"the duration is {duration}; a number of seconds above 0"):
+    with pytest.raises(BmnError, match=f"the duration is {duration}; it should be a number of seconds above 0"):
         find_items(["a.npy"], duration)
 
 
@@ -70,13 +70,22 @@ def test_an_invalid_duration_is_refused(duration):
     [
         ("", "names no feature file"),
         ("a.npy 12", "line 1: is not JSON"),
-        ('{"feat_path": "a.npy", "duration_second": 1}\n["a.npy", 1]', "line 2: is .* is expected"),
-        ('{"feat_path": "a.npy"}', "line 1: is .* is expected"),
-        ('{"feat_path": 3, "duration_second": 1}', "line 1: is .* is expected"),
-        ('{"feat_path": "a.npy", "duration_second": "1"}', "line 1: is .* is expected"),
-        ('{"feat_path": "a.npy", "duration_second": 0}', "duration_second is 0; a number of seconds above 0"),
-        ('{"feat_path": "a.npy", "duration_second": true}', "duration_second is True; a number of seconds above 0"),
-        ('{"feat_path": "a.npy", "duration_second": NaN}', "duration_second is nan; a number of seconds above 0"),
+        ('{"feat_path": "a.npy", "duration_second": 1}\n["a.npy", 1]', "line 2: is .* it should be like"),
+        ('{"feat_path": "a.npy"}', "line 1: is .* it should be like"),
+        ('{"feat_path": 3, "duration_second": 1}', "line 1: is .* it should be like"),
+        ('{"feat_path": "a.npy", "duration_second": "1"}', "line 1: is .* it should be like"),
+        (
+            '{"feat_path": "a.npy", "duration_second": 0}',
+            "duration_second is 0; it should be a number of seconds above 0",
+        ),
+        (
+            '{"feat_path": "a.npy", "duration_second": true}',
+            "duration_second is True; it should be a number of seconds above 0",
+        ),
+        (
+            '{"feat_path": "a.npy", "duration_second": NaN}',
+            "duration_second is nan; it should be a number of seconds above 0",
+        ),
     ],
 )
 def test_the_error_for_a_bad_list_names_the_line(tmp_path, text, sentence):
@@ -93,3 +102,27 @@ def test_a_missing_or_binary_list_is_refused(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BmnError, match="cannot be read as a list"):
         find_items([str(tmp_path / "binary")], None)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            '{"feat_path": "a.npy", "duration_second": ' + "9" * 400 + "}",
+            "duration_second is 9{40}; it should be a number",
+        ),
+        ('{"feat_path": "a.npy", "duration_second": ' + "9" * 5000 + "}", "is not JSON .*4300 digits"),
+        ('{"feat_path": "a.npy", "duration_second": 1e999}', "duration_second is inf"),
+        ('{"feat_path": "a\\u0000.npy", "duration_second": 1}', "which cannot be a file name"),
+        ('{"feat_path": "a\\ud800.npy", "duration_second": 1}', "which cannot be a file name"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"feat_path": "a.npy", "duration_second": 1, "duration_second": 2}', "appears 2 times"),
+    ],
+    ids=["400 digits", "5000 digits", "infinite", "NUL", "surrogate", "deep", "twice"],
+)
+def test_a_hostile_line_is_refused_in_a_short_sentence(tmp_path, line, sentence):
+    path = tmp_path / "videos.list"
+    path.write_text(line)
+    with pytest.raises(BmnError, match=f"line 1: .*{sentence}") as caught:
+        find_items([str(path)], None)
+    assert len(str(caught.value)) < 500

@@ -11,7 +11,8 @@ import pytest
 
 import bmn
 from bmn.base.errors import BmnError
-from bmn.data.windows import resize
+from bmn.classify.pooling import pooled
+from bmn.data.windows import cut, resize
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings, decode, in_seconds, score, soft_nms
 
@@ -99,7 +100,7 @@ def test_a_missing_model_is_refused(tmp_path, exported):
 
 
 def test_tensorrt_needs_a_gpu_and_a_gpu_needs_paddle_for_it(exported):
-    with pytest.raises(BmnError, match="TensorRT runs on a GPU"):
+    with pytest.raises(BmnError, match="TensorRT needs a GPU"):
         Predictor(exported, use_tensorrt=True)
     if paddle.is_compiled_with_cuda():
         pytest.skip("needs Paddle for CPUs: REQUIREMENTS=requirements-cpu.txt make setup")
@@ -142,3 +143,39 @@ def test_a_model_of_windows_merges_their_proposals(tmp_path, exported):
     # the best of all windows is the best of the window that it comes from
     alone = [whole.propose(video[first : first + 16], 32.0)[0]["score"] for first in (0, 8, 16, 24)]
     assert scores[0] == pytest.approx(max(alone))
+
+
+def test_detections_are_proposals_with_the_labels_of_the_classifier_beside_the_program(predictor, exported, features):
+    video = features[0].T
+    found = predictor.detect(video, 12.5)
+    assert [each["score"] for each in found] == sorted((each["score"] for each in found), reverse=True)
+    proposals = {tuple(each["segment"]): each["score"] for each in predictor.propose(video, 12.5)}
+    assert len(found) == 2 * len(proposals)
+    for segment, whole in proposals.items():
+        both = [each for each in found if tuple(each["segment"]) == segment]
+        assert {each["label"] for each in both} == {"jump", "wave"}
+        assert 0 < sum(each["score"] for each in both) < whole  # the rest is background
+    assert bmn.load(exported).detect(video, 12.5) == found
+
+
+def test_detections_of_windows_are_pooled_where_the_network_saw_them(exported, tmp_path):
+    """A long video in windows: what the classifier says follows from the window that shows most around a proposal."""
+    folder = tmp_path / "windows"
+    shutil.copytree(exported, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"overlap": 0.5}))
+    video = np.random.default_rng(6).normal(size=(40, 8)).astype(np.float32)
+    predictor = Predictor(folder)
+    [rows], [found] = (each([video], np.array([40.0])) for each in (predictor.propose_videos, predictor.detect_videos))
+    windows, shown = zip(*cut(video, "0", 40.0, 16, 0.5), strict=True)
+    vectors = pooled(np.stack([own.T for own in shown]), windows, rows[:, :2])
+    likely = predictor.classifier.probabilities(vectors)
+    for number, name in enumerate(("jump", "wave")):
+        np.testing.assert_allclose(found[name][:, 2], rows[:, 2] * likely[:, number])
+
+
+def test_a_model_without_classifier_has_no_labels(exported, features, tmp_path):
+    folder = tmp_path / "plain"
+    shutil.copytree(exported, folder, ignore=shutil.ignore_patterns("classifier.npz"))
+    with pytest.raises(BmnError, match=r"plain: has no classifier.npz, so it cannot label proposals; train on"):
+        Predictor(folder).detect(features[0].T, 12.5)

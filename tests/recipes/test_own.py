@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from video.films import film
+from video.seeing import PARAMS as PARAMS_OF_SEEING
+from video.seeing import write_seeing
 
 from bmn.base.errors import BmnError
 from bmn.base.params import load_params
@@ -55,6 +58,18 @@ def test_data_in_use_change_only_what_they_determine(project):
     assert use(project, reset=True).train.epochs == 9
 
 
+def test_videos_get_the_channels_of_their_backbone_and_need_no_durations(project):
+    write_seeing(project / "seeing.onnx", 12)
+    (project / "clips").mkdir()
+    film(project / "clips/clip5.mp4", seconds=2)
+    lines = (project / "segments.csv").read_text().splitlines()
+    (project / "segments.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    edit(project / "params.yaml", {f"extract.{key}": value for key, value in PARAMS_OF_SEEING.items()})
+    params = load_params(project / "params.yaml")
+    values = own_values(params, "clips", "segments.csv")
+    assert (values["model.feat_dim"], values["train.batch_size"], values["data.features"]) == (12, 4, "clips")
+
+
 def test_a_batch_is_never_larger_than_the_training_set(project):
     use(project)
     write(project, 64, videos=4)
@@ -67,5 +82,5 @@ def test_a_batch_is_never_larger_than_the_training_set(project):
 def test_missing_files_are_named(project, missing):
     path = project / missing
     path.rename(project / "away")
-    with pytest.raises(BmnError, match=f"{missing}: no such file or folder; correct FEATURES, ANNOTATIONS or SUBSETS"):
+    with pytest.raises(BmnError, match=f"{missing}: no such file or folder; correct what names it"):
         use(project)

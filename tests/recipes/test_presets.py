@@ -20,10 +20,11 @@ def test_a_preset_sets_the_recipe_and_keeps_machine_and_personal_settings(params
     params.write_text(
         params.read_text().replace("devices: auto", "devices: cpu:2").replace("experiment: bmn", "experiment: mine")
     )
+    (params.parent / "data/clips").mkdir(parents=True)  # so that none are rendered
     use_preset(name, params, reset=True)
     written = load_params(params)
     assert differences(written) == {}
-    assert written.train.devices == "cpu:2"
+    assert written.execution.devices == "cpu:2"
     assert written.tracking.experiment == "mine"
 
 

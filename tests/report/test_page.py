@@ -33,8 +33,7 @@ def tables():
     return {
         "source": "features: <here> & there",
         "facts": {},
-        "unseen": ["<script>alert(1)</script>"],
-        "constant": list(range(30)),
+        "warnings": ["<script>alert(1)</script>"],
         "tscales": [10, 20],
         "dscales": [10, 20],
         "grid": [[90.0, None], [95.25, 99.0]],

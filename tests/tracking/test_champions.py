@@ -6,7 +6,11 @@ from tracking.subsets import validation
 from tracking.trainings import trained
 
 from bmn import tracking
-from bmn.tracking.models import champion_of, champion_runs, promote
+from bmn.base.errors import BmnError
+from bmn.cli.promote import main as promote
+from bmn.cli.rollback import main as rollback
+from bmn.tracking.champions import register
+from bmn.tracking.models import champion_of, champion_runs
 
 pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("project")]
 
@@ -32,7 +36,7 @@ def test_a_better_model_on_the_same_data_replaces_the_champion(tmp_path, capsys)
     [model] = client.search_logged_models(
         [client.get_experiment_by_name("bmn").experiment_id], f"source_run_id = '{runs[3]}'"
     )
-    promote(client, runs[3], model.model_id)
+    register(client, runs[3], model.model_id)
     assert len(client.search_model_versions("name = 'bmn'")) == 6
     assert capsys.readouterr().out.endswith(": champion on these data\n")
 
@@ -40,7 +44,47 @@ def test_a_better_model_on_the_same_data_replaces_the_champion(tmp_path, capsys)
 def test_without_a_validation_nothing_is_registered(params, tmp_path, capsys):
     with tracking.training_run(params, tmp_path / "run.json", []) as run:
         pass
-    promote(MlflowClient(), run.run_id, "m-0")
+    register(MlflowClient(), run.run_id, "m-0")
     assert "not registered" in capsys.readouterr().out
     assert MlflowClient().search_registered_models() == []
     assert champion_runs() == set()
+
+
+def test_the_champion_says_why_and_a_person_can_decide_otherwise(tmp_path, capsys):
+    digest = validation("data").digest
+    runs = [trained(tmp_path / f"{auc}.json", auc, "data") for auc in (60, 65, 55)]
+    client = MlflowClient()
+
+    def described(number):
+        return client.get_model_version("bmn", str(number)).description
+
+    assert described(1) == f"champion: AUC 60.00, the first on synthetic validation ({digest})"
+    assert described(2) == f"champion: AUC 65.00, +5.00 against version 1 (60.00) on synthetic validation ({digest})"
+
+    rollback(["2", "--reason", "misses short segments"], standalone_mode=False)
+    assert int(champion_of(digest).version) == 1
+    assert described(2) == "rolled back: misses short segments"
+    capsys.readouterr()
+    [model] = client.search_logged_models(
+        [client.get_experiment_by_name("bmn").experiment_id], f"source_run_id = '{runs[1]}'"
+    )
+    register(client, runs[1], model.model_id)  # as a repeated export does
+    assert int(champion_of(digest).version) == 1
+    assert "rolled back (misses short segments)" in capsys.readouterr().out
+    with pytest.raises(BmnError, match=r"version 2 is not the champion of its data .*: version 1 is"):
+        rollback(["2", "--reason", "again"], standalone_mode=False)
+    with pytest.raises(BmnError, match="version 1 is the first champion"):
+        rollback(["1", "--reason", "too far"], standalone_mode=False)
+
+    promote(["3", "--reason", "half the latency"], standalone_mode=False)
+    assert int(champion_of(digest).version) == 3
+    assert "promoted by hand, half the latency; AUC 55.00, -5.00 against version 1 (60.00)" in described(3)
+    promote(["2", "--reason", "mended"], standalone_mode=False)
+    for number, expected in ((2, 3), (3, 1)):
+        rollback([str(number), "--reason", "back"], standalone_mode=False)
+        assert int(champion_of(digest).version) == expected
+    with pytest.raises(BmnError, match="version 1 is the champion of its data"):
+        promote(["1", "--reason", "again"], standalone_mode=False)
+    for unknown in ("99", "best"):
+        with pytest.raises(BmnError, match=f"VERSION {unknown}: bmn has no such version"):
+            promote([unknown, "--reason", "none"], standalone_mode=False)

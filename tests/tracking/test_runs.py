@@ -22,8 +22,12 @@ pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("proj
 ROOT = Path(__file__).parents[2]
 
 
-def given(strict=False, **train):
-    values = {"data": {"source": "synthetic", "strict": strict}, "train": {"loss_weights": {"tem": 2.0}, **train}}
+def given(strict=False, train=None, **execution):
+    values = {
+        "data": {"source": "synthetic", "strict": strict},
+        "train": {"loss_weights": {"tem": 2.0}} | (train or {}),
+        "execution": execution,
+    }
     return validate_params(values, "params.yaml")
 
 
@@ -87,8 +91,8 @@ def test_parameters_shape_the_weights_and_tags_may_change_on_resuming():
     of_training = [key for key, _ in flatten(given().model_dump(include={"model", "train"}))]
     assert set(found.params) == {key for key in of_training if key in keys or key.rpartition(".")[0] in keys}
     assert found.params["train.loss_weights.tem"] == "2.0"
-    tags = {key: found.tags[key] for key in ("data.strict", "train.devices", "train.checkpoint_minutes")}
-    assert tags == {"data.strict": "True", "train.devices": "cpu", "train.checkpoint_minutes": "1.0"}
+    tags = {key: found.tags[key] for key in ("data.strict", "execution.devices", "execution.checkpoint_minutes")}
+    assert tags == {"data.strict": "True", "execution.devices": "cpu", "execution.checkpoint_minutes": "1.0"}
     assert not any(key.startswith("proposals.") for key in found.tags)  # these belong to an evaluation
 
 
@@ -136,4 +140,4 @@ def test_the_supervisor_leaves_a_run_that_recorded_how_it_ended(params, status):
 
 
 def test_the_name_lists_what_differs_from_the_preset():
-    assert runs.run_name(given(epochs=7)).startswith("embedded strict=False epochs=7")
+    assert runs.run_name(given(train={"epochs": 7})).startswith("embedded strict=False epochs=7")

@@ -1,10 +1,10 @@
 """The model in MLflow: logged, loaded, and served by a process."""
 
 import json
-import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,74 +12,38 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
+import psutil
 import pytest
 from shell import BMN
+from tracking.serving import EVALUATED, FILED, SRC, environment, filed_model, serving
 
-from bmn import tracking
-from bmn.base.params import validate_params
 from bmn.data.subset import open_subset
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings
-from bmn.tracking import models
 
 pytestmark = pytest.mark.xdist_group("inference")
-SRC = Path(__file__).parents[2] / "src"
 SHAPE = "this model takes [video, snippet, channel] with 8 channels"
-FILED = ProposalSettings(alpha=0.7, max_proposals=20)
-EVALUATED = ProposalSettings(regression_exponent=0.5, classification_exponent=2.0, alpha=0.3, max_proposals=40)
 
 
 @pytest.fixture(scope="module")
 def filed(tmp_path_factory, exported, processed, features):
     """A project with a training, its export and its evaluation, and the model's URI."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(processed, folder / "data/processed")
-    given = {"data": {"source": "synthetic"}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", "")
-        params = validate_params(given | {"proposals": FILED.model_dump()}, "params.yaml")
-        validation = open_subset(Path("data/processed"), "validation")
-        with tracking.training_run(params, Path("run.json"), [validation]) as run:
-            run.metrics({"val/AUC": 61.25}, 1)
-        tracking.log_export(params, run.run_id, exported, features[0].T, 12.5, {"BMN.json": 1.0})
-        params = validate_params(given | {"proposals": EVALUATED.model_dump()}, "params.yaml")
-        tracking.log_evaluation(params, run.run_id, {"evaluate/AUC": 61.25}, {}, {})
-        yield folder, models.champion_of(validation.digest).source
-    mlflow.set_tracking_uri(None)
-
-
-def environment():
-    kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    return kept | {"PYTHONPATH": str(SRC)}
+    with filed_model(folder, exported, processed, features) as source:
+        yield folder, source
 
 
 @pytest.fixture(scope="module")
 def server(filed):
-    """What the server printed, its address, and its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [BMN, "serve", "--port", str(port)],
-        cwd=filed[0], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    printed = [process.stdout.readline(), process.stdout.readline()]
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{address}/ping")
-            break
-        except OSError:
-            assert process.poll() is None, printed
-            time.sleep(0.1)
-    yield printed, f"{address}/invocations", process
-    process.terminate()
-    process.wait()
+    """What the server printed, where it answers, and its process."""
+    with serving(filed[0]) as (printed, port, process):
+        yield printed, f"http://127.0.0.1:{port}/invocations", process
 
 
 def post(address, body, **headers):
@@ -116,6 +80,16 @@ def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(serv
             np.testing.assert_array_equal(np.asarray(given[name], np.float32), array[video])
 
 
+def test_labels_come_on_request(server, exported, features):
+    _, address, _ = server
+    video = features[0].T
+    body = {"inputs": [video.tolist()], "params": {"durations": [12.5], "labels": True}}
+    status, answer = post(address, body)
+    assert status == 200
+    [given] = answer["predictions"]
+    assert given["detections"] == predictor_of(exported, EVALUATED).detect(video, 12.5)
+
+
 def test_without_durations_segments_are_fractions_and_any_number_of_snippets_works(server, exported):
     _, address, _ = server
     video = np.random.default_rng(4).normal(size=(23, 8)).astype(np.float32)
@@ -139,14 +113,20 @@ def test_the_printed_curl_line_works(server):
         ({"inputs": [[[1.0] * 7] * 16]}, f"the features have the shape [1, 16, 7]; {SHAPE}"),
         ({"inputs": [[[1.0] * 400] * 16] * 3}, f"the features have the shape [3, 16, 400]; {SHAPE}"),
         ({"inputs": [[1.0] * 8] * 16}, "Shape of input (16, 8) does not match expected shape (-1, -1, -1)."),
-        (b'{"inputs": [[' + b",".join([b"[NaN,1,1,1,1,1,1,1]"] * 16) + b"]]}", "the features hold NaN"),
-        ({"inputs": [[[1e300] * 8] * 16]}, "the features hold NaN or infinities"),
+        (b'{"inputs": [[' + b",".join([b"[NaN,1,1,1,1,1,1,1]"] * 16) + b"]]}", "the features contain NaN"),
+        ({"inputs": [[[1e300] * 8] * 16]}, "the features contain NaN or infinities"),
         ({"inputs": []}, "signature"),
         ({"inputs": [[]]}, "does not match"),
         ({"inputs": [[[]]]}, f"the features have the shape [1, 1, 0]; {SHAPE}"),
         ({"inputs": [[[1.0] * 8], [[1.0]]]}, "inhomogeneous"),
-        ({"inputs": [[[1.0] * 8]], "params": {"durations": [1.0, 2.0]}}, "durations needs a number of seconds above 0"),
-        ({"inputs": [[[1.0] * 8]], "params": {"durations": [0.0]}}, "durations needs a number of seconds above 0"),
+        (
+            {"inputs": [[[1.0] * 8]], "params": {"durations": [1.0, 2.0]}},
+            "durations should hold a number of seconds above 0",
+        ),
+        (
+            {"inputs": [[[1.0] * 8]], "params": {"durations": [0.0]}},
+            "durations should hold a number of seconds above 0",
+        ),
         ({}, "inputs"),
         (b"", "valid JSON"),
         (b'{"inputs": [[', "valid JSON"),
@@ -197,7 +177,7 @@ def test_clients_under_load_get_the_right_answers(server, features, tmp_path):
     assert re.fullmatch(r"server memory: at most [1-9]\d* MiB", memory)
 
 
-def serving(folder, *words):
+def refused(folder, *words):
     return subprocess.run(
         [BMN, "serve", *words],
         cwd=folder, env=environment(), capture_output=True, text=True, check=False,
@@ -205,7 +185,7 @@ def serving(folder, *words):
 
 
 def test_a_missing_model_is_reported(filed):
-    done = serving(filed[0], "--model", "models:/nothing@champion")
+    done = refused(filed[0], "--model", "models:/nothing@champion")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: models:/nothing@champion: no such model")
 
@@ -224,14 +204,107 @@ def test_the_champion_of_other_data_is_not_served(filed, tmp_path):
     entries = json.loads(truth.read_text())
     next(entry for entry in entries["database"].values() if entry["subset"] == "validation")["annotations"].pop()
     truth.write_text(json.dumps(entries))
-    done = serving(tmp_path / "project")
+    done = refused(tmp_path / "project")
     assert done.returncode == 1
     assert re.match(
         r"error: no model was validated on the data in data/processed \([0-9a-f]{16}\); run make repro, or name a "
         r"--model$", done.stderr.splitlines()[-1],
     )  # fmt: skip
     shutil.rmtree(tmp_path / "project/data")
-    done = serving(tmp_path / "project")
+    done = refused(tmp_path / "project")
     assert done.stderr.splitlines()[-1] == (
-        "error: data/processed: holds no validation data, so no champion of them; run make repro, or name a --model"
+        "error: data/processed: contains no validation data, hence no champion; run make repro, or name a --model"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        (b'{"inputs": [[[' + b"9" * 5000 + b"]]]}", 400, "the JSON cannot be used (Exceeds the limit (4300 digits)"),
+        (b'{"inputs": [[["a"]]]}', 400, ""),
+        (b'{"inputs": [[[null]]]}', 400, ""),
+        (b'{"inputs": [[[1, {}]]]}', 400, ""),
+        (b'{"inputs": [[[1]]], "' + b"a" * 100_000 + b'": 1}', 400, ""),
+    ],
+)
+def test_a_hostile_body_is_the_clients_fault(server, body, status, sentence):
+    _, address, _ = server
+    found, answer = post(address, body)
+    assert found == status
+    assert sentence in answer["message"]
+    assert len(answer["message"]) <= 500
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "text/csv", "application/vnd.apache.parquet", "application/x-www-form-urlencoded"]
+)
+def test_only_json_is_read(server, kind):
+    _, address, _ = server
+    status, answer = post(address, b"PAR1", **{"Content-Type": kind})
+    assert (status, answer["message"][:30]) == (415, "the request is not declared as")
+
+
+def test_slow_clients_keep_nobody_out(server, features):
+    """Each announces a thousand bytes and sends one; there are more of them than places, and than threads."""
+    _, address, _ = server
+    slow = [socket.create_connection(("127.0.0.1", urlsplit(address).port)) for _ in range(200)]
+    for number, client in enumerate(slow):
+        head = b"POST /invocations HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+        client.sendall(head if number % 2 else head + b"Host: a\r\n\r\n{")
+    assert post(address, {"inputs": [features[0].T.tolist()]})[0] == 200
+    for client in slow:
+        client.close()
+
+
+def test_clients_that_do_not_take_their_answers_keep_nobody_out(server, features):
+    _, address, _ = server
+    body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 40, "params": {"maps": True}}).encode()
+    head = f"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    deaf = [socket.create_connection(("127.0.0.1", urlsplit(address).port)) for _ in range(4)]
+    for client in deaf:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(f"{head}\r\n\r\n".encode() + body)
+    assert post(address, {"inputs": [features[0].T.tolist()]})[0] == 200
+    for client in deaf:
+        client.close()
+
+
+def test_stopped_it_refuses_what_is_new_and_answers_what_has_come(filed, features):
+    body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 100}).encode()
+    with serving(filed[0], "--grace", "60") as (_, port, process), ThreadPoolExecutor(1) as pool:
+        unfinished = socket.create_connection(("127.0.0.1", port))
+        unfinished.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+        )
+        answer = pool.submit(post, f"http://127.0.0.1:{port}/invocations", body)
+        while not busy(process):
+            assert not answer.done()
+        process.terminate()
+        assert re.match(
+            r"stopping: no new requests are accepted; [01] left to answer within 60 s", process.stdout.readline()
+        )
+        assert unfinished.recv(100) == b""
+        with pytest.raises(ConnectionError):
+            socket.create_connection(("127.0.0.1", port))
+        assert answer.result()[0] == 200
+        assert process.wait(60) == 128 + signal.SIGTERM
+
+
+def test_at_the_end_of_the_grace_period_it_ends(filed, features):
+    body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 400, "params": {"maps": True}}).encode()
+    with serving(filed[0], "--grace", "0.1") as (_, port, process), ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(post, f"http://127.0.0.1:{port}/invocations", body)
+        while not busy(process):
+            assert not answer.done()
+        process.terminate()
+        with suppress(OSError):
+            assert answer.result()[0] == 503
+        assert process.wait(60) == 128 + signal.SIGTERM
+
+
+def busy(process):
+    """Whether the server computes: it has used the processor since the last time it was asked."""
+    times = psutil.Process(process.pid).cpu_times()
+    before, process.used = getattr(process, "used", times.user), times.user
+    time.sleep(0.02)
+    return times.user - before > 0.01

@@ -5,8 +5,8 @@ from tracking.subsets import validation
 
 from bmn import tracking
 from bmn.base.params import validate_params
+from bmn.tracking.champions import register
 from bmn.tracking.logged_models import file_model
-from bmn.tracking.models import promote
 
 
 def trained(path, auc, on="data", **values):
@@ -27,5 +27,5 @@ def trained(path, auc, on="data", **values):
     )
     client = MlflowClient()
     model = file_model(client, client.get_run(run.run_id), "bmn", "", str(auc), 0, lambda model: None)
-    promote(client, run.run_id, model)
+    register(client, run.run_id, model)
     return run.run_id

@@ -31,11 +31,11 @@ class Stopped(Exception):
     pass
 
 
-def fit(model, recipe, training, validation, folder, report=None):
+def fit(model, recipe, training, validation, folder, report=None, minutes=5.0):
     trainer = Trainer(model, recipe, ALONE)
     checkpoints = Checkpoints(folder)
     trainer.resume(checkpoints)
-    return trainer.fit(training, validation, checkpoints, report)
+    return trainer.fit(training, validation, checkpoints, report, minutes=minutes)
 
 
 def same(one, other):
@@ -67,9 +67,8 @@ def test_a_stopped_training_ends_as_if_it_had_not_been(
     model, recipe, training, validation, tmp_path, uninterrupted, stop_after
 ):
     """A checkpoint after each iteration; stopping between two of them loses nothing but the work in between."""
-    eager = recipe.model_copy(update={"checkpoint_minutes": 1e-9})
     with pytest.raises(Stopped):
-        fit(model, eager, training, validation, tmp_path, Record(stop_after))
+        fit(model, recipe, training, validation, tmp_path, Record(stop_after), minutes=1e-9)
     same(fit(model, recipe, training, validation, tmp_path), uninterrupted[0])
 
 
@@ -121,18 +120,17 @@ EVERYTHING = {
 def test_with_every_choice_taken_it_goes_on_bit_for_bit(model, recipe, training, validation, tmp_path, stop_after):
     rich = recipe.model_copy(update=EVERYTHING)
     expected = fit(model, rich, training, validation, tmp_path / "whole")
-    eager = rich.model_copy(update={"checkpoint_minutes": 1e-9})
     with pytest.raises(Stopped):
-        fit(model, eager, training, validation, tmp_path / "parts", Record(stop_after))
+        fit(model, rich, training, validation, tmp_path / "parts", Record(stop_after), minutes=1e-9)
     same(fit(model, rich, training, validation, tmp_path / "parts"), expected)
 
 
 def test_a_gradient_that_is_too_long_is_scaled_down(model, recipe, training, validation, tmp_path):
     """After one update Adam's first moments are a tenth of the gradient that it got."""
-    changes = {"clip_norm": 1e-3, "weight_decay": 0.0, "checkpoint_minutes": 1e-9}
+    changes = {"clip_norm": 1e-3, "weight_decay": 0.0}
     clipped = recipe.model_copy(update=changes)
     with pytest.raises(Stopped):
-        fit(model, clipped, training, validation, tmp_path, Record(stop_after=2))
+        fit(model, clipped, training, validation, tmp_path, Record(stop_after=2), minutes=1e-9)
     arrays, state = Checkpoints(tmp_path).newest()
     assert state["iteration"] == 1
     gradients = [10 * array.astype("float64") for name, array in arrays.items() if name.endswith("_moment1_0")]

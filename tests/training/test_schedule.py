@@ -1,6 +1,6 @@
 import pytest
 
-from bmn.base.params import TrainParams
+from bmn.base.schema import TrainParams
 from bmn.training.schedule import learning_rate
 
 PUBLISHED = TrainParams()

@@ -18,8 +18,9 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 def project(tmp_path, processed, monkeypatch):
     shutil.copy(PARAMS, tmp_path)
     small = {"feat_dim": 8, "tscale": 16, "dscale": 12, "num_sample": 4, "num_sample_perbin": 2}
-    recipe = {"epochs": 2, "batch_size": 4, "checkpoint_minutes": 1e-6, "devices": "cpu"}
-    values = {f"model.{key}": value for key, value in small.items()} | {f"train.{k}": v for k, v in recipe.items()}
+    recipe = {"train.epochs": 2, "train.batch_size": 4}
+    machine = {"execution.checkpoint_minutes": 1e-6, "execution.devices": "cpu"}
+    values = {f"model.{key}": value for key, value in small.items()} | recipe | machine
     edit(tmp_path / "params.yaml", values)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -5,7 +5,7 @@ import paddle
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.params import LossWeights
+from bmn.base.schema import LossWeights
 from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import open_subset
 from bmn.metrics import proposal_recall

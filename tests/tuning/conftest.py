@@ -2,13 +2,15 @@ import pytest
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.params import Params, validate_params
+from bmn.base.params import validate_params
+from bmn.base.schema import Params
 from bmn.conversion.convert import Choices, convert
 
 TINY = {
     "data": {"source": "synthetic"},
     "model": {"feat_dim": 8, "tscale": 16, "dscale": 12, "num_sample": 4, "num_sample_perbin": 2},
-    "train": {"epochs": 2, "batch_size": 4, "decay_iteration": 5, "devices": "cpu"},
+    "train": {"epochs": 2, "batch_size": 4, "decay_iteration": 5},
+    "execution": {"devices": "cpu"},
     "tune": {
         "evaluations": 20,
         "trials": 3,

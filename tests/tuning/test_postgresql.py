@@ -2,21 +2,19 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import threading
-import time
 from pathlib import Path
 
 import pytest
-from tuning.cheap import make_params, make_sweep, search_plan, worker_starter
-from tuning.test_durability import check_that_all_ended_once
+from tuning.cheap import make_params, start
+from tuning.sweeps import empty_store as empty_store
+from tuning.sweeps import options, wait_for
+from tuning.sweeps import project as project
 
 from bmn.base.errors import BmnError
 from bmn.tuning.study import open_storage
-from bmn.tuning.sweep import keep_working
 
 USUAL = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian keeps it off the PATH
 INITDB = USUAL[-1] if USUAL else Path(shutil.which("initdb") or "initdb")
@@ -57,34 +55,23 @@ def url():
     shutil.rmtree(folder)
 
 
-def test_several_workers_and_a_killed_one_lose_and_double_no_trial(tmp_path, url):
-    params = make_params(storage=url)
-    sweep = make_sweep(tmp_path, params, search_plan(20))
-    start = worker_starter(tmp_path, params, 20, seconds=0.1)
-    workers = []
-
-    def start_and_remember(seat):
-        workers.append(start(seat))
-        return workers[-1]
-
-    def kill_one():
-        while not any("run" in trial.user_attrs for trial in watched.shared.trials()):
-            time.sleep(0.05)
-        workers[0].kill()
-
-    watched = make_sweep(tmp_path, params, sweep.plan)
-    killer = threading.Thread(target=kill_one)
-    killer.start()
-    assert keep_working(sweep, 3, start_and_remember, lambda trial: None)
-    killer.join()
-    assert workers[0].returncode == -signal.SIGKILL
-    check_that_all_ended_once(sweep, 20)
+def test_a_killed_driver_loses_and_doubles_no_trial(project, url):
+    options(project, seconds=0.05)
+    params = make_params(jobs=2, trials=12, storage=url)
+    process = start(project.path, params, project.data)
+    wait_for(process, lambda: sum(trial.state.is_finished() for trial in project.trials(params)) >= 4)
+    with pytest.raises(BmnError, match=r"tune.study is 'bmn'; another bmn tune is running it"):
+        project.tune(params)
+    process.kill()
+    process.wait()
+    project.tune(params)
+    project.check(params)
 
 
-def test_another_space_is_refused_there_too(tmp_path, url):
-    make_sweep(tmp_path, make_params(storage=url, study="mine"), {})
-    with pytest.raises(BmnError, match="the study 'mine' was begun with another"):
-        make_sweep(tmp_path, make_params(storage=url, study="mine", cost=True), {})
+def test_another_space_is_refused_there_too(project, url):
+    project.tune(make_params(storage=url, study="mine", trials=1))
+    with pytest.raises(BmnError, match="the study 'mine' was started with another"):
+        project.tune(make_params(storage=url, study="mine", trials=1, cost=True))
 
 
 def test_a_wrong_database_is_told(url):

@@ -4,7 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bmn.base.params import Dimension
+from bmn.base.schema import Dimension
 from bmn.metrics import proposal_recall
 from bmn.proposals import ProposalSettings, VideoCandidates, concatenate, decode, in_seconds, score, soft_nms
 from bmn.tuning.proposal_search import SEARCHED_ON, Decoded, find, search

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Dimension, load_params, validate_params
+from bmn.base.params import load_params, validate_params
+from bmn.base.schema import Dimension
 from bmn.recipes.presets import preset_params
 from bmn.tuning.space import at, check_space, contains, digest, place_of, with_values
 
@@ -50,10 +51,19 @@ def test_what_the_schema_forbids_is_refused_before_anything_runs(key, dimension,
     assert str(refused.value).startswith("params.yaml: tune.space")
 
 
-def test_a_present_value_of_0_is_outside_of_a_range_by_factors():
+def test_a_current_value_of_0_is_outside_of_a_range_by_factors():
     space = {"train__weight_decay": {"low": 1e-5, "high": 1e-2, "log": True}}
-    with pytest.raises(BmnError, match=r"train.weight_decay is 0.0 in params.yaml, outside"):
+    with pytest.raises(BmnError, match=r"train.weight_decay is 0.0 in params.yaml, outside its search space"):
         check_space(with_values(spaced(**space), {"train.weight_decay": 0.0}, ""))
+
+
+@pytest.mark.parametrize(("tscale", "ends"), [(100, (50, 100)), (16, (8, 16)), (750, (375, 750))])
+def test_the_shipped_space_follows_the_data(tscale, ends):
+    shipped = load_params(Path(__file__).parents[2] / "params.yaml").model_dump()
+    size = {"tscale": tscale, "dscale": tscale}
+    params = validate_params(shipped | {"model": shipped["model"] | size}, "params.yaml")
+    dimension = check_space(params).trained["model.dscale"]
+    assert (dimension.low, dimension.high) == ends
 
 
 def test_an_empty_space_is_refused():
@@ -125,7 +135,7 @@ def test_the_digest_tells_what_trials_must_share():
     space = {"model__num_sample": {"choices": [8, 32]}}
     one = spaced(**space)
     assert digest(one, "data") == digest(with_values(one, {"model.num_sample": 8}, ""), "data")  # as after tune-apply
-    assert digest(one, "data") == digest(with_values(one, {"tune.trials": 99, "train.devices": "cpu"}, ""), "data")
+    assert digest(one, "data") == digest(with_values(one, {"tune.trials": 99, "execution.devices": "cpu"}, ""), "data")
     assert digest(one, "data") != digest(with_values(one, {"train.batch_size": 4}, ""), "data")
     assert digest(one, "data") != digest(with_values(one, {"train.seed": 4}, ""), "data")
     assert digest(one, "data") != digest(spaced(model__num_sample={"choices": [8, 16, 32]}), "data")

@@ -21,7 +21,7 @@ def test_a_study_is_opened_again_by_the_same_space_only(tmp_path):
     open_study(storage, "one", params.tune, digest(params, "data"))
     open_study(open_storage(None, tmp_path), "one", params.tune, digest(params, "data"))
     other = make_params(space={"train.learning_rate": SPACE["train.learning_rate"]})
-    with pytest.raises(BmnError, match=r"study 'one' was begun with another tune.space.*make tune STUDY="):
+    with pytest.raises(BmnError, match=r"study 'one' was started with another tune.space.*make tune STUDY="):
         open_study(storage, "one", other.tune, digest(other, "data"))
     open_study(storage, "two", other.tune, digest(other, "data"))
 
@@ -31,7 +31,7 @@ def test_a_study_of_one_objective_is_not_opened_for_two(tmp_path):
     storage = open_storage(None, tmp_path)
     open_study(storage, "one", params.tune, digest(params, "data"))
     two = make_params(cost=True)
-    with pytest.raises(BmnError, match="was begun with another"):
+    with pytest.raises(BmnError, match="was started with another"):
         open_study(storage, "one", two.tune, digest(two, "data"))
     assert isinstance(open_study(storage, "two", two.tune, digest(two, "data")).pruner, NopPruner)
 

@@ -1,81 +1,129 @@
+"""``bmn tune`` as a person has it: real trainings, real MLflow, killed on the way."""
+
+import json
 import os
 import shutil
+import signal
 import subprocess
 import time
-import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
 import pytest
-from shell import start
-from tuning.cheap import Silent, make_params, make_sweep, search_plan, starter
-from tuning.test_postgresql import free_port
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+from shell import BMN
 
-from bmn.tuning.plan import fill
-from bmn.tuning.sweep import describe, environment, gpus
-from bmn.tuning.worker import work
+from bmn.tuning.study import open_storage
 
-
-@pytest.fixture
-def three_gpus(tmp_path, monkeypatch):
-    """A host whose driver lists three GPUs."""
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\nfor n in 0 1 2; do echo GPU $n: a card; done\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+pytestmark = pytest.mark.xdist_group("sweep")
 
 
-def test_a_sweep_uses_the_gpus_that_it_is_given(three_gpus, monkeypatch):
-    assert gpus("gpu:1,3") == ["1", "3"]
-    assert gpus("cpu") == gpus("cpu:4") == []
-    assert gpus("auto") == ["0", "1", "2"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,0")
-    assert gpus("auto") == ["2", "0"]
+@dataclass(frozen=True)
+class Folder:
+    path: Path
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_"))}
+        return subprocess.Popen(
+            [BMN, "tune", *words], cwd=self.path, env=kept, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def run(self, *words: str) -> str:
+        process = self.start(*words)
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        return out
+
+    def trials(self, study: str = "bmn") -> "list[optuna.trial.FrozenTrial]":
+        storage = open_storage(None, self.path / ".cache/tune")
+        names = [found.study_name for found in storage.get_all_studies()]
+        return optuna.load_study(study_name=study, storage=storage).trials if study in names else []
 
 
-def test_each_worker_has_a_gpu_of_its_own(monkeypatch):
-    assert [environment(seat, 4, ["2", "5"])["CUDA_VISIBLE_DEVICES"] for seat in range(4)] == ["2", "5", "2", "5"]
+@pytest.fixture(scope="module")
+def folder(params, processed, tmp_path_factory):
+    path = tmp_path_factory.mktemp("search")
+    (path / "data").mkdir()
+    (path / "data/processed").symlink_to(processed)
+    YAML().dump(params.model_dump(), path / "params.yaml")
+    return Folder(path)
 
 
-def test_workers_on_processors_share_the_cores(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr("bmn.base.runtime._cores", lambda: 8)
-    assert environment(0, 3, [])["OMP_NUM_THREADS"] == environment(0, 3, ["0"])["OMP_NUM_THREADS"] == "2"
-    assert environment(0, 20, [])["OMP_NUM_THREADS"] == "1"
-    assert "CUDA_VISIBLE_DEVICES" not in environment(0, 3, [])
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert environment(0, 3, [])["OMP_NUM_THREADS"] == "7"  # the user's own choice stays
+def test_a_driver_that_is_killed_three_times_loses_and_doubles_nothing(folder):
+    for done in (0, 1, 2):
+        process = folder.start("run")
+        while sum(len(trial.intermediate_values) > 0 or trial.state.is_finished() for trial in folder.trials()) <= done:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    printed = folder.run("run")
+
+    found = folder.trials()
+    assert [trial.number for trial in found] == [0, 1, 2]
+    assert {trial.state.name for trial in found} <= {"COMPLETE", "PRUNED"}
+    assert found[0].params == {"model.num_sample": 4, "train.learning_rate": 0.001}  # the current ones come first
+    assert found[0].user_attrs["proposals"].keys() == {
+        "proposals.classification_exponent", "proposals.alpha", "proposals.low_threshold"
+    }  # fmt: skip
+    assert "AUC, mean" in printed
+    assert "needed" in printed or "no candidate is better" in printed
+
+    client = MlflowClient(f"sqlite:///{folder.path}/mlruns/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("bmn").experiment_id])
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert "confirmed/current/mean" in parent.data.metrics
+    names = [run.data.tags["optuna.trial"] for run in runs if "optuna.trial" in run.data.tags]
+    assert sorted(names) == ["0", "1", "2"]
+    assert len(runs) == 1 + 3 + 4  # the sweep, its trials, their confirmation
+    status = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
+    for run in runs:
+        trial = run.data.tags.get("optuna.trial")
+        assert run.info.status == ("FINISHED" if trial is None else status[found[int(trial)].state.name])
+
+    assert folder.run("status").startswith("bmn: ")
 
 
-def test_a_trial_is_told_in_a_line(tmp_path):
-    sweep = make_sweep(tmp_path, make_params(), search_plan(6))
-    fill(sweep.shared, sweep.plan)
-    work(sweep, starter(), Silent())
-    lines = [describe(trial) for trial in sweep.shared.trials()]
-    assert lines[0].startswith("trial 0 complete  AUC ")
-    assert any("pruned  after 1 epochs, AUC" in line for line in lines)
-    failing = make_sweep(tmp_path / "failing", make_params(), search_plan(1))
-    fill(failing.shared, failing.plan)
-    work(failing, starter(fail=True), Silent())
-    assert "trial 0 fail  a bolt is loose" in describe(failing.shared.trials()[0])
+def test_nothing_begins_on_bad_input(folder):
+    params = folder.path / "params.yaml"
+    before = params.read_text()
+    params.write_text(before.replace("model.num_sample:", "model.num_samples:"))
+    process = folder.start("run")
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith("error: params.yaml: tune.space: model.num_samples is unknown")
+    params.write_text(before)
 
 
-def test_the_trials_can_be_looked_at_in_a_browser(tmp_path):
-    make_sweep(tmp_path / ".cache/tune", make_params(), {})
-    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
-    port = free_port()
-    with start(tmp_path, "tune", "ui", "--port", port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            assert b'"study_name": "bmn"' in ask(f"http://127.0.0.1:{port}/api/studies", server)
-        finally:
-            server.kill()
+def test_data_that_change_midway_end_the_sweep(folder, processed):
+    """The trials before and after would be compared on different data."""
+    data = folder.path / "data/processed"
+    process = folder.start("run", "--study", "moving", "--trials", "40")
+    while not folder.trials("moving"):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    data.unlink()
+    shutil.copytree(processed, data)
+    annotations = json.loads((data / "annotations.json").read_text())
+    video = next(video for video in annotations.values() if video["annotations"])
+    video["annotations"][0]["segment"][1] -= 0.5
+    (data / "annotations.json").write_text(json.dumps(annotations))
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert "data/processed: is not the data this sweep started with" in err
+    compared = [trial.number for trial in folder.trials("moving") if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert len(compared) < 3
 
-
-def ask(address, server):
-    for _ in range(600):
-        try:
-            return urllib.request.urlopen(address, timeout=5).read()
-        except OSError:
-            assert server.poll() is None
-            time.sleep(0.1)
-    raise AssertionError(f"{address} does not answer")
+    again = folder.start("run", "--study", "moving", "--trials", "40")
+    _, err = again.communicate()
+    assert again.returncode == 1
+    assert err.splitlines()[-1].startswith("error: ")
+    assert "moving" in err.splitlines()[-1]
+    after = [trial.number for trial in folder.trials("moving") if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert after == compared
+    shutil.rmtree(data)
+    data.symlink_to(processed)

@@ -1,4 +1,4 @@
-"""Archives of unknown origin, unpacked with care: plain files under plain names, within bounds, or not at all."""
+"""Archives of unknown origin, unpacked safely: regular files under plain names, within bounds, or not at all."""
 
 import gzip
 import shutil
@@ -18,12 +18,18 @@ from bmn.base.errors import BmnError
 
 CHUNK = 1 << 20
 MOST_FILES = 1_000_000
-MOST_GROWTH = 100  # bytes unpacked a byte of the archive; real features have single figures
-DAMAGE = (  # what the readers raise when they meet bytes that make no sense
+MOST_GROWTH = 100  # unpacked bytes per byte of the archive; real features stay below ten
+DAMAGE = (  # what the readers raise on nonsense
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, struct.error),
     *(EOFError, ValueError, IndexError),
 )
-FREE_GROWTH = 64 << 20  # unpacked bytes that are allowed in any case
+FREE_GROWTH = 64 << 20  # unpacked bytes that are always allowed
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others can demand any amount of memory
+
+
+def most_unpacked(size: int) -> int:
+    """How many bytes a compressed file of ``size`` bytes may grow to."""
+    return FREE_GROWTH + MOST_GROWTH * size
 
 
 class DamagedArchiveError(BmnError):
@@ -31,7 +37,7 @@ class DamagedArchiveError(BmnError):
 
 
 class _Member(NamedTuple):
-    """A file in an archive: where it belongs, its size as the archive states it, and its content."""
+    """A file in an archive: its path, its size according to the archive, and its content."""
 
     name: PurePosixPath
     size: int
@@ -39,38 +45,40 @@ class _Member(NamedTuple):
 
 
 def unpack(archive: Path, folder: Path) -> int:
-    """Unpack a tar, tar.gz or zip archive, told apart by content.
+    """Unpack a tar, tar.gz or zip archive, recognized by its content.
 
-    Files appear under their names when they are whole; those that an earlier, interrupted call left are not
-    written again.
+    Files appear under their names once complete; those left by an earlier, interrupted call are not written
+    again.
 
     Args:
-        folder: is made; may hold what an earlier call on the same archive left.
+        folder: is created; may hold what an earlier call on the same archive left.
 
     Returns:
         The number of files.
 
     Raises:
         BmnError: the archive is damaged or of another kind; it holds a link, a device, a name that is absolute,
-            climbs, stands twice or is not UTF-8, too many files, or far more than its size lets expect; or the
-            disk is too small. What was unpacked until then stays in ``folder``.
+            contains .., appears twice or is not UTF-8, too many files, or far more than its size suggests; or the
+            disk is too small. What was unpacked so far stays in ``folder``.
     """
     size = _size(archive)
-    allowed = FREE_GROWTH + MOST_GROWTH * size
+    allowed = most_unpacked(size)
     seen: set[PurePosixPath] = set()
     written = 0
     try:
         if not folder.exists():
             folder.mkdir(parents=True)
             free = shutil.disk_usage(folder).free
-            if free < size:  # it will need more, but how much a tar.gz does not tell
-                raise BmnError(f"{archive}: {folder} has {free / 1e9:.1f} GB left, too little to unpack it")
+            if free < size:  # it will need more, but a tar.gz does not say how much
+                raise BmnError(
+                    f"{archive}: {folder} has {free / 1e9:.1f} GB left, too little to unpack it; make room there"
+                )
         for member in tqdm(_members(archive, allowed), desc=f"unpacking {archive.name}", unit="file", disable=None):
             if member.name in seen:
-                raise BmnError(f"{archive}: holds {member.name} twice; pack it again")
+                raise BmnError(f"{archive}: contains {member.name!s:.200} twice; pack it again")
             seen.add(member.name)
             if len(seen) > MOST_FILES:
-                raise BmnError(f"{archive}: holds more than {MOST_FILES} files; it cannot be a set of features")
+                raise BmnError(f"{archive}: contains more than {MOST_FILES} files; it cannot be a set of features")
             target = folder / member.name
             if target.is_file() and target.stat().st_size == member.size:
                 continue
@@ -81,12 +89,12 @@ def unpack(archive: Path, folder: Path) -> int:
                 written += file.tell()
             if written > allowed:
                 part.unlink()
-                raise BmnError(f"{archive}: unpacks to more than {allowed} bytes; it looks like a trap")
+                raise BmnError(f"{archive}: unpacks to more than {allowed} bytes; it looks like a decompression bomb")
             part.replace(target)
     except DAMAGE as error:
-        raise DamagedArchiveError(f"{archive}: is truncated or damaged ({error}); get it again") from error
+        raise DamagedArchiveError(f"{archive}: is truncated or damaged ({error!s:.200}); fetch it again") from error
     except (NotImplementedError, RuntimeError) as error:  # of zipfile: other compressions, encryption
-        raise BmnError(f"{archive}: cannot be unpacked ({error}); pack it as tar.gz") from error
+        raise BmnError(f"{archive}: cannot be unpacked ({error!s:.200}); pack it as tar.gz") from error
     except OSError as error:
         raise BmnError(f"{folder}: cannot be written ({error.strerror}); what was unpacked is kept") from error
     return len(seen)
@@ -111,7 +119,7 @@ def _members(archive: Path, allowed: int) -> Iterator[_Member]:
         elif beginning[257:262] == b"ustar":
             yield from _tar_members(archive, file, allowed)
         else:
-            raise BmnError(f"{archive}: is no tar, tar.gz or zip archive; check what was downloaded")
+            raise BmnError(f"{archive}: is not a tar, tar.gz or zip archive; check what was downloaded")
 
 
 def _tar_members(archive: Path, file: IO[bytes] | gzip.GzipFile, allowed: int) -> Iterator[_Member]:
@@ -124,7 +132,7 @@ def _tar_members(archive: Path, file: IO[bytes] | gzip.GzipFile, allowed: int) -
                 assert content is not None, "a regular file has content"
                 yield _Member(_plain_name(archive, info.name), info.size, content)
             elif not info.isdir():
-                raise BmnError(f"{archive}: {info.name!a} is a link or no plain file; pack plain files only")
+                raise BmnError(f"{archive}: {info.name!a:.200} is not a regular file; pack regular files only")
     if guarded.last.strip(b"\0") or len(guarded.last) != tarfile.BLOCKSIZE:
         raise EOFError("it ends without an end mark")
     while guarded.read(CHUNK):  # to the checksum at the end of a gzip file
@@ -132,10 +140,10 @@ def _tar_members(archive: Path, file: IO[bytes] | gzip.GzipFile, allowed: int) -
 
 
 class _Guarded:
-    """A stream that tarfile reads from, forward only, and not more or longer pieces than good archives need.
+    """A stream for tarfile that only moves forward and limits what it reads, in total and at once.
 
     Args:
-        allowed: how many bytes may be read in all.
+        allowed: bytes that may be read in total.
     """
 
     def __init__(self, archive: Path, file: IO[bytes] | gzip.GzipFile, allowed: int) -> None:
@@ -144,23 +152,25 @@ class _Guarded:
         self.last = b""
 
     def read(self, size: int) -> bytes:
-        """Read; tarfile asks for long pieces only where a header claims to be long."""
+        """Read; tarfile asks for a lot at once only if a header claims to be long."""
         if size > CHUNK:
-            raise BmnError(f"{self.archive}: has a header of {size} bytes; it looks like a trap")
+            raise BmnError(f"{self.archive}: has a header of {size} bytes; it looks like a decompression bomb")
         data = self.file.read(size)
         self.position += len(data)
         if self.position > self.allowed:
-            raise BmnError(f"{self.archive}: unpacks to more than {self.allowed} bytes; it looks like a trap")
+            raise BmnError(
+                f"{self.archive}: unpacks to more than {self.allowed} bytes; it looks like a decompression bomb"
+            )
         self.last = data
         return data
 
     def seek(self, position: int) -> None:
-        """Go forward by reading, as a compressed stream must anyway."""
+        """Skip forward by reading, as a compressed stream must anyway."""
         while self.position < position and self.read(min(CHUNK, position - self.position)):
             pass
 
     def tell(self) -> int:
-        """How far it was read."""
+        """The position."""
         return self.position
 
 
@@ -170,9 +180,13 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             if info.orig_filename.endswith("/"):
                 continue
             if not info.orig_filename.isascii() and not info.flag_bits & 0x800:
-                raise BmnError(f"{archive}: holds the name {info.orig_filename!a}, which is not UTF-8; rename it")
+                raise BmnError(
+                    f"{archive}: contains the name {info.orig_filename!a:.200}, which is not UTF-8; rename it"
+                )
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-                raise BmnError(f"{archive}: {info.orig_filename!a} is a link or no plain file; pack plain files only")
+                raise BmnError(f"{archive}: {info.orig_filename!a:.200} is not a regular file; pack regular files only")
+            if info.compress_type not in COMPRESSIONS:
+                raise NotImplementedError(f"{info.orig_filename!a:.200} is neither stored nor deflated")
             name = _plain_name(archive, info.orig_filename)
             with packed.open(info) as content:
                 yield _Member(name, info.file_size, content)
@@ -184,6 +198,7 @@ def _plain_name(archive: Path, name: str) -> PurePosixPath:
     odd = any(unicodedata.category(character) in {"Cc", "Cs"} for character in name) or "\\" in name
     if odd or not path.parts or path.is_absolute() or ".." in path.parts:
         raise BmnError(
-            f"{archive}: holds the name {name!a}, which is absolute, climbs or is not plain UTF-8; pack it again"
+            f"{archive}: contains the name {name!a:.200}, which is absolute, contains .. or is not plain UTF-8; "
+            "pack it again"
         )
     return path

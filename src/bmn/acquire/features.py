@@ -1,52 +1,66 @@
-"""Feature files: one array a video, checked and brought to ``[snippet, channel]``."""
+"""Files of a folder, one per video: features, checked and arranged as ``[snippet, channel]``, or videos."""
 
-import tokenize
+import math
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bmn.acquire.archives import COMPRESSIONS, most_unpacked
 from bmn.base.errors import BmnError
 from bmn.base.ids import video_id
 
 SUFFIXES = (".npy", ".npz", ".csv")
-DAMAGE = (  # what NumPy raises when it meets bytes that make no sense
-    *(OSError, ValueError, EOFError, SyntaxError, KeyError),
-    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
+_VIDEO = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+VIDEO_SUFFIXES = (*_VIDEO, *(suffix.upper() for suffix in _VIDEO))  # as cameras write them
 CODE = (".pkl", ".pickle", ".pt", ".pth")
-"""Formats that run code when they are read."""
+"""Formats that can run code when they are read."""
 
 
 def find_features(folder: Path) -> dict[str, Path]:
-    """The feature files in a folder and below it, by the name of their video.
+    """The feature files in a folder and below it, by the id of their video.
 
     Raises:
-        BmnError: there are none, two of one name, one that would have to be unpickled, or one whose name is not
+        BmnError: there are none, two of one video, one that would have to be unpickled, or one whose name is not
             UTF-8.
     """
+    found = _find(folder, SUFFIXES + CODE)
+    for path in found.values():
+        if path.suffix in CODE:
+            raise BmnError(f"{path}: reading it could run code inside it; save its array with numpy.save")
+    if not found:
+        raise BmnError(f"{folder}: contains no feature file ({', '.join(SUFFIXES)}); name another folder")
+    return found
+
+
+def find_videos(folder: Path) -> dict[str, Path]:
+    """The video files in a folder and below it, by id; none where there are arrays: then these are the features.
+
+    Raises:
+        BmnError: there are two of one name, or one whose name is not UTF-8.
+    """
+    return {} if any(folder.rglob("*.np[yz]")) else _find(folder, VIDEO_SUFFIXES)
+
+
+def _find(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     try:
-        paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES + CODE)
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in suffixes)
     except OSError as error:
         raise BmnError(f"{folder}: cannot be read ({error.strerror})") from error
     for path in paths:
         if path.name.startswith("."):
             continue
         if not path.name.isprintable():
-            raise BmnError(f"{folder}: holds a file named {path.name!a}, which is not UTF-8; rename it")
-        if path.suffix in CODE:
-            raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
+            raise BmnError(f"{folder}: contains a file named {path.name!a}, which is not UTF-8; rename it")
         if (video := video_id(path.stem)) in found:
-            raise BmnError(f"{path}: {found[video]} has this video's features too; keep one")
+            raise BmnError(f"{path}: {found[video]} is of the same video; keep one")
         found[video] = path
-    if not found:
-        raise BmnError(f"{folder}: holds no feature file ({', '.join(SUFFIXES)}); name another folder")
     return found
 
 
@@ -54,7 +68,7 @@ def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:
     """The number of channels that feature files share: along whichever axis they all agree, the second first.
 
     Args:
-        looked_at: so many files, spread over all of them, decide.
+        looked_at: how many files to look at, spread over all of them.
 
     Raises:
         BmnError: a file cannot be read, or they agree along no axis.
@@ -66,10 +80,16 @@ def common_channels(files: Mapping[str, Path], looked_at: int = 50) -> int:
         sizes = {shape[axis] for shape in shapes if len(shape) == 2}
         if len(sizes) == 1 and all(len(shape) == 2 for shape in shapes):
             return int(sizes.pop())
-    path, shape = next((p, s) for p, s in zip(chosen, shapes, strict=True) if s != shapes[0] or len(s) != 2)
+    for path, shape in zip(chosen, shapes, strict=True):
+        if len(shape) != 2:
+            raise BmnError(f"{path}: has the shape {shape}; it should be [snippet, channel]")
+    counts = [Counter(shape[axis] for shape in shapes).most_common(1)[0] for axis in (0, 1)]
+    axis = 0 if counts[0][1] > counts[1][1] else 1
+    usual, agreeing = counts[axis]
+    path, shape = next((p, s) for p, s in zip(chosen, shapes, strict=True) if s[axis] != usual)
     raise BmnError(
-        f"{path}: has the shape {shape}, {chosen[0].name} {shapes[0]}; all must be [snippet, channel] with as many "
-        "channels"
+        f"{path}: has {shape[axis]} channels, but {agreeing} of {len(shapes)} files have {usual}; extract it again or "
+        "remove it"
     )
 
 
@@ -77,9 +97,8 @@ def read_features(path: Path, channels: int) -> NDArray[np.float32]:
     """Read the features of one video.
 
     Args:
-        path: a ``.npy`` file, an ``.npz`` with one array, or a ``.csv`` with a line a snippet, with or without a
-            line of headings. Of shape ``[snippet, channel]`` or ``[channel, snippet]``; where both readings fit
-            the first holds.
+        path: a ``.npy`` file, an ``.npz`` with one array, or a ``.csv`` with one line per snippet, with or without a
+            header. Of shape ``[snippet, channel]`` or ``[channel, snippet]``; if both fit, the former.
         channels: the number of channels.
 
     Returns:
@@ -108,29 +127,64 @@ def read_features(path: Path, channels: int) -> NDArray[np.float32]:
 
 
 def _load(path: Path) -> NDArray[Any]:
-    """The one array of numbers that a file holds, as it stands there."""
+    """The one array of numbers that a file holds, unchanged."""
     if path.suffix in CODE:
-        raise BmnError(f"{path}: reading it would run code that it holds; write its array with numpy.save")
-    if path.suffix == ".csv":
-        return _load_csv(path)
+        raise BmnError(f"{path}: reading it could run code inside it; save its array with numpy.save")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            with loaded:
-                if len(loaded.files) != 1:
-                    raise BmnError(f"{path}: holds {len(loaded.files)} arrays; write one array a file")
-                loaded = loaded[loaded.files[0]]
-    except FileNotFoundError as error:
-        raise BmnError(f"{path}: no such feature file; add it or take the video out") from error
-    except DAMAGE as error:
+        if not path.is_file():
+            raise BmnError(f"{path}: no such feature file; add it or remove the video")
+        if path.suffix == ".csv":
+            return _load_csv(path)
+        with open(path, "rb") as file:
+            size = path.stat().st_size
+            return _read_npz(path, file, size) if file.peek(2)[:2] == b"PK" else _read_npy(file, size)
+    except BmnError:
+        raise
+    except Exception as error:  # NumPy's and zipfile's readers raise anything at all on nonsense
         raise BmnError(
-            f"{path}: is not a readable {path.suffix} array ({_words(error)}); write it with numpy.save"
+            f"{path}: is not a readable {path.suffix} array ({_words(error)}); save it with numpy.save"
         ) from error
-    except (MemoryError, NotImplementedError, RuntimeError) as error:
-        raise BmnError(f"{path}: cannot be read ({_words(error)}); write it with numpy.save") from error
-    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
-        raise BmnError(f"{path}: holds no array of numbers; write it with numpy.save as float32")
-    return loaded
+
+
+def _read_npz(path: Path, file: IO[bytes], size: int) -> NDArray[Any]:
+    with zipfile.ZipFile(file) as packed:
+        members = packed.infolist()
+        if len(members) != 1:
+            raise BmnError(f"{path}: holds {len(members)} arrays; save one array per file")
+        [member] = members
+        if member.compress_type not in COMPRESSIONS:
+            raise ValueError("its array is neither stored nor deflated")
+        if member.file_size > most_unpacked(size):
+            raise BmnError(f"{path}: unpacks to {member.file_size} bytes; it looks like a decompression bomb")
+        with packed.open(member) as content:
+            array = _read_npy(content, member.file_size)
+            content.read()  # to the checksum
+            return array
+
+
+def _read_npy(file: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of an ``.npy`` file of ``size`` bytes; nothing is allocated before the header is checked.
+
+    Raises:
+        ValueError: the header is damaged, does not match the size, or does not describe numbers.
+    """
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, by_columns, dtype = np.lib.format.read_array_header_2_0(file)
+    if dtype.kind not in "fiu":
+        raise ValueError("it does not hold an array of numbers")
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise ValueError(f"its shape is {shape}")
+    wanted, found = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if wanted != found:
+        raise ValueError(f"an array {list(shape)} takes {wanted} bytes, but {found} follow")
+    content = bytearray(wanted)
+    if file.readinto(content) != wanted:  # type: ignore[attr-defined]  # all binary files have it
+        raise ValueError("it is truncated")
+    array = np.frombuffer(content, dtype)
+    return array.reshape(shape[::-1]).T if by_columns else array.reshape(shape)
 
 
 def _load_csv(path: Path) -> NDArray[np.float32]:
@@ -138,26 +192,42 @@ def _load_csv(path: Path) -> NDArray[np.float32]:
         with open(path, encoding="utf-8-sig") as file:
             lines: Iterator[str] = (line for line in file if line.strip())
             first = next(lines, "")
-            if first and not _are_headings(first.split(",")):
+            fields = first.split(",")
+            headed = bool(first) and _are_headings(fields)
+            if first and not headed:
                 lines = chain([first], lines)
             second = next(lines, None)
             if second is None:
-                raise BmnError(f"{path}: holds no line of numbers; write a line a snippet")
-            return np.loadtxt(chain([second], lines), np.float32, comments=None, delimiter=",", ndmin=2)
-    except FileNotFoundError as error:
-        raise BmnError(f"{path}: no such feature file; add it or take the video out") from error
+                raise BmnError(f"{path}: holds no numbers; write one line per snippet")
+            table = np.loadtxt(chain([second], lines), np.float32, comments=None, delimiter=",", ndmin=2)
+            if headed and len(fields) != table.shape[1]:
+                raise ValueError(f"{len(fields)} headings for {table.shape[1]} columns")
+            return table
     except (OSError, ValueError) as error:  # also bytes that are not UTF-8
-        raise BmnError(f"{path}: is no table of numbers ({_words(error)}); write a line a snippet") from error
+        raise BmnError(f"{path}: is not a table of numbers ({_words(error)}); write one line per snippet") from error
 
 
 def _words(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _are_headings(fields: list[str]) -> bool:
-    """Whether a line names its columns; pandas calls them 0, 1, 2 where nobody else does."""
+    """Whether a line names its columns; pandas names them 0, 1, 2 by default.
+
+    Raises:
+        ValueError: some of its fields are numbers and some are not, so one of them is damaged.
+    """
+    texts = [field.strip() for field in fields if not _is_number(field)]
+    if texts and len(texts) < len(fields):
+        raise ValueError(f"its first line holds {texts[0]!r} among numbers")
+    return bool(texts) or (
+        len(fields) > 1 and [field.strip() for field in fields] == [str(n) for n in range(len(fields))]
+    )
+
+
+def _is_number(field: str) -> bool:
     try:
-        numbers = [float(field) for field in fields]
+        float(field)
     except ValueError:
-        return True
-    return len(fields) > 1 and [field.strip() for field in fields] == [str(n) for n in range(len(numbers))]
+        return False
+    return True

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from bmn.acquire.features import find_features
+from bmn.acquire.features import find_features, find_videos
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
-from bmn.base.params import Params
+from bmn.base.schema import Params
 
 
 def identify_inputs(params: Params, root: Path, known: Checksums) -> dict[str, str | None]:
@@ -29,7 +29,8 @@ def identify_inputs(params: Params, root: Path, known: Checksums) -> dict[str, s
         "init_from": ("train.init_from", params.train.init_from),
         "classifier": ("evaluate.classifier", params.evaluate.classifier),
     }
-    return {name: _checksum(key, source, root, known) for name, (key, source) in named.items()}
+    found = {name: _checksum(key, source, root, known) for name, (key, source) in named.items()}
+    return found | {"backbone": _backbone(params, root, known)}
 
 
 def is_url(source: str) -> bool:
@@ -49,6 +50,19 @@ def local_path(key: str, source: str, root: Path) -> Path:
     return path
 
 
+def _backbone(params: Params, root: Path, known: Checksums) -> str | None:
+    """The checksum of ``extract.backbone``, with the weights beside it, where it is a file that is used."""
+    features = params.data.features
+    if features is None or not (root / features).is_dir() or not find_videos(root / features):
+        return None
+    source = params.extract.backbone
+    if "." not in source:
+        return None
+    program = local_path("extract.backbone", source, root)
+    files = [path for path in (program, program.with_suffix(".pdiparams")) if path.exists()]
+    return known.of_folder(program.parent, files)
+
+
 def _checksum(key: str, source: str | None, root: Path, known: Checksums) -> str | None:
     if source is None or is_url(source):
         return source
@@ -56,7 +70,7 @@ def _checksum(key: str, source: str | None, root: Path, known: Checksums) -> str
     if path.is_file():
         return known.of_file(path)
     if key == "data.features":
-        return known.of_folder(path, find_features(path).values())
+        return known.of_folder(path, (find_videos(path) or find_features(path)).values())
     files = [file for file in path.iterdir() if file.suffix in (".json", ".csv")]
     if not files:
         raise BmnError(f"params.yaml: {key} is {source!r}; the folder holds no .json or .csv file, name another")

@@ -2,16 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bmn.acquire.inputs import is_url
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
-from bmn.base.params import DataParams
+from bmn.base.schema import DataParams
 
 RECORD = "source.json"
 TEXTS = ("annotations", "subsets", "ground_truth")
+VIDEOS = ("extractor", "durations", "broken")  # what is recorded of features that were made of videos
 
 Inputs = Mapping[str, str | None]
 """Identities of the inputs, from :func:`bmn.acquire.inputs.identify_inputs`."""
@@ -26,12 +28,18 @@ class Raw:
         annotations: a file, or a folder with one file per subset.
         subsets: a CSV with the subset of each video, or None.
         ground_truth: a published ground truth, or None to use the annotations.
+        extractor: how the features were extracted from videos, or None if they came as files.
+        durations: of those videos by id, in seconds.
+        broken: what is wrong with videos that could not be decoded, by id.
     """
 
     features: Path
     annotations: Path
     subsets: Path | None = None
     ground_truth: Path | None = None
+    extractor: dict[str, Any] | None = None
+    durations: Mapping[str, float] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
 
 def record_raw(folder: Path) -> None:
@@ -55,13 +63,18 @@ def open_raw(folder: Path, features: Path) -> Raw:
                 raise BmnError(f"{features}: is missing; restore it, or run dvc repro --force download")
         case _:
             raise BmnError(f"{path}: is not the record of raw data; run dvc repro --force download")
-    return Raw(features, **{name: folder / record[name]["file"] for name in TEXTS if name in record})
+    texts = {name: folder / record[name]["file"] for name in TEXTS if name in record}
+    videos = {name: record["features"][name] for name in VIDEOS if name in record["features"]}
+    return Raw(features, **texts, **videos)
 
 
 def features_folder(data: DataParams, inputs: Inputs, raw: Path, root: Path, cache: Path) -> Path:
     """The folder of the feature files."""
     if data.features is None:
         return raw / "features"
+    match read_json(raw / RECORD):
+        case {"features": {"place": str(place)}}:
+            return cache / place / "features"
     path = root / data.features
     return path if path.is_dir() else cache_place(data.features, inputs["features"], cache) / "features"
 

@@ -10,16 +10,26 @@ from typing import Any
 
 from bmn.acquire.archives import DamagedArchiveError, unpack
 from bmn.acquire.download import Patience, fetch
-from bmn.acquire.features import find_features
+from bmn.acquire.features import find_features, find_videos
 from bmn.acquire.inputs import is_url, local_path
 from bmn.acquire.raw import RECORD, TEXTS, Inputs, cache_place
+from bmn.acquire.videos import extracted
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_folder, read_json, write_json
-from bmn.base.params import DataParams
+from bmn.base.schema import DataParams, ExtractParams
 
 
-def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Path, patience: Patience) -> None:
+def bring(
+    data: DataParams,
+    inputs: Inputs,
+    folder: Path,
+    root: Path,
+    cache: Path,
+    patience: Patience,
+    extract: ExtractParams,
+    device: str,
+) -> None:
     """Fetch what the parameters name, and record it in ``source.json``.
 
     Args:
@@ -28,6 +38,8 @@ def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Pat
         root: the folder that relative paths start from.
         cache: of downloads and unpacked archives; complete ones are not fetched again.
         patience: with servers.
+        extract: how features are made where ``data.features`` is a folder of videos.
+        device: that makes them: ``auto``, ``cpu`` or ``gpu``.
 
     Raises:
         BmnError: something cannot be fetched, found, unpacked or written, or has the wrong checksum.
@@ -39,7 +51,7 @@ def bring(data: DataParams, inputs: Inputs, folder: Path, root: Path, cache: Pat
             if source is not None:
                 wanted = data.annotations_sha256 if name == "annotations" else None
                 record[name] = _text(name, source, wanted, inputs[name], temporary, root, cache, patience)
-        record["features"] = _features(data, inputs["features"], root, cache, patience)
+        record["features"] = _features(data, inputs["features"], root, cache, patience, extract, device)
         write_json(temporary / RECORD, record)
 
 
@@ -61,10 +73,7 @@ def _text(
         recorded = sha256(path)
     else:
         path = local_path(f"data.{name}", source, root)
-    if wanted is not None and recorded != wanted:
-        raise BmnError(
-            f"{path}: has the SHA-256 {recorded}, not data.{name}_sha256 ({wanted}); correct it or set it to null"
-        )
+    _check(path, name, recorded, wanted)
     try:
         if path.is_dir():
             shutil.copytree(path, folder / name)
@@ -77,10 +86,23 @@ def _text(
     return {"file": f"{name}.txt", "sha256": recorded}
 
 
+def _check(path: Path, name: str, found: str | None, wanted: str | None) -> None:
+    if wanted is not None and found != wanted:
+        raise BmnError(
+            f"{path}: has the SHA-256 {found}, not data.{name}_sha256 ({wanted}); correct it or set it to null"
+        )
+
+
 def _features(
-    data: DataParams, recorded: str | None, root: Path, cache: Path, patience: Patience
-) -> dict[str, str | int | None]:
-    """The record of the features; an archive is fetched and unpacked."""
+    data: DataParams,
+    recorded: str | None,
+    root: Path,
+    cache: Path,
+    patience: Patience,
+    extract: ExtractParams,
+    device: str,
+) -> dict[str, Any]:
+    """The record of the features; an archive is fetched and unpacked, features of videos are extracted."""
     source, wanted = data.features, data.features_sha256
     assert source is not None, "the parameters are checked"
     place = cache_place(source, recorded, cache)
@@ -93,11 +115,10 @@ def _features(
                 "params.yaml: data.features_sha256 is the checksum of an archive, but data.features is a folder; set "
                 "it to null"
             )
+        if videos := find_videos(path):
+            return {"sha256": recorded, "files": len(videos), **extracted(videos, extract, root, cache, device)}
         return {"sha256": recorded, "files": len(find_features(path))}
-    if wanted is not None and recorded != wanted:
-        raise BmnError(
-            f"{path}: has the SHA-256 {recorded}, not data.features_sha256 ({wanted}); correct it or set it to null"
-        )
+    _check(path, "features", recorded, wanted)
     return {"sha256": recorded, "files": _unpacked(path, place)}
 
 

@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
+
+LARGEST_SETTINGS = 1 << 20  # bytes of a file of settings
 
 
 @contextmanager
@@ -97,5 +100,61 @@ def read_json(path: Path) -> Any:
         raise BmnError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BmnError(f"{path}: cannot be read ({error})") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BmnError(f"{path}: is not JSON ({error})") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file of settings.
+
+    Raises:
+        BmnError: it cannot be read, is not UTF-8 or not YAML, or holds what settings never need: more than 1 MiB,
+            aliases, whole numbers of more than 64 bits, or texts that are no Unicode.
+    """
+    from ruamel.yaml import YAML, AliasEvent  # here, because a served model reads no settings
+
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_SETTINGS:
+            raise BmnError(f"{path}: has {size} bytes; at most {LARGEST_SETTINGS} are allowed")
+        text = path.read_text(encoding="utf-8-sig")
+        if "*" in text and any(isinstance(event, AliasEvent) for event in YAML(typ="safe").parse(text)):
+            raise BmnError(f"{path}: uses an alias (*); write the value out")  # a few lines of them grow without end
+        values = YAML(typ="safe").load(text)
+        _check_plain(values)
+    except BmnError:
+        raise
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be read ({error.strerror}); run from the project's folder") from error
+    except Exception as error:  # ruamel.yaml raises anything at all
+        raise BmnError(f"{path}: is not YAML ({' '.join(str(error).split()):.300})") from error
+    return values
+
+
+def _check_plain(value: Any) -> None:
+    match value:
+        case dict():
+            for part in (*value.keys(), *value.values()):
+                _check_plain(part)
+        case list() | tuple():
+            for part in value:
+                _check_plain(part)
+        case int() if not -(2**63) <= value < 2**63:
+            raise ValueError("a number has more than 64 bits")
+        case str():
+            value.encode()
+            if "\0" in value:
+                raise ValueError("a text holds a NUL")
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An ``object_pairs_hook`` of :func:`json.loads`: reject duplicate keys, of which JSON silently keeps the last.
+
+    Raises:
+        ValueError: a key appears twice in an object.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        [(name, count)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {name!r} appears {count} times in one object")
+    return value

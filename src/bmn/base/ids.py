@@ -3,4 +3,4 @@
 
 def video_id(name: str) -> str:
     """The id of a video: its name without the prefix ``v_`` that only some of ActivityNet's files have."""
-    return name.removeprefix("v_")
+    return name.removeprefix("v_") or name

@@ -1,253 +1,21 @@
-"""The schema of ``params.yaml``: groups, types, ranges and constraints, each error one sentence."""
+"""Reading ``params.yaml``: validated against the schema, each error one sentence."""
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import ValidationError
 
 from bmn.base.errors import BmnError
+from bmn.base.files import read_yaml
+from bmn.base.schema import Params
 
-Count = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-LowerPrecision = Literal["float16", "int8"]
-SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class Group(BaseModel):
-    """A group of parameters: immutable, strictly typed, without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class SyntheticParams(Group):
-    """The embedded data set."""
-
-    seed: Annotated[int, Field(ge=0)] = 7
-    training_videos: Count = 320
-    validation_videos: Count = 120
-
-
-class DataParams(Group):
-    """Where features and annotations come from."""
-
-    source: Literal["synthetic", "activitynet", "local"]
-    features: str | None = None
-    annotations: str | None = None
-    subsets: str | None = None
-    ground_truth: str | None = None
-    features_sha256: SHA256 | None = None
-    annotations_sha256: SHA256 | None = None
-    strict: bool = True
-    length: Literal["resize", "window"] = "resize"
-    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    snippet_seconds: Positive | None = None
-    synthetic: SyntheticParams = SyntheticParams()
-
-    @model_validator(mode="after")
-    def _has_addresses(self) -> Self:
-        if self.source != "synthetic":
-            for key in ("features", "annotations"):
-                if getattr(self, key) is None:
-                    raise ValueError(f"{key} is null; data.source {self.source} requires a path or URL")
-        return self
-
-
-class ModelParams(Group):
-    """The network; the defaults are the published sizes."""
-
-    feat_dim: Annotated[int, Field(ge=4, multiple_of=4)] = 400
-    tscale: Annotated[int, Field(ge=2)] = 100
-    dscale: Count = 100
-    num_sample: Count = 32
-    num_sample_perbin: Count = 3
-    prop_boundary_ratio: NotNegative = 0.5
-
-    @model_validator(mode="after")
-    def _durations_fit(self) -> Self:
-        if self.dscale > self.tscale:
-            raise ValueError(f"dscale is {self.dscale}; it should be at most model.tscale ({self.tscale})")
-        return self
-
-
-class LossWeights(Group):
-    """Weights of the three losses."""
-
-    tem: NotNegative = 1.0
-    pem_reg: NotNegative = 10.0
-    pem_cls: NotNegative = 1.0
-
-    def in_order(self) -> tuple[float, float, float]:
-        """The weights of tem_loss, pem_reg_loss and pem_cls_loss."""
-        return self.tem, self.pem_reg, self.pem_cls
-
-
-class TrainParams(Group):
-    """The training recipe; the defaults are the published ones."""
-
-    seed: Annotated[int, Field(ge=0)] = 1
-    epochs: Count = 9
-    batch_size: Count = 16
-    micro_batch_size: Count = 4
-    init_from: str | None = None
-    learning_rate: Positive = 1e-3
-    schedule: Literal["piecewise", "cosine"] = "piecewise"
-    warmup_iterations: Annotated[int, Field(ge=0)] = 0
-    decay_iteration: Annotated[int, Field(ge=0)] = 4200
-    decay_factor: Positive = 0.1
-    weight_decay: NotNegative = 1e-4
-    clip_norm: Positive | None = None
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    precision: Literal["off", "bf16", "fp16"] = "off"
-    loss_weights: LossWeights = LossWeights()
-    validate_every: Count = 1
-    early_stopping: Count | None = None
-    checkpoint_minutes: Positive = 5.0
-    devices: Annotated[str, Field(pattern=r"^(auto|cpu(:[1-9]\d*)?|gpu:\d+(,\d+)*)$")] = "auto"
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        if self.early_stopping is not None and self.early_stopping < self.validate_every:
-            raise ValueError(
-                f"early_stopping is {self.early_stopping}; "
-                f"it should be at least train.validate_every ({self.validate_every})"
-            )
-        return self
-
-
-class ProposalSettings(Group):
-    """How candidates are scored and how overlapping proposals are suppressed; the defaults are the published ones.
-
-    Attributes:
-        boundary_exponent: exponent of start probability · end probability in a score; >= 0 (0: ignored).
-        regression_exponent: exponent of the regression channel; >= 0.
-        classification_exponent: exponent of the classification channel; >= 0.
-        alpha: scores decay by exp(-tIoU² / alpha); > 0.
-        low_threshold: tIoU above which scores decay, when the selected proposal has zero width; in [0, 1].
-        high_threshold: the same when it spans the whole video (or window); linear in between; in [0, 1].
-        max_proposals: proposals kept per video; 1 to 100.
-    """
-
-    boundary_exponent: NotNegative = 1.0
-    regression_exponent: NotNegative = 1.0
-    classification_exponent: NotNegative = 1.0
-    alpha: Positive = 0.4
-    low_threshold: Fraction = 0.55
-    high_threshold: Fraction = 0.9
-    max_proposals: Annotated[int, Field(ge=1, le=100)] = 100
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        if self.boundary_exponent == self.regression_exponent == self.classification_exponent == 0:
-            raise ValueError(
-                "boundary_exponent is 0, and so are regression_exponent and classification_exponent; "
-                "at least one must be above 0, or every score is the same"
-            )
-        if self.low_threshold > self.high_threshold:
-            raise ValueError(
-                f"low_threshold is {self.low_threshold}; "
-                f"it should be at most proposals.high_threshold ({self.high_threshold})"
-            )
-        return self
-
-
-class EvaluateParams(Group):
-    """Evaluation."""
-
-    subset: Literal["training", "validation", "testing"] = "validation"
-    batch_size: Count = 16
-    classifier: str | None = None
-
-
-class ExportParams(Group):
-    """The inference model."""
-
-    onnx: bool = False
-    check_videos: Count = 8
-    tolerance: Positive = 1e-5
-    lower_precision: dict[LowerPrecision, Positive] = {}
-
-    @model_validator(mode="after")
-    def _has_onnx(self) -> Self:
-        if self.lower_precision and not self.onnx:
-            raise ValueError(
-                f"lower_precision is {self.lower_precision}; it is made from BMN.onnx, so set export.onnx to true"
-            )
-        return self
-
-
-class TrackingParams(Group):
-    """MLflow."""
-
-    experiment: Annotated[str, Field(min_length=1)] = "bmn"
-    run_name: str | None = None
-    log_every: Count = 10
-
-
-class Dimension(Group):
-    """The search space of one parameter: an inclusive range, or choices."""
-
-    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    log: bool = False
-    choices: Annotated[list[Any], Field(min_length=1)] | None = None
-
-    @model_validator(mode="after")
-    def _is_range_or_choices(self) -> Self:
-        if self.choices is not None:
-            if self.low is not None or self.high is not None or self.log:
-                raise ValueError("choices cannot be combined with low, high or log; keep one or the other")
-        elif self.low is None or self.high is None:
-            raise ValueError("low is missing; give low and high, or choices" if self.low is None else "high is missing")
-        elif self.low >= self.high:
-            raise ValueError(f"low is {self.low}; it should be below high ({self.high})")
-        elif self.log and self.low <= 0:
-            raise ValueError(f"low is {self.low}; it should be above 0 when log is true")
-        return self
-
-    @model_serializer
-    def _as_given(self) -> dict[str, Any]:
-        return {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
-
-
-class ConfirmParams(Group):
-    """How the best trials of a sweep are confirmed."""
-
-    top: Count = 2
-    seeds: Annotated[int, Field(ge=2)] = 3
-
-
-class TuneParams(Group):
-    """Sweeps; the keys of ``space`` are checked when a sweep starts."""
-
-    study: Annotated[str, Field(pattern=r"^[\w. -]+$")] = "bmn"
-    storage: str | None = None
-    trials: Count = 20
-    seed: Annotated[int, Field(ge=0)] = 1
-    sampler: Literal["tpe", "random"] = "tpe"
-    first_epochs: Count = 1
-    reduction: Annotated[int, Field(ge=2)] = 2
-    cost: bool = False
-    evaluations: Count = 200
-    confirm: ConfirmParams = ConfirmParams()
-    space: dict[str, Dimension] = {}
-
-
-class Params(Group):
-    """The whole of ``params.yaml``."""
-
-    data: DataParams
-    model: ModelParams = ModelParams()
-    train: TrainParams = TrainParams()
-    proposals: ProposalSettings = ProposalSettings()
-    evaluate: EvaluateParams = EvaluateParams()
-    export: ExportParams = ExportParams()
-    tracking: TrackingParams = TrackingParams()
-    tune: TuneParams = TuneParams()
+SHOWN = 10  # problems that one error names
+MOVED = {  # parameters of version 0.1, and what they are called since
+    "train.devices": "execution.devices",
+    "train.checkpoint_minutes": "execution.checkpoint_minutes",
+}
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -257,13 +25,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         BmnError: the file cannot be read, or keys are unknown, missing, of the wrong type or out of range; one line
             each names the dotted key, the value and what is allowed.
     """
-    try:
-        values = YAML(typ="safe").load(path)
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror}); run from the project folder") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise BmnError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
-    return validate_params(values, str(path))
+    return validate_params(read_yaml(path), str(path))
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -284,26 +46,43 @@ def validate_params(values: Any, origin: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        sentences = (_sentence(dict(problem)) for problem in error.errors())
+        problems = error.errors()
+        sentences = [_sentence(dict(problem)) for problem in problems[:SHOWN]]
+        if len(problems) > SHOWN:
+            sentences.append(f"{len(problems) - SHOWN} more problems; correct these first")
         raise BmnError("\n".join(f"{origin}: {sentence}" for sentence in sentences)) from error
 
 
 def _sentence(problem: dict[str, Any]) -> str:
     """A pydantic error as a sentence: dotted key, value, what is allowed."""
-    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")  # [key]: pydantic's mark of a dict key
-    value = problem["input"]
+    parts = [f"{part!s:.100}" for part in problem["loc"] if part != "[key]"]  # [key]: pydantic's mark of a dict key
+    key = ".".join(parts)
+    value = f"{problem['input']!r:.200}"
     match problem["type"]:
         case "extra_forbidden":
-            return f"{key} is unknown; remove it or correct its spelling"
+            return f"{key} is unknown; {_spelling(key)}"
         case "missing":
             return f"{key} is missing; add it"
         case "value_error":
             return f"{key}.{problem['ctx']['error']}"
         case "model_type":
-            return f"{key or 'the file'} is {value!r}; it should be a group of keys"
-        case "string_pattern_mismatch" if key == "train.devices":
+            return f"{key or 'the file'} is {value}; it should be a group of keys"
+        case "string_pattern_mismatch" if key == "execution.devices":
             allowed = "should be auto, cpu, cpu:<processes> or gpu:<comma-separated numbers>"
         case _:
             message = problem["msg"].removeprefix("Input ")
             allowed = message[0].lower() + message[1:]
-    return f"{key} is {value!r}; it {allowed}" if allowed.startswith("should") else f"{key} is {value!r}; {allowed}"
+    return f"{key} is {value}; it {allowed}" if allowed.startswith("should") else f"{key} is {value}; {allowed}"
+
+
+def _spelling(key: str) -> str:
+    """What to do about an unknown key: what it is called now, or a known one that is spelled almost like it."""
+    if key in MOVED:
+        return f"it is {MOVED[key]} now, so move it there"
+    *place, last = key.split(".")
+    group: Any = Params
+    for part in place:
+        field = getattr(group, "model_fields", {}).get(part)
+        group = field.annotation if field else None
+    near = get_close_matches(last, getattr(group, "model_fields", ()), n=1)
+    return f"did you mean {near[0]}?" if near else "remove it or correct its spelling"

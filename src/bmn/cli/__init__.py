@@ -14,8 +14,8 @@ from bmn.launch.command import command
 
 SECTIONS = {
     "Parameters and data": ("use", "set", "data-report"),
-    "Models": ("predict", "serve", "evaluate", "export", "pretrained"),
-    "Runs": ("ui", "compare", "seeds", "tune", "send"),
+    "Models": ("propose", "predict", "serve", "evaluate", "export", "pretrained"),
+    "Runs": ("ui", "compare", "promote", "rollback", "seeds", "tune", "send"),
 }
 
 

@@ -26,5 +26,7 @@ def main(data: Path, output: Path) -> None:
         for what, value in (("videos", facts.videos), ("segments", facts.segments), ("hours", facts.hours))
     }
     tracking.log_data_report(params, report.subsets.values(), {**counts, "highest_AR": report.highest_recall}, output)
+    for sentence in report.warnings:
+        print(f"warning: {sentence}")
     grid = f"{params.model.tscale} x {params.model.dscale}"
     print(f"{output / 'report.html'}: the {grid} grid allows an AR of at most {report.highest_recall:.1f}%")

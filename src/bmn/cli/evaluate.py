@@ -37,10 +37,11 @@ def main(
     from bmn.data.subset import open_subset
     from bmn.data.videos import subset_videos
     from bmn.metrics.assessment import assess
+    from bmn.metrics.detection import detections
     from bmn.report.evaluation import REPORT, gallery, write_evaluation
-    from bmn.report.results import read_classifier, read_proposals, write_proposals
+    from bmn.report.results import read_proposals, read_video_scores, write_proposals
 
-    classes = read_classifier(classifier) if classifier else None
+    scores = read_video_scores(classifier) if classifier else None
     if proposals and ground_truth:
         entries = as_they_stand(read_annotations(ground_truth), ground_truth)
         videos = subset_videos(entries, subset, ground_truth)
@@ -54,7 +55,9 @@ def main(
         found = subset_proposals(network, opened, params.proposals, params.evaluate.batch_size)
         videos = opened.ground_truth
         write_proposals(output / "proposals.json", found)
-    assessment = assess(videos, found, classes)
+    known = {video.id for video in videos}
+    own = {name: rows for name, rows in found.items() if name in known}
+    assessment = assess(videos, found, detections(own, scores) if scores else None)
     metrics = assessment.metrics()
     shown = gallery(assessment, videos, found)
     write_evaluation(output, f"{proposals or weights}", assessment, metrics, shown)

@@ -1,5 +1,7 @@
 """``bmn predict``: predict proposals for feature files."""
 
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
@@ -30,7 +32,9 @@ FORMATS = ("json", "csv", "png")
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", help="Device to run on.")
 @click.option("--use-tensorrt", is_flag=True, help="Let TensorRT run what it can (GPU only).")
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, help="Files computed together.")
-@click.option("--params", type=Path, help="Take proposals.* from this params.yaml instead of the published values.")
+@click.option("--params", type=Path, help="Take proposals.* and execution.* from this params.yaml.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Jobs at a time, instead of execution.jobs.")
+@click.option("--labels", is_flag=True, help="Predict labelled detections instead of proposals.")
 @click.option("--strict", is_flag=True, help="Stop at an unreadable file instead of skipping it.")
 @click.option("--quiet", is_flag=True, help="Do not print proposals.")
 def main(
@@ -43,6 +47,8 @@ def main(
     use_tensorrt: bool,
     batch_size: int,
     params: Path | None,
+    jobs: int | None,
+    labels: bool,
     strict: bool,
     quiet: bool,
 ) -> None:
@@ -51,16 +57,34 @@ def main(
     Prints the best of each file and saves all. INPUTS are feature files (.npy, .npz, .csv), folders, globs, and lists
     with one {"feat_path": "a.npy", "duration_second": 12.5} per line. An interrupted prediction resumes.
     """
-    from bmn.predict.files import predict_files
+    from bmn.base.params import load_params
+    from bmn.base.schema import ExecutionParams
+    from bmn.predict.files import here, origin_of, predict_files
     from bmn.predict.inputs import find_items
-    from bmn.predict.outputs import save_csv, save_json
+    from bmn.predict.jobs import by_jobs
+    from bmn.predict.outputs import Save, save_csv, save_json
     from bmn.predict.predictor import Predictor, settings_of
+    from bmn.runtimes.programs import find_program
 
-    savers = {"json": save_json, "csv": save_csv}
+    savers: dict[str, Save] = {"json": save_json, "csv": partial(save_csv, labels=labels)}
     if "png" in formats:
         from bmn.report.predictions import save_timelines  # with matplotlib, which the other formats do without
 
         savers["png"] = save_timelines
     items = find_items(inputs, duration)
-    predictor = Predictor(model, settings_of(params), device, use_tensorrt)
-    predict_files(items, predictor, output, {name: savers[name] for name in formats}, batch_size, strict, quiet)
+    settings, program = settings_of(params), find_program(model)
+    origin = origin_of(program, settings, labels)
+    execution = load_params(params).execution if params else ExecutionParams()
+    execution = execution.model_copy(update={"jobs": jobs or execution.jobs})
+    with ExitStack() as stack:
+        if execution.engine == "processes" and execution.jobs in (None, 1):
+            compute = here(Predictor(program, settings, device, use_tensorrt), labels)
+        else:
+            from bmn.execution.engines import open_engine
+
+            engine = stack.enter_context(
+                open_engine(execution.model_copy(update={"devices": "auto" if device == "gpu" else "cpu"}))
+            )
+            compute = by_jobs(engine, program, settings, device, use_tensorrt, labels)
+        chosen = {name: savers[name] for name in formats}
+        predict_files(items, compute, origin, output, chosen, batch_size, strict, quiet)

@@ -19,7 +19,7 @@ def main(source: str, output: Path) -> None:
     """
     from bmn.acquire.download import fetch
     from bmn.base.files import atomic_file
-    from bmn.base.params import ModelParams
+    from bmn.base.schema import ModelParams
 
     remote = source.startswith(("http://", "https://"))
     given = output.with_suffix(".fetched") if remote else Path(source)

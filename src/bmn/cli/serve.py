@@ -7,11 +7,12 @@ import click
 @click.option("--model", help="MLflow model URI; by default the champion of the current data.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all interfaces.")
 @click.option("--port", type=int, default=5001, help="Port to listen on.")
-def main(model: str | None, host: str, port: int) -> None:
-    """Serve a model from MLflow over HTTP, until Ctrl-C.
+@click.option("--grace", type=click.FloatRange(min=0), default=5, help="Seconds to finish open requests when stopped.")
+def main(model: str | None, host: str, port: int, grace: float) -> None:
+    """Serve a model from MLflow over HTTP, until Ctrl-C or SIGTERM.
 
     /invocations accepts the same requests as `mlflow models serve`. Prints a curl command to try it.
     """
     from bmn.tracking.serving import serve
 
-    serve(model, host, port)
+    serve(model, host, port, grace)

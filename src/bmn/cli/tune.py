@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from bmn.base.params import Params
+    from bmn.base.schema import Params
 
 PARAMS = Path("params.yaml")
 of_study: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
@@ -25,17 +25,17 @@ def main() -> None:
 @of_study
 @click.option("--trials", type=int, help="Trials in all, instead of tune.trials.")
 @click.option("--timeout", type=float, help="Seconds after which no trial begins; without it there is no end.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a GPU, or one, where not given.")
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at once, instead of execution.jobs.")
 @click.option("--data", type=Path, default="data/processed", help="Converted data.")
 def run(study: str | None, trials: int | None, timeout: float | None, workers: int | None, data: Path) -> None:
     """Search, or go on with a search."""
     from bmn.tuning.space import check_space
 
-    params = chosen(study, {"tune.trials": trials})
+    params = chosen(study, {"tune.trials": trials, "execution.jobs": workers})
     check_space(params)  # a mistake is told at once
-    from bmn.tuning.search import run  # here, because MLflow takes seconds to import
+    from bmn.tuning.driver import tune  # here, because MLflow takes seconds to import
 
-    run(params, timeout, workers, data)
+    tune(params, timeout, data)
 
 
 @main.command()
@@ -43,7 +43,7 @@ def run(study: str | None, trials: int | None, timeout: float | None, workers: i
 @click.option("--json", "as_json", is_flag=True, help="Print the trials as JSON, a list with an object a trial.")
 def status(study: str | None, as_json: bool) -> None:
     """Show a table of the trials, while a sweep runs or later."""
-    from bmn.tuning.status import find_study, rows, status
+    from bmn.tuning.study import find_study, rows, status
 
     found = find_study(chosen(study))
     print(json.dumps(rows(found)) if as_json else status(found))
@@ -54,7 +54,8 @@ def status(study: str | None, as_json: bool) -> None:
 @click.option("--trial", type=int, help="Number of a trial to take instead, confirmed or not.")
 def apply(study: str | None, trial: int | None) -> None:
     """Write the confirmed best of a sweep into params.yaml."""
-    from bmn.tuning.status import apply, find_study
+    from bmn.tuning.confirmation import apply
+    from bmn.tuning.study import find_study
 
     print(apply(find_study(chosen(study)), trial, PARAMS))
 
@@ -63,7 +64,7 @@ def apply(study: str | None, trial: int | None) -> None:
 @click.option("--port", type=int, default=8080, help="Port to listen at.")
 def ui(port: int) -> None:
     """Show the trials of all sweeps in a browser, until Ctrl-C (optuna-dashboard)."""
-    from bmn.tuning.status import show
+    from bmn.tuning.study import show
 
     show(chosen(None).tune.storage, port)
 

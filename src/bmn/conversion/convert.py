@@ -21,6 +21,8 @@ from bmn.data.videos import Video, subset_videos, write_annotations, write_groun
 from bmn.data.windows import Cut, cut, fractions
 from bmn.provenance import identity
 
+EXTRACTOR = "extractor.json"  # how features were made of videos; null: they came in files
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -63,9 +65,9 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     """
     files = find_features(raw.features)
     entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
-    videos, problems = clean(_with_duration(entry, files, choices) for entry in entries)
+    videos, problems = clean(_with_duration(entry, files, raw.durations, choices) for entry in entries)
     refuse(problems, raw.annotations, choices.strict)
-    videos, paths, unmatched = _match(videos, files)
+    videos, paths, unmatched = _match(videos, files, raw.broken)
     refuse(unmatched, raw.features, choices.strict)
     findings = chosen + problems + unmatched
     subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
@@ -78,6 +80,7 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     truth = videos if raw.ground_truth is None else as_they_stand(read_annotations(raw.ground_truth), raw.ground_truth)
     write_ground_truth(folder / "ground_truth.json", truth)
     write_findings(folder / "findings.json", findings)
+    write_json(folder / EXTRACTOR, raw.extractor)
     for name, members in subsets.items():
         packed = (
             _packed(video, paths[video.id], choices, every=name != "training")
@@ -92,8 +95,10 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     return {name: len(members) for name, members in subsets.items()}, findings
 
 
-def _with_duration(entry: Entry, files: Mapping[str, Path], choices: Choices) -> Entry:
-    """The entry with its duration computed from its features, if it is missing."""
+def _with_duration(entry: Entry, files: Mapping[str, Path], durations: Mapping[str, float], choices: Choices) -> Entry:
+    """The entry with the duration of its video file; without one and if missing, computed from its features."""
+    if isinstance(entry.id, str) and entry.id in durations:
+        return replace(entry, duration=durations[entry.id])
     path = files.get(entry.id) if isinstance(entry.id, str) else None
     if entry.duration is not None or choices.snippet_seconds is None or path is None:
         return entry
@@ -115,11 +120,13 @@ def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
     return [row for row in rows if every or len(fractions(video.segments, row[0]))]
 
 
-def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video], dict[str, Path], list[Finding]]:
+def _match(
+    videos: list[Video], files: Mapping[str, Path], broken: Mapping[str, str]
+) -> tuple[list[Video], dict[str, Path], list[Finding]]:
     """The videos that have features, the file of each, and findings for what has no counterpart."""
     paths = {video.id: path for video in videos if (path := files.get(video.id))}
     findings = [
-        Finding(video.id, "features", "missing", "add the file or remove the video", "dropped")
+        Finding(video.id, "features", "missing", broken.get(video.id, "add the file or remove the video"), "dropped")
         for video in videos
         if video.id not in paths
     ]

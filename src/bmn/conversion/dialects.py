@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
+from bmn.base.files import unique_keys
 from bmn.base.ids import video_id
 from bmn.conversion.annotations import SUBSETS, Entry
 
@@ -99,7 +100,7 @@ def _read_file(path: Path, about: Mapping[str, dict[str, str]]) -> list[Entry]:
     if beginning not in ("{", "["):
         return _read_csv(path, text, about)
     try:
-        content = json.loads(text, object_pairs_hook=_unique_keys)
+        content = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise BmnError(f"{path}: is not valid JSON ({error}); fix it or download it again") from error
     match content:
@@ -244,12 +245,3 @@ def _read_text(path: Path) -> str:
         raise BmnError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except OSError as error:
         raise BmnError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Reject duplicate keys: in JSON the last one wins, so that a video would silently lose annotations."""
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        (name, count), *_ = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key {name!r} appears {count} times in one object")
-    return value

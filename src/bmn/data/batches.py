@@ -1,25 +1,20 @@
-"""Which windows form a batch, and prefetching of batches in a thread.
+"""Which windows form a batch, and batches read ahead in a thread.
 
 The order is a pure function of (seed, epoch), so a run can resume at any batch and be shared among any number of
 processes without further state.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
+from bmn.base.prefetch import prefetch
 from bmn.data.store import FeatureStore
 from bmn.data.videos import Video
 from bmn.data.windows import Window, fractions, pad
-
-Item = TypeVar("Item")
-Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -119,21 +114,3 @@ def load_batches(
         return Batch(rows, store.read(rows), pad([segments[row] for row in rows]))
 
     return prefetch(load, batches, ahead)
-
-
-def prefetch(load: Callable[[Item], Loaded], items: Iterable[Item], ahead: int) -> Iterator[Loaded]:
-    """``map(load, items)``, with up to ``ahead`` results computed in advance in a thread.
-
-    An exception in ``load`` is raised in the place of its result. Closing the iterator ends the thread.
-    """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch") as pool:
-        ready: deque[Future[Loaded]] = deque()
-        try:
-            for item in items:
-                ready.append(pool.submit(load, item))
-                if len(ready) > ahead:
-                    yield ready.popleft().result()
-            while ready:
-                yield ready.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

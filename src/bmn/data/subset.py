@@ -41,6 +41,13 @@ class Subset:
         """The duration of each video, by id, in seconds."""
         return {name: video.duration for name, video in self.videos.items()}
 
+    def rows_by_video(self) -> dict[str, list[int]]:
+        """The rows of the store that show each video, by id, in the order of the store."""
+        found: dict[str, list[int]] = {}
+        for row, window in enumerate(self.store.windows):
+            found.setdefault(window.video, []).append(row)
+        return found
+
     def truth(self) -> dict[str, list[tuple[float, float]]]:
         """The ground-truth segments of each video, by id: (start, end) in seconds."""
         return {video.id: [(one.start, one.end) for one in video.segments] for video in self.ground_truth}

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_folder, write_json
-from bmn.base.params import ExportParams, ModelParams
+from bmn.base.schema import ExportParams, ModelParams
+from bmn.classify.classifier import FILE, SegmentClassifier, write_classifier
 from bmn.export.manifest import OUTPUTS, manifest
 from bmn.export.onnx import write_onnx
 from bmn.export.program import NAME
@@ -24,7 +26,8 @@ from bmn.export.quantize import quantize
 from bmn.launch.lifetime import die_with
 from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
-from bmn.runtimes.programs import MANIFEST, Maps, Program, open_program
+from bmn.runtimes.engines import Maps, Program, open_engine
+from bmn.runtimes.programs import MANIFEST
 
 TIMED = 5  # calls; the latency is their median
 
@@ -36,6 +39,7 @@ def export(
     features: NDArray[np.float32],
     settings: ExportParams,
     about: Mapping[str, Any],
+    classifier: SegmentClassifier | None = None,
 ) -> dict[str, dict[str, float]]:
     """Export programs, weights and a manifest, provided that the programs compute what the network does.
 
@@ -46,6 +50,7 @@ def export(
         features: ``[batch, channel, snippet]``, on which programs and network are compared.
         settings: which programs to write, and their tolerances.
         about: what the manifest says about the weights.
+        classifier: labels the proposals; written beside the programs.
 
     Returns:
         For each program's file name, its ``largest_difference`` from the network (absolute) and its ``latency_ms`` for
@@ -71,7 +76,7 @@ def export(
                 limits[quantized] = f"lower_precision.{precision}", tolerance
         measured = {}
         for file, (name, tolerance) in limits.items():
-            program = open_program(file)
+            program = open_engine(file)
             difference = largest_difference(wanted, program.run(features))
             if not difference <= tolerance:
                 raise BmnError(
@@ -80,7 +85,12 @@ def export(
                 )
             measured[file] = {"largest_difference": difference, "latency_ms": latency_ms(program, features[:1])}
         differences = {file: values["largest_difference"] for file, values in measured.items()}
-        write_json(unchecked / MANIFEST, manifest(model, weights, differences, about))
+        labels = {}
+        if classifier:
+            write_classifier(unchecked / FILE, classifier)
+            known = {"file": FILE, "sha256": sha256(unchecked / FILE), "classes": classifier.classes}
+            labels["classifier"] = known
+        write_json(unchecked / MANIFEST, manifest(model, weights, differences, {**about, **labels}))
     return {file.name: values for file, values in measured.items()}
 
 

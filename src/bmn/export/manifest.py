@@ -8,7 +8,8 @@ from typing import Any
 
 import bmn
 from bmn.base.checksums import sha256
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
+from bmn.runtimes.programs import PARAMETERS
 
 OUTPUTS = ["confidence_map", "start", "end"]
 PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "paddle2onnx", "onnx", "onnxruntime")
@@ -26,6 +27,7 @@ def manifest(
         about: what else is known: data, recipe, metrics; ``overlap`` if the network was trained on windows.
     """
     batch, dscale, tscale = "batch", model.dscale, model.tscale
+    parameters = next(file for file in programs if file.suffix != ".onnx").with_suffix(".pdiparams")
     return {
         "inputs": [
             {
@@ -61,6 +63,7 @@ def manifest(
             file.name: {"sha256": sha256(file), "largest_difference": difference}
             for file, difference in programs.items()
         },
+        PARAMETERS: sha256(parameters),
         "weights_sha256": sha256(weights),
         "model": model.model_dump(),
         **about,

@@ -6,7 +6,7 @@ MODEL is the network's sizes as JSON.
 import sys
 from pathlib import Path
 
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 from bmn.launch.command import command
 from bmn.model.paddle import paddle
 from bmn.model.weights import load_network

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.params import LowerPrecision
+from bmn.base.schema import LowerPrecision
 from bmn.export.onnx import run_converter
 
 NEEDED = {"float16": ("onnx", "onnxruntime"), "int8": ("onnx", "onnxruntime", "ml_dtypes")}

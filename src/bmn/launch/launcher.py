@@ -19,7 +19,7 @@ LAST_LINES = 30  # shown of a failed process's log
 
 
 def processes(devices: str) -> int:
-    """The number of processes that ``train.devices`` requests on this host: one per GPU, or the number in ``cpu:N``."""
+    """How many processes ``execution.devices`` requests on this host: one per GPU, or the number in ``cpu:N``."""
     kind, _, given = devices.partition(":")
     return len(given.split(",")) if kind == "gpu" else int(given or 1)
 
@@ -45,7 +45,9 @@ def supervise(script: Path, devices: str, logs: Path) -> None:
         code = _watch([sys.executable, str(script)], environment, None, None)
         if code < 0:
             raise BmnError(f"the training was killed by {_name(-code)}{_hint(-code)}; run the same command to resume")
-        sys.exit(code)
+        if code:
+            sys.exit(code)
+        return
     kind, _, given = devices.partition(":")
     where = ["--devices", given] if kind == "gpu" else ["--nproc_per_node", given or "1"]
     words = [sys.executable, "-m", "paddle.distributed.launch", *where, "--log_dir", str(logs), str(script)]

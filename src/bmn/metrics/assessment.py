@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from bmn.data.videos import Video
 from bmn.metrics.breakdown import Part, by_length, by_number, what_proposals_are
-from bmn.metrics.detection import Classifier, detections, mean_average_precision
+from bmn.metrics.confusion import confusion
+from bmn.metrics.detection import Detection, assess_detections
 from bmn.metrics.intervals import intervals
 from bmn.metrics.recall import Recall, proposal_recall
 
@@ -20,53 +21,55 @@ class Assessment:
     """All metrics of the proposals of a subset.
 
     Attributes:
+        videos: their number.
         recall: the metrics of the ActivityNet challenge.
-        intervals: 95 % confidence intervals of its headline, in percent.
+        intervals: 95 % confidence intervals of the headline, in percent.
         by_length, by_number: its breakdowns.
         kinds: ``[rank, kind]``, the fraction of each kind among the proposals of each rank.
-        detection: ``[tIoU]``, mAP in percent; None without a classifier.
+        detection: the metrics of labelled detections; None without labels.
+        confusion: see :func:`bmn.metrics.confusion.confusion`; None without labels.
     """
 
+    videos: int
     recall: Recall
     intervals: dict[str, tuple[float, float]]
     by_length: list[Part]
     by_number: list[Part]
     kinds: Floats
-    detection: Floats | None
+    detection: Detection | None
+    confusion: tuple[list[str], NDArray[np.intp]] | None
 
     def metrics(self) -> dict[str, float]:
-        """The headline, in percent; with a classifier also mAP, averaged over tIoU and at 0.5, 0.75 and 0.95."""
-        found = self.recall.headline()
-        if self.detection is not None:
-            found["mAP"] = float(self.detection.mean())
-            for tiou, place in (("0.5", 0), ("0.75", 5), ("0.95", 9)):
-                found[f"mAP@{tiou}"] = float(self.detection[place])
-        return found
+        """The headline, in percent; with detections their mAP too."""
+        return self.recall.headline() | (self.detection.metrics() if self.detection else {})
 
 
-def assess(videos: Sequence[Video], proposals: Mapping[str, Floats], classifier: Classifier | None) -> Assessment:
+def assess(
+    videos: Sequence[Video],
+    proposals: Mapping[str, Floats],
+    detected: Mapping[str, Mapping[str, Floats]] | None = None,
+) -> Assessment:
     """Assess the proposals of a subset.
 
     Args:
         videos: with their segments.
         proposals: video → ``[proposal, 3]`` (start, end in seconds, score).
-        classifier: class scores of the videos, to assess detections as well.
+        detected: class → video → ``[detection, 3]``, to assess detections as well.
 
     Raises:
-        BmnError: no video has a segment, or a video is missing from the classifier.
+        BmnError: no video has a segment.
     """
     truth = {video.id: [(segment.start, segment.end) for segment in video.segments] for video in videos}
+    labelled = {video.id: [(one.start, one.end, one.label) for one in video.segments] for video in videos}
     recall = proposal_recall(truth, proposals)
-    detection = None
-    if classifier is not None:
-        labelled = {video.id: [(one.start, one.end, one.label) for one in video.segments] for video in videos}
-        own = {name: rows for name, rows in proposals.items() if name in labelled}
-        detection = mean_average_precision(labelled, detections(own, classifier))
+    detection = assess_detections(labelled, detected) if detected is not None else None
     return Assessment(
+        len(videos),
         recall,
-        intervals(recall),
+        intervals(recall) | (detection.intervals() if detection else {}),
         by_length(recall, truth, {video.id: video.duration for video in videos}),
         by_number(recall),
         what_proposals_are(truth, proposals),
         detection,
+        confusion(labelled, detected) if detected is not None else None,
     )

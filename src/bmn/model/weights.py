@@ -1,62 +1,49 @@
 """Weight files: ``.pdparams`` with the published names, read without executing anything from the file."""
 
-import collections
 import pickle
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_file
-from bmn.base.params import ModelParams
+from bmn.base.schema import ModelParams
 from bmn.model.network import BMN
 from bmn.model.paddle import paddle
+from bmn.model.pickles import Array, read_pickle
 
 PREFIX = "backbone."  # PaddleVideo's files hold the network under this name
-
-# All that a pickled dictionary of arrays needs; NumPy 2 moved its module, and files contain both names.
-_NUMPY = np.core.multiarray if np.__version__.startswith("1.") else np._core.multiarray  # type: ignore[attr-defined]
-_ALLOWED = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _NUMPY._reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _NUMPY._reconstruct,
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it refers to {module}.{name}")
-        return _ALLOWED[module, name]
 
 
 def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
     """Read the arrays of a ``.pdparams`` file, ours or PaddleVideo's (without its ``backbone.`` prefix).
 
+    Arrays of 16 or 64 bits become float32.
+
     Raises:
-        BmnError: the file is missing, damaged, or contains anything but named numeric arrays.
+        BmnError: the file is missing, damaged, or contains anything but named arrays of finite numbers.
     """
     try:
-        with open(path, "rb") as file:
-            content = _ArraysOnly(file).load()
+        content = read_pickle(path.read_bytes())
     except FileNotFoundError as error:
         raise BmnError(f"{path}: no such file") from error
     except Exception as error:  # a damaged pickle can raise anything at all
-        raise BmnError(f"{path}: is not a plain weights file ({error}); none of it was executed") from error
+        raise BmnError(f"{path}: is not a plain weights file ({error!s:.200}); none of it was executed") from error
     if not isinstance(content, dict):
         raise BmnError(f"{path}: holds a {type(content).__name__}; it should hold a dictionary of arrays")
-    weights = {
-        str(name).removeprefix(PREFIX): array
-        for name, array in content.items()
-        if name != "StructuredToParameterName@@"
-    }
-    for name, array in weights.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+    weights = {}
+    for key, value in content.items():
+        if key == "StructuredToParameterName@@":
+            continue
+        name = key.removeprefix(PREFIX)
+        if not isinstance(value, Array) or value.array is None:
             raise BmnError(f"{path}: {name} is not an array of floating-point numbers")
+        with np.errstate(over="ignore"):
+            weights[name] = np.array(value.array, np.float32)
+        if not np.isfinite(weights[name]).all():
+            raise BmnError(f"{path}: {name} holds NaN, infinities or numbers too large for float32; get it again")
     return weights
 
 

@@ -1,32 +1,41 @@
 """Proposals for any number of feature files, printed like PaddleVideo's predict.py."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from bmn.acquire.features import read_features
+from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.data.batches import prefetch
+from bmn.base.prefetch import prefetch
+from bmn.classify.classifier import FILE
+from bmn.classify.results import labelled_results
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import Save
 from bmn.predict.partial import PartFile
 from bmn.predict.predictor import Predictor
-from bmn.proposals import Result, results
+from bmn.proposals import ProposalSettings, Result, results
 
 PRINTED = 5  # best proposals per file
 RESULT = "bmn_results_inference"  # the published name
 AHEAD = 2  # batches read ahead
 
+Found = tuple[Item, Sequence[Result]]
+Done = tuple[list[Found], list[str]]  # of a batch: the results, and the errors of the unreadable files
+Batches = Sequence[Sequence[Item]]
+Compute = Callable[[Batches], Iterator[Done]]
+
 
 def predict_files(
     items: Sequence[Item],
-    predictor: Predictor,
+    compute: Compute,
+    origin: Mapping[str, Any],
     folder: Path,
     savers: Mapping[str, Save],
     batch_size: int,
@@ -36,36 +45,38 @@ def predict_files(
     """Print the best proposals of each feature file and save all of them; resume after an interruption.
 
     Args:
+        compute: computes batches, in any order: :func:`here` or :func:`bmn.predict.jobs.by_jobs`.
+        origin: what the results depend on besides the files (:func:`origin_of`).
         folder: for the results, ``bmn_results_inference`` plus the suffix of each format.
         savers: by suffix.
-        batch_size: files computed together.
+        batch_size: files computed together. A resumed run recomputes whole batches: the files of a batch affect the
+            last digits of each other's results.
         strict: stop at an unreadable file instead of skipping and reporting it.
         quiet: print no proposals.
 
     Raises:
         BmnError: files were skipped, one is unreadable (``strict``), or the results cannot be written.
     """
-    origin = {"model": checksum(predictor.program), "proposals": predictor.settings.model_dump()}
-    part = PartFile(folder / f"{RESULT}.part", origin)
-
-    todo = [item for item in items if not part.holds(item)]
-    if len(todo) < len(items):
-        print(f"{part.path}: already holds {len(items) - len(todo)} of {len(items)} files")
+    part = PartFile(folder / f"{RESULT}.part", dict(origin))
+    batches = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
+    todo = [batch for batch in batches if not all(map(part.holds, batch))]
+    held = sum(map(part.holds, items))
+    if held:
+        print(f"{part.path}: already holds {held} of {len(items)} files")
     skipped = 0
-    with tqdm(total=len(items), initial=len(items) - len(todo), unit="file", disable=None) as progress:
-        for batch in batches(todo, predictor, batch_size):
-            if strict and batch.unreadable:
-                raise batch.unreadable[0]
-            for error in batch.unreadable:
+    with tqdm(total=len(items), initial=len(items) - sum(map(len, todo)), unit="file", disable=None) as progress:
+        for found, unreadable in compute(todo):
+            if strict and unreadable:
+                raise BmnError(unreadable[0])
+            for error in unreadable:
                 tqdm.write(f"skipped: {error}", file=sys.stderr)
-            skipped += len(batch.unreadable)
-            found = propose(batch, predictor)
+            skipped += len(unreadable)
             if found:
-                part.append(found)
+                part.append([(item, proposals) for item, proposals in found if not part.holds(item)])
             if not quiet:
                 for item, proposals in found:
                     tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
-            progress.update(len(found) + len(batch.unreadable))
+            progress.update(len(found) + len(unreadable))
     if skipped < len(items):
         for suffix, save in savers.items():
             save(folder / f"{RESULT}.{suffix}", part.read(items))
@@ -74,52 +85,55 @@ def predict_files(
         raise BmnError(f"{skipped} of {len(items)} files were skipped, see above; the others are done")
 
 
+def here(predictor: Predictor, labels: bool = False) -> Compute:
+    """Compute in this process, reading ahead; with ``labels`` detections instead of proposals."""
+
+    def compute(batches: Batches) -> Iterator[Done]:
+        for items, features, unreadable in prefetch(partial(read_batch, predictor.channels), batches, AHEAD):
+            yield propose(items, features, predictor, labels), unreadable
+
+    return compute
+
+
+def origin_of(program: Path, settings: ProposalSettings, labels: bool) -> dict[str, Any]:
+    """What the results depend on besides the files: the model, the settings and, with ``labels``, the classifier."""
+    origin = {"model": checksum(program), "proposals": settings.model_dump()}
+    if labels:
+        classifier = program.with_name(FILE)
+        origin["classifier"] = sha256(classifier) if classifier.exists() else ""
+    return origin
+
+
 def checksum(program: Path) -> str:
-    """SHA-256 of a program and its weights."""
-    digest = sha256(program.read_bytes())
-    if program.suffix != ".onnx":
-        digest.update(program.with_suffix(".pdiparams").read_bytes())
-    return digest.hexdigest()
+    """The SHA-256 of a program and that of its weights, which only ``.onnx`` includes."""
+    files = [program] if program.suffix == ".onnx" else [program, program.with_suffix(".pdiparams")]
+    return " ".join(map(sha256, files))
 
 
-@dataclass(frozen=True)
-class Batch:
-    """A batch of feature files.
-
-    Attributes:
-        items: the readable ones.
-        features: ``[snippet, channel]`` of each.
-        unreadable: the errors of the others.
-    """
-
-    items: list[Item]
-    features: list[NDArray[np.float32]]
-    unreadable: list[BmnError]
-
-
-def read_batch(items: Sequence[Item], channels: int) -> Batch:
-    """Read feature files."""
+def read_batch(channels: int, items: Sequence[Item]) -> tuple[list[Item], list[NDArray[np.float32]], list[str]]:
+    """Read feature files: the readable ones, the features ``[snippet, channel]`` of each, the errors of the others."""
     readable: list[Item] = []
     features: list[NDArray[np.float32]] = []
-    unreadable: list[BmnError] = []
+    unreadable: list[str] = []
     for item in items:
         try:
             features.append(read_features(Path(item.path), channels))
             readable.append(item)
         except BmnError as error:
-            unreadable.append(error)
-    return Batch(readable, features, unreadable)
+            unreadable.append(str(error))
+    return readable, features, unreadable
 
 
-def batches(items: Sequence[Item], predictor: Predictor, size: int) -> Iterator[Batch]:
-    """The files in batches, read in the background."""
-    chunks = [items[first : first + size] for first in range(0, len(items), size)]
-    return prefetch(lambda chunk: read_batch(chunk, predictor.channels), chunks, AHEAD)
-
-
-def propose(batch: Batch, predictor: Predictor) -> list[tuple[Item, list[Result]]]:
-    """The proposals of each file in a batch."""
-    if not batch.items:
+def propose(
+    items: Sequence[Item], features: Sequence[NDArray[np.float32]], predictor: Predictor, labels: bool
+) -> list[Found]:
+    """The proposals, or with ``labels`` the detections, of each file in a batch."""
+    if not items:
         return []
-    rows = predictor.propose_videos(batch.features, np.array([item.duration for item in batch.items]))
-    return [(item, results(found)) for item, found in zip(batch.items, rows, strict=True)]
+    durations = np.array([item.duration for item in items])
+    found: Sequence[Sequence[Result]]
+    if labels:
+        found = [labelled_results(each) for each in predictor.detect_videos(features, durations)]
+    else:
+        found = [results(each) for each in predictor.propose_videos(features, durations)]
+    return list(zip(items, found, strict=True))

@@ -1,7 +1,9 @@
-"""What a person may give to predict: feature files, folders of them, globs, and lists in PaddleVideo's form."""
+"""What can be predicted: feature files, folders of them, globs, and lists in PaddleVideo's format."""
 
 import json
 import math
+import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -10,6 +12,7 @@ from typing import Any
 
 from bmn.acquire.features import SUFFIXES
 from bmn.base.errors import BmnError
+from bmn.base.files import unique_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +28,15 @@ def find_items(inputs: Sequence[str], duration: float | None) -> list[Item]:
 
     Args:
         inputs: feature files; folders, for the feature files in them and below; globs (``**`` crosses folders);
-            lists with ``{"feat_path": "a.npy", "duration_second": 12.5}`` a line.
+            lists with one ``{"feat_path": "a.npy", "duration_second": 12.5}`` per line.
         duration: seconds, of every file that no list names; without it 1, so that its segments are fractions.
 
     Raises:
-        BmnError: an input names no file, a list cannot be read or a line is not of its form, a file comes with
-            two durations, or a duration is not above 0.
+        BmnError: an input names no file, a list cannot be read or has a malformed line, a file comes with two
+            durations, or a duration is not above 0.
     """
     if duration is not None and not 0 < duration < math.inf:
-        raise BmnError(f"the duration is {duration}; a number of seconds above 0 is expected")
+        raise BmnError(f"the duration is {duration}; it should be a number of seconds above 0")
     items: dict[str, Item] = {}
     for given in inputs:
         for item in _items(given, 1.0 if duration is None else duration):
@@ -65,18 +68,22 @@ def _read_list(path: Path) -> list[Item]:
         raise BmnError(f"{path}: cannot be read as a list of feature files ({error})") from error
     items = [_item(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not items:
-        raise BmnError(f"{path}: names no feature file; write a line for each")
+        raise BmnError(f"{path}: names no feature file; write one line per file")
     return items
 
 
 def _item(line: str, place: str) -> Item:
     try:
-        entry: Any = json.loads(line)
-    except ValueError as error:
+        entry: Any = json.loads(line, object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as error:
         raise BmnError(f"{place}: is not JSON ({error})") from error
     match entry:
         case {"feat_path": str(path), "duration_second": int() | float() as duration}:
-            if not isinstance(duration, bool) and 0 < duration < math.inf:
+            if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+                raise BmnError(f"{place}: feat_path is {path!a:.200}, which cannot be a file name; correct it")
+            if not isinstance(duration, bool) and 0 < duration <= sys.float_info.max:
                 return Item(path, float(duration))
-            raise BmnError(f"{place}: duration_second is {duration}; a number of seconds above 0 is expected")
-    raise BmnError(f'{place}: is {line.strip()}; {{"feat_path": "a.npy", "duration_second": 12.5}} is expected')
+            raise BmnError(f"{place}: duration_second is {duration!s:.40}; it should be a number of seconds above 0")
+    raise BmnError(
+        f'{place}: is {line.strip():.200}; it should be like {{"feat_path": "a.npy", "duration_second": 12.5}}'
+    )

@@ -2,14 +2,14 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bmn.base.files import atomic_file
 from bmn.predict.inputs import Item
 from bmn.proposals import Result
 
-Results = Iterable[tuple[Item, list[Result]]]
+Results = Iterable[tuple[Item, Sequence[Result]]]
 Save = Callable[[Path, Results], None]
 
 
@@ -23,10 +23,11 @@ def save_json(path: Path, results: Results) -> None:
         file.write("}\n")
 
 
-def save_csv(path: Path, results: Results) -> None:
-    """One line per proposal, best first within a file: file, start and end in seconds, score."""
+def save_csv(path: Path, results: Results, labels: bool = False) -> None:
+    """One line per result, best first within a file: file, start and end in seconds, score, perhaps label."""
+    columns = ("score", "label") if labels else ("score",)
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
-        lines.writerow(["file", "start", "end", "score"])
-        for item, proposals in results:
-            lines.writerows([item.path, *proposal["segment"], proposal["score"]] for proposal in proposals)
+        lines.writerow(["file", "start", "end", *columns])
+        for item, found in results:
+            lines.writerows([item.path, *each["segment"], *map(each.get, columns)] for each in found)

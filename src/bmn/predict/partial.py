@@ -1,7 +1,7 @@
 """Partial results of a long prediction, from which a later start resumes."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class PartFile:
 
     def __init__(self, path: Path, origin: dict[str, Any]) -> None:
         self.path, self._origin = path, json.dumps(origin)
-        self._done: set[tuple[str, str]] = set()
+        self._places: dict[tuple[str, str], int] = {}
         if path.exists():
             self._resume()
 
@@ -37,14 +37,14 @@ class PartFile:
                 if entry is None:
                     file.truncate(whole)
                     break
+                self._places[entry["file"], entry["stamp"]] = whole
                 whole += len(line)
-                self._done.add((entry["file"], entry["stamp"]))
 
     def holds(self, item: Item) -> bool:
         """Whether it has the result of a file."""
-        return (item.path, _stamp(item)) in self._done
+        return (item.path, _stamp(item)) in self._places
 
-    def append(self, results: Iterable[tuple[Item, list[Result]]]) -> None:
+    def append(self, results: Iterable[tuple[Item, Sequence[Result]]]) -> None:
         """Add results; once this returns, killing the process does not lose them.
 
         Raises:
@@ -52,26 +52,26 @@ class PartFile:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "a", encoding="utf-8") as file:
+            with open(self.path, "ab") as file:
                 if not file.tell():
-                    file.write(f"{self._origin}\n")
+                    file.write(f"{self._origin}\n".encode())
                 for item, proposals in results:
-                    file.write(json.dumps({"file": item.path, "stamp": _stamp(item), "proposals": proposals}) + "\n")
+                    self._places[item.path, _stamp(item)] = file.tell()
+                    line = json.dumps({"file": item.path, "stamp": _stamp(item), "proposals": proposals})
+                    file.write(f"{line}\n".encode())
         except OSError as error:
             raise BmnError(
                 f"{self.path}: cannot be written ({error.strerror}); make room or choose another folder"
             ) from error
 
-    def read(self, items: Iterable[Item]) -> Iterator[tuple[Item, list[Result]]]:
-        """The results of the files that have one, in the part file's order, one in memory at a time."""
-        wanted = {(item.path, _stamp(item)): item for item in items}
-        with open(self.path, encoding="utf-8") as file:
-            next(file)
-            for line in file:
-                entry = json.loads(line)
-                item = wanted.pop((entry["file"], entry["stamp"]), None)
-                if item is not None:
-                    yield item, entry["proposals"]
+    def read(self, items: Iterable[Item]) -> Iterator[tuple[Item, Sequence[Result]]]:
+        """The results of the files that have one, in the order of the files, one in memory at a time."""
+        with open(self.path, "rb") as file:
+            for item in items:
+                place = self._places.get((item.path, _stamp(item)))
+                if place is not None:
+                    file.seek(place)
+                    yield item, json.loads(file.readline())["proposals"]
 
     def remove(self) -> None:
         """Delete the file; its results have been saved."""

@@ -1,6 +1,6 @@
 """From the network's maps to proposals of whole videos: decoding, merging of windows, score fusion, Soft-NMS."""
 
-from bmn.base.params import ProposalSettings
+from bmn.base.schema import ProposalSettings
 from bmn.proposals.candidates import Candidates, Float32s, Floats, concatenate, decode, merge
 from bmn.proposals.propose import Maps, VideoCandidates, in_seconds, propose, select, whole_videos
 from bmn.proposals.suppression import PUBLISHED, Proposals, Result, results, score, soft_nms

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.params import ProposalSettings
+from bmn.base.schema import ProposalSettings
 from bmn.data.windows import Window
 from bmn.proposals.candidates import Candidates, Float32s, Floats, decode, merge
 from bmn.proposals.suppression import Proposals, score, soft_nms

@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.params import ProposalSettings
+from bmn.base.schema import ProposalSettings
 from bmn.proposals.candidates import Candidates, Float32s, Floats
 
 SUPPRESSED_TOGETHER = 128  # videos: enough to amortize the calls, few enough for the cache

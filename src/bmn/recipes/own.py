@@ -1,14 +1,19 @@
 """The parameters for your own data."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bmn.acquire.features import common_channels, find_features
+from bmn.acquire.features import common_channels, find_features, find_videos
 from bmn.base.errors import BmnError
-from bmn.base.params import Params, flatten
+from bmn.base.params import flatten
+from bmn.base.schema import Params
 from bmn.conversion.annotations import clean, split
 from bmn.conversion.dialects import read_annotations
 from bmn.recipes.presets import KEPT
+from bmn.video.extract import feature_channels, find_extractor
+
+UNKNOWN = 1e9  # seconds, longer than any video: its file will tell
 
 
 def own_values(
@@ -21,7 +26,7 @@ def own_values(
 
     Args:
         current: the current parameters.
-        features: a folder of feature files.
+        features: a folder of feature files, or of videos (``extract.*`` is kept).
         annotations: a file, or a folder with one file per subset.
         subsets: a CSV with the subset of each video, if the annotations do not name it.
 
@@ -30,18 +35,22 @@ def own_values(
     """
     for path in (features, annotations, subsets):
         if path is not None and not (path and Path(path).exists()):
-            raise BmnError(f"{path or 'nothing'}: no such file or folder; correct FEATURES, ANNOTATIONS or SUBSETS")
+            raise BmnError(f"{path or 'nothing'}: no such file or folder; correct what names it")
     if not Path(features).is_dir():
         raise BmnError(f"{features}: not a folder; unpack it, or set data.features and model.feat_dim in params.yaml")
-    channels = common_channels(find_features(Path(features)))
+    if find_videos(Path(features)):
+        channels = feature_channels(find_extractor(current.extract, Path(), current.execution.device))
+    else:
+        channels = common_channels(find_features(Path(features)))
     entries, _ = split(read_annotations(Path(annotations), Path(subsets) if subsets else None))
-    training = sum(video.subset == "training" for video in clean(entries)[0])
+    lasting = (entry if entry.duration is not None else replace(entry, duration=UNKNOWN) for entry in entries)
+    training = sum(video.subset == "training" for video in clean(lasting)[0])
     data = {"source": "local", "features": features, "annotations": annotations, "subsets": subsets}
     values: dict[str, Any] = {}
     recipe = current
     in_use = (current.data.source, current.data.features, current.data.annotations)
     if reset or in_use != ("local", features, annotations):
-        recipe = Params.model_validate({"data": data})
+        recipe = Params.model_validate({"data": data, "extract": current.extract.model_dump()})
         values = {key: value for key, value in flatten(recipe.model_dump()) if not key.startswith(KEPT)}
     values |= {f"data.{key}": value for key, value in data.items()}
     values |= {"data.features_sha256": None, "data.annotations_sha256": None, "model.feat_dim": channels}

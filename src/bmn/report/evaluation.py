@@ -15,10 +15,14 @@ from bmn.metrics.assessment import Assessment
 from bmn.metrics.breakdown import KINDS, Part
 from bmn.proposals import Floats
 from bmn.report.figures import fill, recall_curves, timelines
+from bmn.report.labels import confusion_figure, confusions
 
 PUBLISHED = {"AR@1": 33.26, "AR@5": 49.48, "AR@10": 56.86, "AR@100": 75.19, "AUC": 67.23}
-"""PaddleVideo's results on the validation subset of ActivityNet-1.3."""
+"""PaddleVideo's results on the validation subset of ActivityNet-1.3 ..."""
+PUBLISHED_ON = 4728
+"""... and on how many videos: those of which features were published."""
 GALLERY = 2  # videos each: best, median, worst
+CLASSES = 30  # in the table, worst first
 REPORT = "report.html"
 COLOURS = ("#54a24b", "#f2cf5b", "#e4572e", "#b8b8b8")
 
@@ -48,16 +52,20 @@ def render(
         metrics: in percent.
     """
     groups = {"relative length": assessment.by_length, "segments per video": assessment.by_number}
+    detection = assessment.detection
     return fill(
         "evaluation.html",
         percent=_percent,
         title=title,
         metrics=metrics,
         intervals=assessment.intervals,
-        published=PUBLISHED,
+        published=PUBLISHED if assessment.videos == PUBLISHED_ON else None,
         recall=recall_curves(assessment.recall),
         by_tiou=list(zip(TIOU_THRESHOLDS, 100 * assessment.recall.recall[:, -1], strict=True)),
-        detection=assessment.detection,
+        map_by_tiou=detection.precision.mean(axis=0)[-len(TIOU_THRESHOLDS) :] if detection else None,
+        classes=detection.by_class()[:CLASSES] if detection else [],
+        confusion=confusion_figure(*assessment.confusion) if assessment.confusion else None,
+        confusions=confusions(*assessment.confusion) if assessment.confusion else [],
         groups=groups,
         losses=losses_figure(groups),
         kinds=kinds_figure(assessment),

@@ -9,7 +9,8 @@ import numpy as np
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
 from bmn.base.ids import video_id
-from bmn.metrics.detection import Classifier
+from bmn.classify.results import labelled_results
+from bmn.metrics.detection import VideoScores
 from bmn.proposals import Floats, results
 
 
@@ -44,7 +45,17 @@ def write_proposals(path: Path, proposals: Mapping[str, Floats]) -> None:
     write_json(path, {"version": "VERSION 1.3", "results": found, "external_data": {}}, indent=None)
 
 
-def read_classifier(path: Path) -> Classifier:
+def write_detections(path: Path, detected: Mapping[str, Mapping[str, Floats]]) -> None:
+    """Write detections, class → video → ``[detection, 3]``, in ActivityNet's result format, best first."""
+    videos: dict[str, dict[str, Floats]] = {}
+    for name, found in detected.items():
+        for video, rows in found.items():
+            videos.setdefault(video, {})[name] = rows
+    listed = {video: labelled_results(found) for video, found in sorted(videos.items())}
+    write_json(path, {"version": "VERSION 1.3", "results": listed, "external_data": {}}, indent=None)
+
+
+def read_video_scores(path: Path) -> VideoScores:
     """Read class scores in the format of CUHK's for ActivityNet: ``{"results": {video: […]}, "class": […]}``.
 
     Raises:
@@ -63,7 +74,7 @@ def read_classifier(path: Path) -> Classifier:
             raise BmnError(f"{path}: the scores of {video} are not numbers") from error
         if row.shape != (len(classes),) or not np.isfinite(row).all():
             raise BmnError(f"{path}: the scores of {video} should be {len(classes)} finite numbers, one per class")
-    return Classifier([str(name) for name in classes], scores)
+    return VideoScores([str(name) for name in classes], scores)
 
 
 def _by_id(path: Path, entries: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""Everything that talks to MLflow."""
+"""Everything that talks to MLflow.
+
+More than ten modules, since three neighbours share this room, the only one that knows MLflow: the store and its runs
+(``store``, ``moved``, ``runs``, ``journal``, ``outbox``, ``delivery``, ``filing``), what is read from it (``compare``,
+``models``, ``trials``, ``ui``), and the served model (``served``, ``serving``, ``gate``).
+"""
 
 from bmn.tracking.filing import log_data_report, log_evaluation, log_export
 from bmn.tracking.runs import mark_failed, origin, training_run

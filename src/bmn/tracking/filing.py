@@ -15,11 +15,12 @@ from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.data.subset import Subset
+from bmn.tracking.champions import register
 from bmn.tracking.delivery import deliver, outboxes, send
 from bmn.tracking.journal import Journal, metric_name, milliseconds
-from bmn.tracking.models import exported_content, log_inference_model, promote
+from bmn.tracking.models import exported_content, log_inference_model
 from bmn.tracking.outbox import dataset_message
 from bmn.tracking.runs import find_run, origin, run_name, settings
 from bmn.tracking.store import connect, no_answer
@@ -83,7 +84,7 @@ def log_export(
             if all(point.timestamp != now for point in client.get_metric_history(run.info.run_id, name)):
                 client.log_metric(run.info.run_id, name, value, now, 0)
         model = log_inference_model(client, run, folder, content, example, duration, proposals)
-        promote(client, run.info.run_id, model)
+        register(client, run.info.run_id, model)
         own = settings(params, "export")
         client.log_batch(run.info.run_id, tags=[RunTag(key, str(value)) for key, value in own.items()])
 

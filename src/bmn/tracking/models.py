@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bmn.base.checksums import sha256
 from bmn.provenance import PACKAGE, identity
-from bmn.tracking.logged_models import file_model, validation_data
+from bmn.tracking.logged_models import file_model
 
 REGISTERED, CHAMPION = "bmn", "champion"
 VALIDATED = "val/AUC"  # its maximum is that of the best weights, which are exported
@@ -71,6 +71,7 @@ def log_inference_model(
             [
                 ParamSpec("durations", DataType.double, [], shape=(-1,)),
                 ParamSpec("maps", DataType.boolean, False),
+                ParamSpec("labels", DataType.boolean, False),
             ]
         ),
     )
@@ -106,31 +107,6 @@ def evaluated_settings(folder: Path) -> dict[str, float]:
     return {key.removeprefix(SETTINGS): json.loads(value) for key, value in tags.items() if key.startswith(SETTINGS)}
 
 
-def promote(client: MlflowClient, run_id: str, model_id: str) -> None:
-    """Register a model, and make this version the champion of its validation data if it beats the current one.
-
-    The champion has the highest validation AUC during training. Validation data are features, windows and ground
-    truth; each has its own champion, under the alias ``champion-<digest>``.
-
-    Args:
-        run_id: the training run.
-    """
-    points = client.get_metric_history(run_id, VALIDATED)
-    data = validation_data(client.get_run(run_id))
-    if not points or data is None:
-        print(f"not registered: run {run_id} has no validation AUC (it was trained with another MLflow store)")
-        return
-    auc = max(point.value for point in points)
-    own = _version(client, run_id, model_id, {VALIDATED: repr(auc), DATA: data.digest})
-    champion = champion_of(data.digest)
-    if champion is None or auc > float(champion.tags[VALIDATED]):
-        client.set_registered_model_alias(REGISTERED, _alias(data.digest), own.version)
-    print(
-        f"model {REGISTERED} version {own.version}, AUC {auc:.2f} on {data.name} ({data.digest}): "
-        f"{_verdict(champion, own, auc)}"
-    )
-
-
 def champion_of(data: str) -> ModelVersion | None:
     """The best version on some validation data, or None.
 
@@ -138,7 +114,7 @@ def champion_of(data: str) -> ModelVersion | None:
         data: :attr:`bmn.data.subset.Subset.digest` of the validation subset.
     """
     try:
-        return MlflowClient().get_model_version_by_alias(REGISTERED, _alias(data))
+        return MlflowClient().get_model_version_by_alias(REGISTERED, alias(data))
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
@@ -149,35 +125,14 @@ def champion_runs() -> set[str]:
     """The ids of the training runs of all champions."""
     client = MlflowClient()
     found = client.search_registered_models(f"name = '{REGISTERED}'")
-    aliases = {alias: number for model in found for alias, number in model.aliases.items()}
-    champions = {number for alias, number in aliases.items() if alias.startswith(_alias(""))}
+    aliases = {name: number for model in found for name, number in model.aliases.items()}
+    champions = {number for name, number in aliases.items() if name.startswith(alias(""))}
     return {str(client.get_model_version(REGISTERED, number).run_id) for number in champions}
 
 
-def _alias(data: str) -> str:
+def alias(data: str) -> str:
+    """MLflow's alias of the champion of some validation data."""
     return f"{CHAMPION}-{data}"
-
-
-def _version(client: MlflowClient, run_id: str, model_id: str, tags: dict[str, str]) -> ModelVersion:
-    """The version of a model, created if needed."""
-    if not client.search_registered_models(f"name = '{REGISTERED}'"):
-        client.create_registered_model(REGISTERED)
-    known = client.search_model_versions(f"name = '{REGISTERED}' and run_id = '{run_id}'")
-    for found in known:
-        if found.source == f"models:/{model_id}":
-            return found
-    return client.create_model_version(REGISTERED, f"models:/{model_id}", run_id, tags, model_id=model_id)
-
-
-def _verdict(champion: ModelVersion | None, own: ModelVersion, auc: float) -> str:
-    if champion is None:
-        return f"first {CHAMPION} on these data"
-    if int(champion.version) == int(own.version):
-        return f"{CHAMPION} on these data"
-    previous = f"version {champion.version} ({float(champion.tags[VALIDATED]):.2f})"
-    if auc > float(champion.tags[VALIDATED]):
-        return f"new {CHAMPION} on these data, replacing {previous}"
-    return f"{previous} remains the {CHAMPION} on these data"
 
 
 def _paddle_package() -> str:

@@ -20,7 +20,8 @@ from ruamel.yaml import YAML
 
 from bmn.base.errors import Stopped
 from bmn.base.files import read_json, write_json
-from bmn.base.params import Params, flatten
+from bmn.base.params import flatten
+from bmn.base.schema import Params
 from bmn.data.subset import Subset
 from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.recipes.presets import differences
@@ -69,8 +70,8 @@ def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> I
         # MLflow's parameters are immutable; what may change when a training resumes becomes a tag.
         own = settings(params, "model", "train")
         shaping = {key: value for key, value in own.items() if key not in NEUTRAL_PARAMETERS}
-        machine = {key: value for key, value in own.items() if key in NEUTRAL_PARAMETERS}
-        outbox.about(shaping, settings(params, "data") | machine | origin())
+        given = {key: value for key, value in own.items() if key in NEUTRAL_PARAMETERS}
+        outbox.about(shaping, settings(params, "data", "execution") | given | origin())
         for subset in subsets:
             outbox.dataset(subset, params.data.source)
         monitor = SystemMetricsMonitor(outbox.run_id, resume_logging=True)

@@ -1,4 +1,4 @@
-"""The inference model that MLflow keeps and serves: this file is its code, an exported program its data.
+"""The inference model that MLflow stores and serves: this file is its code, an exported program its data.
 
 MLflow runs this file when it loads the model; nothing is unpickled.
 """
@@ -6,6 +6,7 @@ MLflow runs this file when it loads the model; nothing is unpickled.
 import warnings
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from mlflow.exceptions import MlflowException
@@ -13,6 +14,7 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from bmn.classify.results import labelled_results
 from bmn.data.windows import resize
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings, results
@@ -26,26 +28,28 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
     """Features ``[video, snippet, channel]`` to the proposals of each video."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Open the exported program, with the settings of proposals that it was filed with."""
+        """Open the exported program, with the proposal settings that it was logged with."""
         settings = ProposalSettings(**(context.model_config or {}).get("proposals", {}))
         self.predictor = Predictor(Path(context.artifacts["program"]), settings)
-        self.alone = Lock()  # a server calls predict from many threads, a program runs once at a time
+        self.alone = Lock()  # a server calls predict from many threads; a program runs one call at a time
 
     # model_input has no type: MLflow checks the signature, and takes a type here for another one.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """The proposals of each video, best first, and on request the maps that they follow from.
+        """The proposals of each video, best first, and on request the maps they are derived from.
 
         Args:
-            model_input: features ``[video, snippet, channel]``; any number of snippets, spread evenly over the video.
-            params: ``durations``, seconds of each video (without any, segments are fractions of the video);
+            model_input: features ``[video, snippet, channel]``; any number of snippets, evenly spaced over the video.
+            params: ``durations``, seconds of each video (if empty, segments are fractions of the video);
+                ``labels``, whether to give detections, which name a class, too;
                 ``maps``, whether to give ``confidence_map [2, D, T]``, ``start [T]`` and ``end [T]`` too.
 
         Returns:
-            For each video ``{"proposals": [{"score": …, "segment": [start, end]}, …]}``.
+            For each video ``{"proposals": [{"score": …, "segment": [start, end]}, …]}``; with labels also
+            ``"detections"``, each of which has a ``"label"`` too.
 
         Raises:
-            MlflowException: the features have another shape or are not finite, or the durations are not one a video
-                and above 0.
+            MlflowException: the features have another shape or are not finite, or the durations are not one positive
+                number per video.
         """
         params = params or {}
         features = np.asarray(model_input, np.float32)
@@ -58,17 +62,23 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
                 f"{self.predictor.channels} channels"
             )
         if not np.isfinite(features).all():
-            raise _refused("the features hold NaN or infinities; extract them again")
+            raise _refused("the features contain NaN or infinities; extract them again")
         if durations.shape != (len(features),) or not (np.isfinite(durations) & (durations > 0)).all():
-            raise _refused(f"durations needs a number of seconds above 0 for each of the {len(features)} videos")
+            raise _refused(f"durations should hold a number of seconds above 0 for each of the {len(features)} videos")
         if params.get("maps") and self.predictor.overlap is not None:
-            raise _refused("this model sees videos in windows, each with maps of its own; ask for proposals only")
-        answers = []
+            raise _refused("this model splits videos into windows, each with its own maps; request proposals only")
+        if params.get("labels") and self.predictor.classifier is None:
+            raise _refused("this model was trained without labels; request proposals only")
+        answers: list[dict[str, Any]] = []
         for low in range(0, len(features), COMPUTED_TOGETHER):
             part = features[low : low + COMPUTED_TOGETHER]
             with self.alone:
                 rows = self.predictor.propose_videos(list(part), durations[low : low + COMPUTED_TOGETHER])
                 answers += [{"proposals": results(found)} for found in rows]
+                if params.get("labels"):
+                    all_detected = self.predictor.detect_videos(list(part), durations[low : low + COMPUTED_TOGETHER])
+                    for answer, detected in zip(answers[low:], all_detected, strict=True):
+                        answer["detections"] = labelled_results(detected)
                 if params.get("maps"):
                     maps = self.predictor.maps(np.stack([resize(video, self.predictor.tscale).T for video in part]))
                     for answer, *own in zip(answers[low:], *maps, strict=True):

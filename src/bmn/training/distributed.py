@@ -48,7 +48,7 @@ def launched() -> bool:
 
 
 def join(devices: str) -> World:
-    """Select the device that ``train.devices`` names and join the other processes, if any.
+    """Select the device that ``execution.devices`` names and join the other processes, if any.
 
     Raises:
         BmnError: a GPU that it names is not there, or this Paddle has no code for it.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.params import TrainParams
+from bmn.base.schema import TrainParams
 from bmn.data.batches import Batch
 from bmn.loss.labels import label_maps
 from bmn.loss.losses import Losses, bmn_loss

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError, Stopped
-from bmn.base.params import ModelParams, TrainParams
+from bmn.base.schema import ModelParams, TrainParams
 from bmn.data.batches import Batch, load_batches, training_batches
 from bmn.data.subset import Subset
 from bmn.loss.losses import Losses
@@ -132,10 +132,12 @@ class Trainer:
         checkpoints: Checkpoints,
         report: Reporter | None,
         stop: Callable[[], bool] = lambda: False,
+        minutes: float = 5.0,
     ) -> Trained:
         """Train to the last epoch, from the current position.
 
         Args:
+            minutes: between checkpoints within an epoch; one is also written after every epoch.
             report: receives the progress; None on all processes but the first.
             stop: called after every iteration; if it returns True on any process, all stop.
 
@@ -149,7 +151,7 @@ class Trainer:
                 self._save(checkpoints)
 
         while not self._done():
-            self._train_epoch(training, report, save, stop)
+            self._train_epoch(training, report, save, stop, minutes)
             self._end_epoch(validation, report)
             save()
         with self._averaged():
@@ -161,7 +163,12 @@ class Trainer:
         return position.epoch == self.recipe.epochs or stalled
 
     def _train_epoch(
-        self, training: Subset, report: Reporter | None, save: Callable[[], None], stop: Callable[[], bool]
+        self,
+        training: Subset,
+        report: Reporter | None,
+        save: Callable[[], None],
+        stop: Callable[[], bool],
+        minutes: float,
     ) -> None:
         position, recipe = self.position, self.recipe
         batches = training_batches(
@@ -184,7 +191,7 @@ class Trainer:
                 metrics["train/videos_per_second"] = recipe.batch_size / (now - stepped)
                 report.iteration(position, metrics)
             stepped = now
-            if stopped or now - saved > 60 * recipe.checkpoint_minutes:
+            if stopped or now - saved > 60 * minutes:
                 save()
                 saved = now
             if stopped:

@@ -3,16 +3,14 @@
 from pathlib import Path
 
 from bmn.base.checksums import sha256
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.data.subset import Subset
 from bmn.provenance import identity
-
-NOT_SHAPING = {"devices", "checkpoint_minutes"}  # see bmn.provenance.NEUTRAL_PARAMETERS
 
 
 def shaping(params: Params) -> dict[str, object]:
     """The parameters that shape a training, in their groups; without its initial weights, which count by content."""
-    return params.model_dump(include={"model", "train"}, exclude={"train": NOT_SHAPING | {"init_from"}})
+    return params.model_dump(include={"model", "train"}, exclude={"train": {"init_from"}})
 
 
 def name_of_training(params: Params, training: Subset, validation: Subset, root: Path) -> str:

@@ -2,7 +2,7 @@
 
 import math
 
-from bmn.base.params import TrainParams
+from bmn.base.schema import TrainParams
 
 
 def learning_rate(recipe: TrainParams, iteration: int, iterations: int) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bmn.base.params import Params
+from bmn.base.schema import Params
 from bmn.data.subset import Subset
 from bmn.model.weights import read_weights
 from bmn.training.checkpoint import PATIENCE, Checkpoints
@@ -22,7 +22,7 @@ class Training:
     weights, so that a training never resumes from another's checkpoint.
 
     Args:
-        params: ``model`` and ``train`` are used.
+        params: ``model``, ``train`` and ``execution`` are used.
         folder: of the checkpoints of all trainings.
         root: the folder that ``train.init_from`` is relative to.
         world: the processes that share it.
@@ -47,6 +47,7 @@ class Training:
         patience: float = PATIENCE,
     ) -> None:
         self._training, self._validation, self._world = training, validation, world
+        self._minutes = params.execution.checkpoint_minutes
         self.trainer = Trainer(params.model, params.train, world)
         if params.train.init_from:
             origin = root / params.train.init_from
@@ -73,7 +74,7 @@ class Training:
 
     def run(self, report: Reporter | None = None, stop: Callable[[], bool] = lambda: False) -> Trained:
         """Train to the last epoch; see :meth:`bmn.training.loop.Trainer.fit`."""
-        return self.trainer.fit(self._training, self._validation, self._checkpoints, report, stop)
+        return self.trainer.fit(self._training, self._validation, self._checkpoints, report, stop, self._minutes)
 
     def clear(self) -> None:
         """Delete the checkpoints, once the result is stored elsewhere."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bmn.base.params import LossWeights
+from bmn.base.schema import LossWeights
 from bmn.data.batches import video_batches
 from bmn.data.subset import Subset
 from bmn.loss.labels import label_maps

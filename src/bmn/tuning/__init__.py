@@ -1,8 +1,7 @@
 """Sweeps: the one place that knows Optuna.
 
-``make tune`` is a sweep (:mod:`sweep`): it plans trials (:mod:`plan`) in a study (:mod:`study`) and keeps workers
-running (:mod:`worker`). A worker takes one trial after the other, draws its parameters from the space (:mod:`space`)
-and has each trained by a process of its own (:mod:`trial`), which also searches the proposal parameters
-(:mod:`proposal_search`). At the end the best are confirmed (:mod:`confirmation`). Everything is filed in MLflow
-(:mod:`ledger`), with figures and a page (:mod:`drawing`).
+``make tune`` is one process, the driver (:mod:`driver`). It asks the study (:mod:`study`) for trials with parameters
+from the space (:mod:`space`), trains each in a job (:mod:`trainings`, :mod:`job`) run by :mod:`bmn.execution`, prunes,
+and tells the study the results. It alone writes the study, MLflow and the figures (:mod:`figures`). A job also searches
+the proposal parameters (:mod:`proposal_search`). Finally the best trials are confirmed (:mod:`confirmation`).
 """

@@ -1,20 +1,24 @@
-"""The best of a sweep, trained again from other seeds beside the parameters that were there before.
+"""The best trials of a sweep, trained again with fresh seeds next to the current parameters.
 
-The best of many trials is partly the luckiest. Only what is better by more than twice the spread over fresh seeds is
-called better.
+The best of many trials is partly the luckiest. Only a candidate whose mean gain exceeds twice the standard deviation
+over fresh seeds is called better.
 """
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bmn.base.params import Params
-from bmn.tuning.plan import Plan, Shared, Slot, counted
+from bmn.base.errors import BmnError
+from bmn.recipes.edits import edit
 
-PRESENT = "present"  # the parameters that the sweep began from
+CURRENT = "current"  # the parameters that the sweep started from
+FACTOR = 2  # standard deviations that a gain must exceed
+FEW = 100  # validation videos; with fewer, metrics vary a lot
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,9 @@ class Confirmed:
     """A candidate's trainings.
 
     Attributes:
-        name: ``present``, or ``trial 7``.
+        name: ``current`` or, say, ``trial 7``.
         values: its parameters, by dotted key.
-        aucs: of its trainings, one a seed, in percent.
+        aucs: one per seed, in percent.
     """
 
     name: str
@@ -36,15 +40,84 @@ class Confirmed:
         return statistics.fmean(self.aucs)
 
     @property
-    def spread(self) -> float:
+    def deviation(self) -> float:
         """Standard deviation over the seeds."""
         return statistics.stdev(self.aucs)
 
 
-def candidates(shared: Shared, present: Mapping[str, Any], top: int) -> dict[str, dict[str, Any]]:
-    """The parameters to train again, by name: the present ones, then the best trials that differ, best first."""
-    complete = [trial for trial in counted(shared.trials()).values() if trial.state == TrialState.COMPLETE]
-    found = {PRESENT: dict(present)}
+@dataclass(frozen=True)
+class Confirmation:
+    """The result of confirming the candidates.
+
+    Attributes:
+        videos: number of videos that the AUC is computed on.
+    """
+
+    candidates: list[Confirmed]
+    videos: int
+
+    @classmethod
+    def of(cls, study: optuna.Study) -> "Confirmation | None":
+        """The one stored with a study, or None."""
+        known = study.user_attrs.get("confirmation")
+        return known and cls([Confirmed(**one) for one in known["candidates"]], known["videos"])
+
+    def write(self, study: optuna.Study) -> None:
+        """Store it with the study."""
+        study.set_user_attr("confirmation", asdict(self))
+
+    @property
+    def best(self) -> Confirmed | None:
+        """The candidate with the highest mean; None if that is the current parameters or they are missing."""
+        best = max(self.candidates, key=lambda one: one.mean, default=None)
+        return None if best is None or self._current is None or best is self._current else best
+
+    @property
+    def better(self) -> Confirmed | None:
+        """The best, if its gain exceeds ``FACTOR`` standard deviations."""
+        best = self.best
+        return best if best is not None and self._gain(best) > self._needed(best) else None
+
+    def verdict(self) -> str:
+        """A table of the candidates and the conclusion, with the numbers behind it."""
+        lines = [f"{'':<12}{'AUC, mean':>10}{'std':>8}  over seeds"]
+        for one in self.candidates:
+            seeds = "  ".join(f"{auc:.2f}" for auc in one.aucs)
+            lines.append(f"{one.name:<12}{one.mean:>10.2f}{one.deviation:>8.2f}  {seeds}")
+        best = self.best
+        if self._current is None:
+            lines.append("the current parameters could not be trained")
+        elif best is None:
+            lines.append("no candidate is better than the current parameters")
+        else:
+            sums = (
+                f"{best.name}: gain {self._gain(best):.1f}, needed {self._needed(best):.1f} "
+                f"({FACTOR} x the standard deviation)"
+            )
+            if self.better:
+                lines.append(f"{sums}: significant; make tune-apply writes it into params.yaml")
+            else:
+                few = f"; {self.videos} validation videos are few" if self.videos < FEW else ""
+                lines.append(f"{sums}: not significant{few}")
+        return "\n".join(lines)
+
+    @property
+    def _current(self) -> Confirmed | None:
+        return next((one for one in self.candidates if one.name == CURRENT), None)
+
+    def _gain(self, best: Confirmed) -> float:
+        assert self._current is not None
+        return best.mean - self._current.mean
+
+    def _needed(self, best: Confirmed) -> float:
+        assert self._current is not None
+        return FACTOR * max(best.deviation, self._current.deviation)
+
+
+def candidates(trials: Iterable[FrozenTrial], current: Mapping[str, Any], top: int) -> dict[str, dict[str, Any]]:
+    """The parameters to train again, by name: the current ones, then the best distinct trials, best first."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    found = {CURRENT: dict(current)}
     for trial in sorted(complete, key=lambda trial: (-trial.values[0], trial.number)):
         if values_of(trial) not in found.values() and len(found) <= top:
             found[f"trial {trial.number}"] = values_of(trial)
@@ -52,60 +125,56 @@ def candidates(shared: Shared, present: Mapping[str, Any], top: int) -> dict[str
 
 
 def values_of(trial: FrozenTrial) -> dict[str, Any]:
-    """All that a trial found, by dotted key: what was trained and what was searched for on it."""
+    """The values of a trial, by dotted key: those it trained with and those of the inner search."""
     return {**trial.params, **trial.user_attrs["proposals"]}
 
 
-def confirmation_plan(found: Mapping[str, Mapping[str, Any]], params: Params) -> Plan:
-    """A training of each candidate from each seed; the seeds are none that the sweep used."""
-    seeds = range(params.train.seed + 1, params.train.seed + 1 + params.tune.confirm.seeds)
-    return {
-        f"{name}, seed {seed}": Slot({}, {**values, "train.seed": seed})
-        for name, values in found.items()
-        for seed in seeds
-    }
+def fresh_seeds(seed: int, count: int) -> range:
+    """Seeds not used by the sweep."""
+    return range(seed + 1, seed + 1 + count)
 
 
-def confirmed(shared: Shared, found: Mapping[str, Mapping[str, Any]], plan: Plan) -> list[Confirmed]:
-    """What came of the candidates that were trained from at least two seeds."""
-    ended = counted(shared.trials())
+def name_of(candidate: str, seed: int) -> str:
+    """The name of a candidate's training."""
+    return f"{candidate}, seed {seed}"
+
+
+def confirmed(
+    found: Mapping[str, dict[str, Any]], seeds: Iterable[int], aucs: Mapping[str, float], videos: int
+) -> Confirmation:
+    """The result of the candidates with at least two successful trainings.
+
+    Args:
+        aucs: of the successful trainings, by name.
+    """
     results = []
     for name, values in found.items():
-        trials = [ended[slot] for slot in plan if slot in ended and slot.startswith(f"{name}, ")]
-        aucs = [trial.values[0] for trial in trials if trial.state == TrialState.COMPLETE]
-        if len(aucs) >= 2:
-            results.append(Confirmed(name, dict(values), aucs))
-    return results
+        known = [aucs[name_of(name, seed)] for seed in seeds if name_of(name, seed) in aucs]
+        if len(known) >= 2:
+            results.append(Confirmed(name, values, known))
+    return Confirmation(results, videos)
 
 
-def better(results: list[Confirmed]) -> Confirmed | None:
-    """The candidate that is better than the present parameters by more than twice the spread; None where none is."""
-    present = next((one for one in results if one.name == PRESENT), None)
-    if present is None:
-        return None
-    best = max(results, key=lambda one: one.mean)
-    return best if best.mean - present.mean > 2 * max(best.spread, present.spread) else None
+def apply(study: optuna.Study, number: int | None, path: Path) -> str:
+    """Write the confirmed best, or a given trial, to the parameter file; returns the evidence and the diff.
 
-
-def verdict(results: list[Confirmed]) -> str:
-    """A table of the candidates, and what can be said."""
-    lines = [f"{'':<12}{'AUC, mean':>10}{'spread':>8}  over seeds"]
-    for one in results:
-        seeds = "  ".join(f"{auc:.2f}" for auc in one.aucs)
-        lines.append(f"{one.name:<12}{one.mean:>10.2f}{one.spread:>8.2f}  {seeds}")
-    best = better(results)
+    Raises:
+        BmnError: nothing is confirmed yet, or the trial is not complete.
+    """
+    if number is not None:
+        found = [trial for trial in study.get_trials(deepcopy=False) if trial.number == number]
+        if not found or found[0].state != TrialState.COMPLETE:
+            raise BmnError(
+                f"TRIAL is {number}; not a complete trial of {study.study_name!r}: make tune-status lists them"
+            )
+        return edit(path, values_of(found[0])) or f"{path} is already up to date"
+    known = Confirmation.of(study)
+    if known is None:
+        raise BmnError(
+            f"{study.study_name!r} is not confirmed yet; let make tune finish, or choose a trial: "
+            f"make tune-apply TRIAL=<number>"
+        )
+    best = known.better
     if best is None:
-        lines.append("no candidate is better than the present parameters by more than twice the spread")
-    else:
-        lines.append(f"best: {best.name}; make tune-apply writes it into params.yaml")
-    return "\n".join(lines)
-
-
-def as_json(results: list[Confirmed]) -> list[dict[str, Any]]:
-    """For a study's attributes; :func:`from_json` takes it back."""
-    return [asdict(one) for one in results]
-
-
-def from_json(values: list[dict[str, Any]]) -> list[Confirmed]:
-    """See :func:`as_json`."""
-    return [Confirmed(**value) for value in values]
+        return f"{known.verdict()}\n{path} is unchanged"
+    return f"{known.verdict()}\n{edit(path, best.values) or f'{path} is already up to date'}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmn.base.params import Dimension
+from bmn.base.schema import Dimension
 from bmn.metrics import Recall, proposal_recall
 from bmn.proposals import ProposalSettings, VideoCandidates, select
 from bmn.tuning.space import at, place_of
@@ -54,9 +54,9 @@ class Decoded:
 
 
 def find(
-    decoded: Decoded, dimensions: Mapping[str, Dimension], present: ProposalSettings, evaluations: int
+    decoded: Decoded, dimensions: Mapping[str, Dimension], current: ProposalSettings, evaluations: int
 ) -> ProposalSettings:
-    """The best settings for ``proposals.*``, where the videos are enough to tell; else the present ones.
+    """The best settings for ``proposals.*``, where the videos are enough to tell; else the current ones.
 
     Of many settings tried on few videos the best is partly the luckiest. So a search on each half of the videos comes
     first, and what it finds is tried on the other half (cross-validation). It is searched on all only where that gains
@@ -69,25 +69,25 @@ def find(
     halves = decoded.split()
     gains, segments = [], []
     for searched, other in (halves, halves[::-1]):
-        found, _ = search(searched.auc, dimensions, present, evaluations)
-        before, after = other.recall(present), other.recall(found)
+        found, _ = search(searched.auc, dimensions, current, evaluations)
+        before, after = other.recall(current), other.recall(found)
         gains.append(after.areas - before.areas)
         segments.append(before.segments)
     gain, weight = np.concatenate(gains), np.concatenate(segments)
     # Of a ratio of sums: the error of the gain a segment (Cochran, Sampling Techniques, 6.3), times the segments.
     error = np.sqrt(np.square(gain - gain.sum() / weight.sum() * weight).sum())
-    return search(decoded.auc, dimensions, present, evaluations)[0] if gain.sum() > 2 * error else present
+    return search(decoded.auc, dimensions, current, evaluations)[0] if gain.sum() > 2 * error else current
 
 
 def search(
     auc: Callable[[ProposalSettings], float],
     dimensions: Mapping[str, Dimension],
-    present: ProposalSettings,
+    current: ProposalSettings,
     evaluations: int,
 ) -> tuple[ProposalSettings, float]:
     """The best settings found for ``proposals.*`` and their AUC.
 
-    The present settings are tried first. The first half of the others are spread over the space, the second half
+    The current settings are tried first. The first half of the others are spread over the space, the second half
     are steps from the best so far, ever smaller. Settings that do not go together are not counted.
 
     Args:
@@ -95,10 +95,10 @@ def search(
         dimensions: what is varied, by dotted key.
     """
     rng = np.random.default_rng(0)
-    best, best_auc = present, auc(present)
+    best, best_auc = current, auc(current)
     names = [key.removeprefix("proposals.") for key in dimensions]
     dims = list(dimensions.values())
-    place = np.array([place_of(dim, getattr(present, name)) for name, dim in zip(names, dims, strict=True)])
+    place = np.array([place_of(dim, getattr(current, name)) for name, dim in zip(names, dims, strict=True)])
     done = 1
     while done < evaluations:
         progress = done / evaluations
@@ -107,7 +107,7 @@ def search(
         else:
             candidate = np.clip(place + rng.normal(0, 0.4 * (1 - progress), len(dims)), 0, 1)
         values = {name: at(dim, where) for name, dim, where in zip(names, dims, candidate, strict=True)}
-        settings = _combined(present, values)
+        settings = _combined(current, values)
         if settings is None:
             continue
         done += 1
@@ -117,9 +117,9 @@ def search(
     return best, best_auc
 
 
-def _combined(present: ProposalSettings, values: dict[str, Any]) -> ProposalSettings | None:
+def _combined(current: ProposalSettings, values: dict[str, Any]) -> ProposalSettings | None:
     """The settings with other values; None where these do not go together."""
     try:
-        return ProposalSettings(**(present.model_dump() | values))
+        return ProposalSettings(**(current.model_dump() | values))
     except ValueError:
         return None

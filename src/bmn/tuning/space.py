@@ -1,29 +1,36 @@
-"""What a sweep varies: dotted keys of the parameters, each with a range or choices, checked before anything runs."""
+"""The search space: dotted keys of the parameters, each with a range or choices, checked before anything runs; and
+what all trials of a sweep share: code, data, the other parameters."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from optuna import Trial
+from typing import TYPE_CHECKING, Any
 
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.base.params import Dimension, Params, flatten, validate_params
+from bmn.base.params import flatten, validate_params
+from bmn.base.schema import Dimension, Params
+from bmn.data.subset import Subset, open_subset
 from bmn.provenance import NEUTRAL_PARAMETERS, identity
 
+if TYPE_CHECKING:
+    from optuna import Trial
+
 TRAINED, SEARCHED = ("model.", "train."), "proposals."
-FIXED = {  # why a sweep does not vary it
+FIXED = {  # keys that a sweep cannot vary, and why
     "model.feat_dim": "the converted data has its value built in",
     "model.tscale": "the converted data has its value built in",
     "train.seed": "a lucky seed is no better recipe; tune.confirm tries several",
     "train.epochs": "successive halving shortens trainings by itself",
     "train.validate_every": "it does not change the weights",
-    "train.checkpoint_minutes": "it does not change the weights",
-    "train.devices": "it does not change the weights",
 }
+SUBSETS = ("training", "validation")
 NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tune.sampler", "tune.seed")
+
+
+class DataChangedError(BmnError):
+    """The converted data changed during a sweep."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,8 @@ class Space:
 
     Attributes:
         trained: dimensions that need a training each.
-        searched: dimensions of ``proposals.``, tried many times on one trained network.
-        defaults: the values that the parameters have outside the sweep, of all dimensions.
+        searched: dimensions of ``proposals.``, for the inner search on a trained network.
+        defaults: the current values of all dimensions.
     """
 
     trained: dict[str, Dimension]
@@ -42,36 +49,39 @@ class Space:
 
 
 def check_space(params: Params) -> Space:
-    """The search space of ``tune.space``, all of it checked against what the parameters may be.
+    """The search space of ``tune.space``, checked against the schema of the parameters.
 
     Raises:
         BmnError: it is empty or varies nothing that is trained; a key does not exist or cannot be varied; an end of a
-            range or a choice is not allowed there; the present value is not within. A line for each.
+            range or a choice is invalid; the current value is outside. One line for each.
     """
-    present = dict(flatten(params.model_dump(exclude={"tune"})))
+    current = dict(flatten(params.model_dump(exclude={"tune", "execution"})))
     problems = [
         problem
         for key, dimension in params.tune.space.items()
-        for problem in _problems(key, dimension, params, present)
+        for problem in _problems(key, dimension, params, current)
     ]
     if problems:
         raise BmnError("\n".join(f"params.yaml: tune.space: {problem}" for problem in problems))
-    trained = {key: _exact(dim, present[key]) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
+    trained = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
     if not trained:
         what = "is empty" if not params.tune.space else "varies proposals.* only, which one training can try out"
         raise BmnError(f"params.yaml: tune.space {what}; name a key of model or train, such as train.learning_rate")
-    searched = {key: _exact(dim, present[key]) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
-    return Space(trained, searched, {key: present[key] for key in trained | searched})
+    searched = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
+    return Space(trained, searched, {key: current[key] for key in trained | searched})
 
 
-def _problems(key: str, dimension: Dimension, params: Params, present: Mapping[str, Any]) -> Iterable[str]:
-    if key not in present:
+def _problems(key: str, dimension: Dimension, params: Params, current: Mapping[str, Any]) -> Iterable[str]:
+    if key not in current:
         yield f"{key} is unknown; correct its spelling"
         return
     if key in FIXED or not key.startswith((*TRAINED, SEARCHED)):
         yield f"{key} cannot be varied: {FIXED.get(key, 'it does not change what is trained')}; remove it"
         return
-    dimension = _exact(dimension, present[key])
+    if dimension.of is not None and not isinstance(current.get(dimension.of), int | float):
+        yield f"{key} is relative to {dimension.of}, which is not a numeric parameter; correct its spelling"
+        return
+    dimension = _exact(dimension, key, current)
     for value in dimension.choices or (dimension.low, dimension.high):
         try:
             with_values(params, {key: value}, key)
@@ -79,23 +89,27 @@ def _problems(key: str, dimension: Dimension, params: Params, present: Mapping[s
             yield f"{key} reaches {value!r}; " + "; ".join(
                 line.removeprefix(f"{key}: ") for line in str(error).splitlines()
             )
-    if not contains(dimension, present[key]):
+    if not contains(dimension, current[key]):
         yield (
-            f"{key} is {present[key]!r} in params.yaml, outside of what is to be tried; the present value is always "
-            f"the first trial, so widen the space or change the value"
+            f"{key} is {current[key]!r} in params.yaml, outside its search space; the current value is always the "
+            f"first trial, so widen the space or change the value"
         )
 
 
-def _exact(dimension: Dimension, present: Any) -> Dimension:
-    """The dimension of a whole number has whole ends, where they are whole."""
-    if dimension.choices is not None or not isinstance(present, int):
+def _exact(dimension: Dimension, key: str, current: Mapping[str, Any]) -> Dimension:
+    """The dimension with absolute ends, integers for an integer parameter."""
+    if dimension.choices is not None:
         return dimension
-    low, high = (int(end) if end is not None and end.is_integer() else end for end in (dimension.low, dimension.high))
-    return dimension.model_copy(update={"low": low, "high": high})
+    scale = 1 if dimension.of is None else current[dimension.of]
+    low, high = _ends(dimension)
+    ends = {"low": low * scale, "high": high * scale}
+    if isinstance(current[key], int):
+        ends = {name: round(end) if dimension.of or end.is_integer() else end for name, end in ends.items()}
+    return dimension.model_copy(update={**ends, "of": None})
 
 
 def contains(dimension: Dimension, value: Any) -> bool:
-    """Whether a dimension reaches a value."""
+    """Whether a value is within a dimension."""
     if dimension.choices is not None:
         return value in dimension.choices
     low, high = _ends(dimension)
@@ -103,7 +117,7 @@ def contains(dimension: Dimension, value: Any) -> bool:
 
 
 def with_values(params: Params, values: Mapping[str, Any], origin: str) -> Params:
-    """The parameters with other values under some dotted keys, validated; ``origin`` begins the error's lines."""
+    """The parameters with some values replaced, by dotted key, validated; error lines start with ``origin``."""
     changed = params.model_dump()
     for key, value in values.items():
         *groups, last = key.split(".")
@@ -114,12 +128,12 @@ def with_values(params: Params, values: Mapping[str, Any], origin: str) -> Param
     return validate_params(changed, origin)
 
 
-def suggest(trial: Trial, dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
-    """Let Optuna's sampler choose a value for each dimension."""
+def suggest(trial: "Trial", dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
+    """Let Optuna choose a value for each dimension."""
     return {key: _suggest(trial, key, dimension) for key, dimension in dimensions.items()}
 
 
-def _suggest(trial: Trial, key: str, dimension: Dimension) -> Any:
+def _suggest(trial: "Trial", key: str, dimension: Dimension) -> Any:
     match dimension.choices, dimension.low, dimension.high:
         case list() as choices, _, _:
             return trial.suggest_categorical(key, choices)
@@ -131,9 +145,9 @@ def _suggest(trial: Trial, key: str, dimension: Dimension) -> Any:
 
 
 def at(dimension: Dimension, place: float) -> Any:
-    """The value at a place of a dimension: 0 is its low end or first choice, 1 its high end or last choice.
+    """The value at a position of a dimension: 0 is its low end or first choice, 1 its high end or last choice.
 
-    It has four digits, so that it can be read in params.yaml.
+    It is rounded to four digits, to be readable in params.yaml.
     """
     if dimension.choices is not None:
         return dimension.choices[min(int(place * len(dimension.choices)), len(dimension.choices) - 1)]
@@ -143,7 +157,7 @@ def at(dimension: Dimension, place: float) -> Any:
 
 
 def place_of(dimension: Dimension, value: Any) -> float:
-    """A place of a dimension that has the value; see :func:`at`."""
+    """A position of a dimension with the value; see :func:`at`."""
     if dimension.choices is not None:
         return (dimension.choices.index(value) + 0.5) / len(dimension.choices)
     low, high = _scaled_ends(dimension)
@@ -157,19 +171,18 @@ def _ends(dimension: Dimension) -> tuple[float, float]:
 
 
 def _scaled_ends(dimension: Dimension) -> tuple[float, float]:
-    """On the scale on which places are even."""
+    """On the scale on which positions are uniform."""
     low, high = _ends(dimension)
     return (math.log(low), math.log(high)) if dimension.log else (low, high)
 
 
 def digest(params: Params, data: str) -> str:
-    """A name of all that two trials of one study must have in common: the code of a trial, the data, the parameters;
-    the values of what is varied are left out.
+    """Identifies what all trials of a study must share: code, data, and the parameters apart from the varied values.
 
-    Two sweeps with the same digest are one sweep, also when ``make tune-apply`` wrote its best in between.
+    It stays the same when ``make tune-apply`` writes the best values.
 
     Args:
-        data: checksum of the converted data (:func:`bmn.tuning.training_process.digest_of_data`).
+        data: digest of the converted data (:func:`digest_of_data`).
     """
     values = dict(flatten(params.model_dump(include={"model", "train", "proposals", "tune"})))
     kept = {
@@ -178,4 +191,31 @@ def digest(params: Params, data: str) -> str:
         if key not in params.tune.space and key not in NEUTRAL_PARAMETERS and not key.startswith(NOT_COMPARED)
     }
     initial = [sha256(Path(params.train.init_from))] if params.train.init_from else []
-    return identity(Path(__file__).with_name("trial.py"), kept, [data, *initial])
+    return identity(Path(__file__).with_name("job.py"), kept, [data, *initial])
+
+
+def digest_of_data(data: Path) -> str:
+    """Identifies the content of the converted data: training and validation subset.
+
+    Raises:
+        BmnError: the data is missing or damaged.
+    """
+    return "-".join(open_subset(data, name).digest for name in SUBSETS)
+
+
+def open_data(data: Path, expected: str) -> tuple[Subset, Subset]:
+    """The training and the validation subset of a sweep.
+
+    Raises:
+        DataChangedError: they changed since the sweep started.
+    """
+    try:
+        training, validation = (open_subset(data, name) for name in SUBSETS)
+    except BmnError as error:
+        raise DataChangedError(f"{error}; the sweep needs the data it started with") from error
+    if f"{training.digest}-{validation.digest}" != expected:
+        raise DataChangedError(
+            f"{data}: is not the data this sweep started with; to resume, run dvc repro convert with the parameters of "
+            f"that time, or start another study: make tune STUDY=<another name>"
+        )
+    return training, validation

@@ -1,39 +1,61 @@
-"""The study that workers share: its storage, its pruner, and the refusal to mix sweeps that cannot be compared."""
+"""A study: its storage, pruner and sampler, the lock of its driver, and its status."""
 
-import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import optuna
+from filelock import FileLock, Timeout
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
-from sqlalchemy import make_url
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bmn.base.errors import BmnError
-from bmn.base.params import TuneParams
+from bmn.base.schema import Params, TuneParams
+from bmn.tuning.confirmation import Confirmation
 
 FOLDER = Path(".cache/tune")
 
 
-class FileLock:
-    """Keeps other processes off the journal; the system lets go of it when its holder dies."""
+LOCKS = {  # held by a database connection until it closes, for whatever reason
+    "postgresql": "SELECT pg_try_advisory_lock(hashtext(:name))",
+    "mysql": "SELECT GET_LOCK(:name, 0)",
+}
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: IO[bytes] | None = None
 
-    def acquire(self) -> bool:
-        self._file = open(self.path, "wb")  # noqa: SIM115 - closed by release
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        return True
+@contextmanager
+def only_driver(storage: BaseStorage, name: str, folder: Path = FOLDER) -> Iterator[None]:
+    """Lock a study for one driver; the lock dies with its process.
 
-    def release(self) -> None:
-        assert self._file is not None
-        self._file.close()
+    Raises:
+        BmnError: another driver holds it.
+    """
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(folder / f"{name}.lock", timeout=0))
+            alone = True
+        except Timeout:
+            alone = False
+        except OSError as error:
+            raise BmnError(f"{folder}: cannot be written ({error.strerror}); make it writable") from error
+        if alone and isinstance(storage, RDBStorage) and storage.engine.dialect.name in LOCKS:
+            connection = held.enter_context(storage.engine.connect())
+            connection.detach()  # so that it is closed, not kept in the pool with its lock
+            question = text(LOCKS[storage.engine.dialect.name])
+            alone = bool(connection.execute(question, {"name": f"bmn {name}"}).scalar())
+        if not alone:
+            raise BmnError(
+                f"params.yaml: tune.study is {name!r}; another bmn tune is running it: stop that one, or start "
+                f"another study: make tune STUDY=<another name>"
+            )
+        yield
 
 
 def open_storage(url: str | None, folder: Path = FOLDER) -> BaseStorage:
@@ -66,19 +88,18 @@ def _open_journal(path: Path) -> BaseStorage:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_suffix(".lock"))
-        lock.acquire()
+        with lock:
+            _drop_torn_line(path)
     except OSError as error:
         raise BmnError(f"{path}: cannot be written ({error.strerror}); make its folder writable") from error
-    _drop_torn_line(path)
-    lock.release()
     try:
         return JournalStorage(JournalFileBackend(str(path), lock))  # type: ignore[arg-type]
     except ValueError as error:
-        raise BmnError(f"{path}: is damaged ({error}); move it away to start anew") from error
+        raise BmnError(f"{path}: is damaged ({error}); move it away to start over") from error
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line that has no end: the power failed while it was written, nobody ever acted on it."""
+    """Cut off an incomplete last line, left by a power failure."""
     if not path.exists():
         return
     with open(path, "r+b") as file:
@@ -87,36 +108,52 @@ def _drop_torn_line(path: Path) -> None:
 
 
 def open_study(storage: BaseStorage, name: str, tune: TuneParams, digest: str) -> optuna.Study:
-    """Open a study, made at the first use.
+    """Open a study, creating it on first use.
 
     Args:
-        digest: of all that its trials must have in common (:func:`bmn.tuning.space.digest`).
+        digest: identifies all that its trials must share (:func:`bmn.tuning.space.digest`).
 
     Raises:
-        BmnError: the study there is of another space.
+        BmnError: the existing study has another digest.
     """
     directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: 1 + tune.cost]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     study.pruner = pruner(tune)
     if study.user_attrs.setdefault("digest", digest) != digest:
         raise BmnError(
-            f"params.yaml: the study {name!r} was begun with another tune.space, other parameters, other data or "
-            f"other code, and its trials cannot be compared with new ones; go back to these, or begin another study: "
+            f"params.yaml: the study {name!r} was started with another tune.space, other parameters, other data or "
+            f"other code, so its trials are not comparable with new ones; go back to those, or start another study: "
             f"make tune STUDY=<another name>"
         )
     study.set_user_attr("digest", digest)
     return study
 
 
+def find_study(params: Params) -> optuna.Study:
+    """The study named in the parameters.
+
+    Raises:
+        BmnError: it does not exist.
+    """
+    storage = open_storage(params.tune.storage)
+    names = [study.study_name for study in storage.get_all_studies()]
+    if params.tune.study not in names:
+        there = (
+            f"existing studies: {', '.join(map(repr, names))}" if names else "there is none yet; make tune starts one"
+        )
+        raise BmnError(f"params.yaml: tune.study is {params.tune.study!r}; no such study: {there}")
+    return optuna.load_study(study_name=params.tune.study, storage=storage)
+
+
 def pruner(tune: TuneParams) -> BasePruner:
-    """Asynchronous successive halving; Optuna has none for two objectives."""
+    """Asynchronous successive halving; none for two objectives, which Optuna cannot prune."""
     if tune.cost:
         return NopPruner()
     return SuccessiveHalvingPruner(min_resource=tune.first_epochs, reduction_factor=tune.reduction)
 
 
 def rungs(tune: TuneParams, epochs: int) -> list[int]:
-    """The epochs after which trials are compared, the last of them all epochs."""
+    """The epochs after which trials are compared; the last is the full training."""
     found = []
     step = tune.first_epochs
     while step < epochs:
@@ -126,6 +163,70 @@ def rungs(tune: TuneParams, epochs: int) -> list[int]:
 
 
 def sampler(tune: TuneParams, number: int) -> BaseSampler:
-    """The sampler of one trial: seeded by its number, so that what it draws depends on the trials before it alone."""
+    """The sampler of one trial, seeded by its number: what it draws depends only on the trials before it."""
     seed = 1_000_003 * tune.seed + number
     return TPESampler(seed=seed) if tune.sampler == "tpe" else RandomSampler(seed=seed)
+
+
+def rows(study: optuna.Study) -> list[dict[str, Any]]:
+    """The trials that have started, for a program to read.
+
+    Returns:
+        For each ``number``, ``state``, ``AUC`` (percent; the latest known), ``epochs`` (None: all),
+        ``seconds`` (None while running), ``values`` (by dotted key), ``note`` (why it failed).
+    """
+    return [_row(trial) for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
+
+
+def _row(trial: FrozenTrial) -> dict[str, Any]:
+    reported, attributes = trial.intermediate_values, trial.user_attrs
+    last = reported[max(reported)] if reported else None
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "AUC": trial.values[0] if trial.values else last,
+        "epochs": None if trial.state == TrialState.COMPLETE else max(reported, default=0),
+        "seconds": None if trial.duration is None else trial.duration.total_seconds(),
+        "values": {**trial.params, **attributes.get("proposals", {})},
+        "note": attributes.get("error", ""),
+    }
+
+
+def status(study: optuna.Study) -> str:
+    """A table of the trials, and the verdict if the sweep is confirmed."""
+    trials = study.get_trials(deepcopy=False)
+    counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
+    lines = [f"{study.study_name}: " + ", ".join(f"{n} {state.name.lower()}" for state, n in counts.items() if n)]
+    lines.append(f"{'trial':>5}  {'state':<9}{'AUC':>6}{'epochs':>8}{'seconds':>9}  parameters")
+    lines += map(_line, rows(study))
+    known = Confirmation.of(study)
+    lines += ["", known.verdict()] if known else []
+    return "\n".join(lines)
+
+
+def _line(row: dict[str, Any]) -> str:
+    auc = "" if row["AUC"] is None else f"{row['AUC']:.2f}"
+    epochs = "all" if row["epochs"] is None else row["epochs"] or ""
+    seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
+    return (
+        f"{row['number']:>5}  {row['state']:<9}{auc:>6}{epochs:>8}{seconds:>9}  {named(row['values'])} {row['note']}"
+    ).rstrip()
+
+
+def named(values: Mapping[str, Any]) -> str:
+    """Parameters in one line, by the last part of their keys."""
+    return " ".join(f"{key.rpartition('.')[2]}={short(value)}" for key, value in values.items())
+
+
+def short(value: Any) -> str:
+    """A value with few digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def show(storage: str | None, port: int) -> None:
+    """Show the trials of all studies in a browser, until Ctrl-C."""
+    from optuna_dashboard import run_server
+
+    opened = open_storage(storage)
+    print(f"http://localhost:{port} (stop it with Ctrl-C)", flush=True)
+    run_server(opened, port=port)

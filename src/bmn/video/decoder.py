@@ -1,0 +1,172 @@
+"""A process that decodes: what kills it, stops it or fills its memory ends one video with one sentence, and no more.
+
+It is asked for a video with a line of JSON, and answers with the video's timeline and then its frames. It decodes some
+of them ahead, so that it works while the network does; where nobody reads it waits.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmn.base.errors import BmnError
+from bmn.base.prefetch import prefetch
+
+PATIENCE = 60  # seconds without a frame
+MEMORY = 4 << 30  # bytes of address space
+AHEAD = 16 << 20  # bytes of frames that wait to be read
+IMAGE, REFUSAL = b"I", b"R"  # what an answer begins with
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How the frames of a video are taken.
+
+    Attributes:
+        seconds: that a snippet lasts, about: snippets share the video evenly.
+        frames: of a snippet.
+        size: height and width that a frame is scaled to.
+    """
+
+    seconds: float
+    frames: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A video while it is decoded.
+
+    Attributes:
+        duration: in seconds.
+        snippets: how many there are.
+        images: of each snippet in turn ``[frame, height, width, 3]``, RGB.
+    """
+
+    duration: float
+    snippets: int
+    images: Iterator[NDArray[np.uint8]]
+
+
+class Decoder:
+    """A process that decodes one video after the other; it is started when it is needed, and again when it died.
+
+    Args:
+        threads: that decode.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def open(self, path: Path, wanted: Wanted) -> Decoded:
+        """Decode a video; the one before it must have been read to its end, or be left for good.
+
+        Raises:
+            BmnError: it is no video, is damaged or endless, or ends the process; while images are taken, too.
+        """
+        process = self._ready()
+        request = {"path": str(path), "seconds": wanted.seconds, "frames": wanted.frames, "size": wanted.size}
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+        answer = self._answer(path, IMAGE)
+        duration, snippets = json.loads(answer)
+        return Decoded(duration, snippets, self._images(path, snippets, wanted))
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _ready(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            words = [sys.executable, "-m", "bmn.video.decoder", str(self._threads)]
+            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return self._process
+
+    def _images(self, path: Path, snippets: int, wanted: Wanted) -> Iterator[NDArray[np.uint8]]:
+        shape = wanted.frames, wanted.size, wanted.size, 3
+        whole = False
+        try:
+            for _ in range(snippets):
+                yield np.frombuffer(self._answer(path, IMAGE), np.uint8).reshape(shape)
+            whole = True
+        finally:
+            if not whole:  # what it has yet to say is of no use
+                self.close()
+
+    def _answer(self, path: Path, kind: bytes) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        given = self._process.stdout.read(1)
+        length = int.from_bytes(self._process.stdout.read(8), "little")
+        answer = self._process.stdout.read(length)
+        if given == kind and len(answer) == length:
+            return answer
+        if given == REFUSAL:
+            raise BmnError(answer.decode())
+        ended = -self._process.wait()
+        self.close()
+        reason = f"gives no frame for {PATIENCE} s" if ended == signal.SIGALRM else f"ends the decoder ({_name(ended)})"
+        raise BmnError(f"{path}: {reason}; get it again or encode it anew")
+
+
+def _bytes_of(images: Iterator[NDArray[np.uint8]], frames: int, snippet: int) -> bytes:
+    return b"".join(image.tobytes() for image in islice(images, frames))
+
+
+def _name(number: int) -> str:
+    return signal.Signals(number).name if number in {*signal.Signals} else f"exit code {-number}"
+
+
+def _serve(threads: int, asked: IO[bytes], answers: IO[bytes]) -> None:
+    """What the process does."""
+    from bmn.video.decode import measure, sample, snippets
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes no file
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    def answer(kind: bytes, content: bytes) -> None:
+        signal.alarm(0)  # who reads may take as long as it likes
+        answers.write(kind + len(content).to_bytes(8, "little") + content)
+        answers.flush()
+        signal.alarm(PATIENCE)
+
+    for line in asked:
+        signal.alarm(PATIENCE)
+        wanted = json.loads(line)
+        path = Path(wanted["path"])
+        try:
+            timeline = measure(path)
+            count = snippets(timeline.duration, wanted["seconds"])
+            answer(IMAGE, json.dumps([timeline.duration, count]).encode())
+            frames = wanted["frames"]
+            images = sample(path, timeline, count * frames, wanted["size"], threads)
+            take = partial(_bytes_of, images, frames)
+            for snippet in prefetch(take, range(count), max(1, AHEAD // (frames * wanted["size"] ** 2 * 3))):
+                answer(IMAGE, snippet)
+        except BmnError as error:
+            answer(REFUSAL, str(error).encode())
+        signal.alarm(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as pipe:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may write to the pipe
+        _serve(int(sys.argv[1]), sys.stdin.buffer, pipe)
