@@ -14,7 +14,7 @@ import paddle
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.params import ModelParams, TrainParams
+from bmn.base.schema import ModelParams, TrainParams
 from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import open_subset
 from bmn.model.network import BMN
