@@ -50,7 +50,7 @@ def costs(model: ModelParams, rounds: int) -> dict[str, list[float]]:
                 pace = _Pace()
                 recipe = TrainParams(batch_size=BATCH, epochs=1, **changes)
                 checkpoints = Checkpoints(folder / choice / str(number))
-                Trainer(model, recipe, World(0, 1)).fit(training, validation, checkpoints, pace)
+                Trainer(model, recipe, World(0, 1)).fit(training, validation, checkpoints, 5.0, pace)
                 found[choice].append(BATCH / statistics.median(pace.seen))
     return found
 

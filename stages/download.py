@@ -18,8 +18,7 @@ def main() -> None:
     if params.data.source != "synthetic":
         given = params.download
         patience = Patience(given.timeout, given.attempts, given.slowest, 60 * given.slow_minutes)
-        inputs, device = read_json(INPUTS), params.execution.device
-        bring(params.data, inputs, RAW, PROJECT, DOWNLOADS, patience, params.extract, device)
+        bring(params, read_json(INPUTS), RAW, PROJECT, DOWNLOADS, patience)
         print(f"{RAW}: features from {params.data.features}, annotations from {params.data.annotations}")
         return
     videos = {

@@ -56,7 +56,7 @@ def run(place, **values):
     params = Params.model_validate({"data": data})
     with Checksums(place / "checksums.db") as known:
         inputs = identify_inputs(params, place, known)
-    bring(params.data, inputs, place / "raw", place, place / "cache", HURRY, params.extract, "cpu")
+    bring(params, inputs, place / "raw", place, place / "cache", HURRY)
     return open_raw(place / "raw", features_folder(params.data, inputs, place / "raw", place, place / "cache"))
 
 

@@ -47,7 +47,7 @@ def identified(place, params):
 def run(place, **extract):
     params = params_of(**extract)
     inputs = identified(place, params)
-    bring(params.data, inputs, place / "raw", place, place / "cache", Patience(), params.extract, "cpu")
+    bring(params, inputs, place / "raw", place, place / "cache", Patience())
     return open_raw(place / "raw", features_folder(params.data, inputs, place / "raw", place, place / "cache"))
 
 

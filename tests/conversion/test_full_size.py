@@ -18,7 +18,7 @@ RUN = """
 import resource, sys
 from pathlib import Path
 from bmn.base.checksums import sha256
-from bmn.base.schema import DataParams, ExtractParams
+from bmn.base.schema import DataParams, Params
 from bmn.conversion.convert import Choices, convert
 from bmn.acquire.download import Patience
 from bmn.acquire.raw import open_raw
@@ -27,7 +27,7 @@ from bmn.acquire.sources import bring
 folder, url = Path(sys.argv[1]), sys.argv[2]
 data = DataParams(source="activitynet", features=url, annotations="annotations.json")
 inputs = {"features": None, "annotations": sha256(folder / "annotations.json")}
-bring(data, inputs, folder / "raw", folder, folder / "cache", Patience(pause=0.01), ExtractParams(), "cpu")
+bring(Params(data=data), inputs, folder / "raw", folder, folder / "cache", Patience(pause=0.01))
 raw = open_raw(folder / "raw", folder / "raw" / "features")
 convert(raw, folder / "out", Choices(channels=8, tscale=4), folder / "work")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

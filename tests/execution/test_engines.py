@@ -1,5 +1,6 @@
 """Both engines, with real processes."""
 
+import itertools
 import os
 import signal
 import socket
@@ -119,18 +120,21 @@ def test_jobs_do_not_outlive_a_killed_driver(paths, kind):
     assert gone(process)
 
 
-def test_a_lost_node_loses_no_job(ray_cluster, capsys):
+def test_a_lost_node_loses_no_job(ray_cluster, tmp_path, capsys):
+    """It is lost when one job has ended and two are under way, one on each node."""
+    file = tmp_path / "on"
+    waits = (Job(f"job {number}", "execution.work:wait", {"file": str(file)}) for number in range(1, 4))
     with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
         assert engine.jobs == 2
-        ends, told = {}, {}
-        for event in run(engine, (count(f"job {number}", to=10, seconds=0.2) for number in range(4))):
+        ends, told = {}, set()
+        for event in run(engine, itertools.chain([count("job 0")], waits)):
             if event is not None and event.kind == "told":
-                told[event.job] = event.content["number"]
+                told.add(event.job)
             if event is not None and event.kind == "result":
                 ends[event.job] = ends.get(event.job, 0) + 1
-            under_way = [job for job in engine.running if 1 <= told.get(job, 0) <= 6]  # one on each node
-            if ends and len(under_way) == 2 and ray_cluster.other in ray_cluster.worker_nodes:
+            if not file.exists() and ends and len(engine.running & told) == 2:
                 ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
+                file.touch()
         wait_until(lambda: engine.jobs == 1)
     assert ends == {f"job {number}": 1 for number in range(4)}
     assert "its node was lost (NodeDiedError); retrying" in capsys.readouterr().out

@@ -17,6 +17,14 @@ def count(arguments, tell):
     return sum(range(arguments["to"]))
 
 
+def wait(arguments, tell):
+    """Tells that it waits for a file; gives its name."""
+    tell({})
+    while not Path(arguments["file"]).exists():
+        time.sleep(0.05)
+    return arguments["file"]
+
+
 def refuse(arguments, tell):
     raise BmnError(f"{arguments['what']}: is wrong")
 

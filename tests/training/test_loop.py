@@ -35,7 +35,7 @@ def fit(model, recipe, training, validation, folder, report=None, minutes=5.0):
     trainer = Trainer(model, recipe, ALONE)
     checkpoints = Checkpoints(folder)
     trainer.resume(checkpoints)
-    return trainer.fit(training, validation, checkpoints, report, minutes=minutes)
+    return trainer.fit(training, validation, checkpoints, minutes, report)
 
 
 def same(one, other):

@@ -17,41 +17,38 @@ from bmn.acquire.videos import extracted
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_folder, read_json, write_json
-from bmn.base.schema import DataParams, ExtractParams
+from bmn.base.schema import Params
 
 
 def bring(
-    data: DataParams,
+    params: Params,
     inputs: Inputs,
     folder: Path,
     root: Path,
     cache: Path,
     patience: Patience,
-    extract: ExtractParams,
-    device: str,
 ) -> None:
     """Fetch what the parameters name, and record it in ``source.json``.
 
     Args:
+        params: ``data``, ``extract`` and ``execution`` are used.
         inputs: from :func:`bmn.acquire.inputs.identify_inputs`.
         folder: the raw folder, written atomically.
         root: the folder that relative paths start from.
         cache: of downloads and unpacked archives; complete ones are not fetched again.
         patience: with servers.
-        extract: how features are made where ``data.features`` is a folder of videos.
-        device: that makes them: ``auto``, ``cpu`` or ``gpu``.
 
     Raises:
         BmnError: something cannot be fetched, found, unpacked or written, or has the wrong checksum.
     """
-    record: dict[str, Any] = {}
+    data, record = params.data, dict[str, Any]()
     with atomic_folder(folder) as temporary:
         for name in TEXTS:
             source = getattr(data, name)
             if source is not None:
                 wanted = data.annotations_sha256 if name == "annotations" else None
                 record[name] = _text(name, source, wanted, inputs[name], temporary, root, cache, patience)
-        record["features"] = _features(data, inputs["features"], root, cache, patience, extract, device)
+        record["features"] = _features(params, inputs["features"], root, cache, patience)
         write_json(temporary / RECORD, record)
 
 
@@ -93,17 +90,9 @@ def _check(path: Path, name: str, found: str | None, wanted: str | None) -> None
         )
 
 
-def _features(
-    data: DataParams,
-    recorded: str | None,
-    root: Path,
-    cache: Path,
-    patience: Patience,
-    extract: ExtractParams,
-    device: str,
-) -> dict[str, Any]:
+def _features(params: Params, recorded: str | None, root: Path, cache: Path, patience: Patience) -> dict[str, Any]:
     """The record of the features; an archive is fetched and unpacked, features of videos are extracted."""
-    source, wanted = data.features, data.features_sha256
+    source, wanted = params.data.features, params.data.features_sha256
     assert source is not None, "the parameters are checked"
     place = cache_place(source, recorded, cache)
     if is_url(source):
@@ -116,7 +105,7 @@ def _features(
                 "it to null"
             )
         if videos := find_videos(path):
-            return {"sha256": recorded, "files": len(videos), **extracted(videos, extract, root, cache, device)}
+            return {"sha256": recorded, "files": len(videos), **extracted(videos, params, root, cache)}
         return {"sha256": recorded, "files": len(find_features(path))}
     _check(path, "features", recorded, wanted)
     return {"sha256": recorded, "files": _unpacked(path, place)}

@@ -12,22 +12,20 @@ from tqdm import tqdm
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_file, atomic_folder, read_json, write_json
-from bmn.base.schema import ExtractParams
+from bmn.base.schema import Params
 from bmn.video.extract import extract_videos, find_extractor
 
 
-def extracted(
-    videos: Mapping[str, Path], params: ExtractParams, root: Path, cache: Path, device: str
-) -> dict[str, Any]:
+def extracted(videos: Mapping[str, Path], params: Params, root: Path, cache: Path) -> dict[str, Any]:
     """Extract the features of videos, those that the cache does not hold.
 
     Each is in the cache as soon as it is done, so that what is killed goes on where it was.
 
     Args:
         videos: by id.
+        params: ``extract`` and ``execution`` are used.
         root: the folder that relative paths start from.
         cache: keeps features by content, and for each set of videos a folder of its features.
-        device: that computes them: ``auto``, ``cpu`` or ``gpu``.
 
     Returns:
         For the record of raw data: ``place``, the folder in the cache below which ``features`` holds an array a video;
@@ -37,7 +35,7 @@ def extracted(
     Raises:
         BmnError: the backbone cannot be had or run, or all videos are broken.
     """
-    extractor = find_extractor(params, root, device)
+    extractor = find_extractor(params.extract, root, params.execution.device)
     kept = cache / "features" / extractor.key()
     with Checksums(cache / "videos.db") as known:
         done = {name: kept / f"{known.of_file(path)}.npy" for name, path in videos.items()}

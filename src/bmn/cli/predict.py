@@ -75,16 +75,15 @@ def main(
     settings, program = settings_of(params), find_program(model)
     origin = origin_of(program, settings, labels)
     execution = load_params(params).execution if params else ExecutionParams()
-    execution = execution.model_copy(update={"jobs": jobs or execution.jobs})
+    devices = "auto" if device == "gpu" else "cpu"
+    execution = execution.model_copy(update={"jobs": jobs or execution.jobs, "devices": devices})
     with ExitStack() as stack:
         if execution.engine == "processes" and execution.jobs in (None, 1):
             compute = here(Predictor(program, settings, device, use_tensorrt), labels)
         else:
             from bmn.execution.engines import open_engine
 
-            engine = stack.enter_context(
-                open_engine(execution.model_copy(update={"devices": "auto" if device == "gpu" else "cpu"}))
-            )
+            engine = stack.enter_context(open_engine(execution))
             compute = by_jobs(engine, program, settings, device, use_tensorrt, labels)
         chosen = {name: savers[name] for name in formats}
         predict_files(items, compute, origin, output, chosen, batch_size, strict, quiet)

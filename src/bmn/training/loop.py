@@ -130,9 +130,9 @@ class Trainer:
         training: Subset,
         validation: Subset,
         checkpoints: Checkpoints,
+        minutes: float,
         report: Reporter | None,
         stop: Callable[[], bool] = lambda: False,
-        minutes: float = 5.0,
     ) -> Trained:
         """Train to the last epoch, from the current position.
 

@@ -74,7 +74,7 @@ class Training:
 
     def run(self, report: Reporter | None = None, stop: Callable[[], bool] = lambda: False) -> Trained:
         """Train to the last epoch; see :meth:`bmn.training.loop.Trainer.fit`."""
-        return self.trainer.fit(self._training, self._validation, self._checkpoints, report, stop, self._minutes)
+        return self.trainer.fit(self._training, self._validation, self._checkpoints, self._minutes, report, stop)
 
     def clear(self) -> None:
         """Delete the checkpoints, once the result is stored elsewhere."""
