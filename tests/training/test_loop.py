@@ -158,7 +158,7 @@ def test_asked_to_stop_it_leaves_a_checkpoint_of_the_last_iteration(
 ):
     asked = iter([False, False, True])
     with pytest.raises(errors.Stopped, match="stopped after iteration 3"):
-        Trainer(model, recipe, ALONE).fit(training, validation, Checkpoints(tmp_path), None, lambda: next(asked))
+        Trainer(model, recipe, ALONE).fit(training, validation, Checkpoints(tmp_path), 5.0, None, lambda: next(asked))
     assert Checkpoints(tmp_path).newest()[1]["iteration"] == 3
     same(fit(model, recipe, training, validation, tmp_path), uninterrupted[0])
 
