@@ -11,6 +11,7 @@ from paddle.base.proto import framework_pb2
 from bmn.base.errors import BmnError
 from bmn.predict.predictor import Predictor
 from bmn.runtimes.descriptions import describe
+from bmn.runtimes.engines import open_engine
 from bmn.runtimes.programs import is_as_exported, open_program
 
 pytestmark = pytest.mark.xdist_group("inference")
@@ -23,6 +24,17 @@ def foreign(tmp_path, exported):
     for file in exported.glob("BMN*"):
         shutil.copy(file, tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize("form", ["pdmodel", "json", "onnx"])
+def test_the_bits_do_not_depend_on_the_number_of_threads(exported, onnx_program, form, monkeypatch):
+    videos = np.random.default_rng(0).normal(size=(12, 1, 8, 16)).astype(np.float32)
+    found = []
+    for threads in (1, 2):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        program = open_engine(exported / f"BMN.{form}")
+        found.append([map_.tobytes() for video in videos for map_ in program.run(video)])
+    assert found[0] == found[1]
 
 
 def edited(path, edit):

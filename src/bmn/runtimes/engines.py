@@ -3,7 +3,8 @@
 Paddle and onnxruntime are imported on demand, so that each works without the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,31 @@ def _paddle(
         raise BmnError(
             f"{program}: Paddle is not installed; pip install paddlepaddle, or use a .onnx program"
         ) from error
+    with _without_onednn(paddle):
+        predictor = _predictor(paddle, program, name, sizes, device, use_tensorrt)
+    given = predictor.get_input_handle(name)
+    wanted = [predictor.get_output_handle(output) for output in predictor.get_output_names()]
+
+    def compute(features: NDArray[np.float32]) -> list[Any]:
+        given.copy_from_cpu(features)
+        predictor.run()
+        return [handle.copy_to_cpu() for handle in wanted]
+
+    return compute
+
+
+@contextmanager
+def _without_onednn(paddle: Any) -> Iterator[None]:
+    """Programs opened in it multiply by MKL: the last bits of oneDNN's products depend on the number of threads."""
+    flags = paddle.get_flags("FLAGS_use_mkldnn")
+    paddle.set_flags({"FLAGS_use_mkldnn": False})
+    try:
+        yield
+    finally:
+        paddle.set_flags(flags)
+
+
+def _predictor(paddle: Any, program: Path, name: str, sizes: tuple[int, int], device: str, use_tensorrt: bool) -> Any:
     inference = paddle.inference
     config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
     config.disable_glog_info()
@@ -119,16 +145,7 @@ def _paddle(
         config.enable_tensorrt_engine(max_batch_size=LARGEST_BATCH, precision_mode=inference.PrecisionType.Float32)
         least, usual, most = ({name: [batch, *sizes]} for batch in (1, 16, LARGEST_BATCH))
         config.set_trt_dynamic_shape_info(least, most, usual)
-    predictor = inference.create_predictor(config)
-    given = predictor.get_input_handle(name)
-    wanted = [predictor.get_output_handle(output) for output in predictor.get_output_names()]
-
-    def compute(features: NDArray[np.float32]) -> list[Any]:
-        given.copy_from_cpu(features)
-        predictor.run()
-        return [handle.copy_to_cpu() for handle in wanted]
-
-    return compute
+    return inference.create_predictor(config)
 
 
 def _onnx(
