@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup unlocked repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup unlocked repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report overfit clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,10 @@ use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, clips, acti
 data-report: unlocked  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
 	dvc repro --quiet convert
 	bmn data-report
+
+overfit: unlocked  ## can the network learn one batch of the data? loss and AUC in a minute (ARGS=--help)
+	dvc repro --quiet convert
+	bmn overfit $(ARGS)
 
 clean:  ## remove data, outputs and caches; keep .venv, mlruns and downloads
 	rm -rf data/raw data/processed data/.raw.* data/.processed.* outputs .dvc/cache .dvc/tmp

@@ -42,6 +42,7 @@ SUBSTITUTES = {
     "… SUBSETS=file": "PRESET=local FEATURES=mine/features ANNOTATIONS=mine/plain.csv SUBSETS=mine/subsets.csv",
     "make pretrained": "make pretrained FROM=given.pdparams",  # instead of a download
     "make bench": 'make bench ARGS="--tiny labels"',  # one tiny row instead of ten minutes
+    "make overfit": 'make overfit ARGS="--iterations 10"',
     "TRIALS=40": "TRIALS=2",
     "SEEDS=1,2,3": "SEEDS=1,2",
     "gpu:0,1,2,3": "cpu:2",  # in the commands printed by make for train-gpu
@@ -476,6 +477,12 @@ def test_a_sweep_is_run_shown_and_applied(project, given):
     with server(project, ui, "/api/studies") as (address, _):
         found = urllib.request.urlopen(f"{address}/api/studies", timeout=PATIENCE).read()
     assert b'"study_name": "bmn"' in found
+
+
+@runs("make overfit")
+def test_one_batch_is_learned(project, given):
+    printed = type_in(project, given[0])
+    assert re.search(r"the loss on the \d+ videos trained on fell from [\d.]+ to [\d.]+; their AUC is", printed)
 
 
 @long

@@ -19,7 +19,7 @@ from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
 from bmn.data.windows import Cut, Window
 
-HEADER_BYTES = 128  # of the array file, whatever its number of rows
+HEADER_BYTES = 128  # of the array file: NumPy leaves room for any number of rows
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def write_store(
                 lines.flush()
             shape = (len(windows), channels, tscale)
             file.seek(0)
-            file.write(_header(shape))
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            assert file.tell() == HEADER_BYTES
         checksum = sha256(part)
         part.replace(path)
     except OSError as error:
@@ -144,13 +145,6 @@ def _unchanged(journal: Path, stamps: list[str]) -> list[tuple[str, list[list[An
     done = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill can tear the last one
     same = takewhile(lambda pair: pair[0][0] == pair[1], zip(done, stamps, strict=False))
     return [line for line, _ in same]
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-    """The header of an ``.npy`` file, of the same length for any number of rows."""
-    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
-    length = HEADER_BYTES - 10
-    return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1) + b"\n"
 
 
 def open_store(folder: Path, subset: str) -> FeatureStore:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +36,18 @@ class Subset:
         videos = [[asdict(video) for video in part] for part in (self.videos.values(), self.ground_truth)]
         content = [self.store.sha256, [asdict(window) for window in self.store.windows], videos]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def first(self, rows: int) -> "Subset":
+        """The first videos: as many as fill so many rows of the store."""
+        chosen: list[str] = []
+        count = 0
+        for name, own in self.rows_by_video().items():
+            if count < rows:
+                chosen.append(name)
+                count += len(own)
+        store = replace(self.store, windows=self.store.windows[:count], array=self.store.array[:count])
+        truth = [video for video in self.ground_truth if video.id in chosen]
+        return Subset(store, {name: self.videos[name] for name in chosen}, self.segments[:count], truth)
 
     def durations(self) -> dict[str, float]:
         """The duration of each video, by id, in seconds."""
