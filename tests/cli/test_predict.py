@@ -59,6 +59,7 @@ def test_a_list_prints_the_best_five_of_each_file_and_saves_all(files, exported)
     (files / "videos.list").write_text("\n".join(map(json.dumps, entries)))
     done = predict(files, "videos.list", "--model", exported)
     assert done.returncode == 0, done.stderr
+    assert "fractions" not in done.stderr
     found = saved(files)
     assert list(found) == list(durations)
     assert printed(done.stdout) == {name: proposals[:5] for name, proposals in found.items()}
@@ -145,6 +146,7 @@ def test_an_interrupted_prediction_resumes(files, features, exported):
     done = predict(files, *words)
     assert done.returncode == 0, done.stderr
     assert "already holds 2 of 3 files" in done.stdout
+    assert "note: segments are fractions of their video; --duration" in done.stderr
     assert list(printed("\n".join(done.stdout.splitlines()[1:]))) == ["c.npy"]
     assert [path.name for path in folder.iterdir()] == ["bmn_results_inference.json"]
     gone_on = saved(files)

@@ -1,5 +1,6 @@
 """``bmn predict``: predict proposals for feature files."""
 
+import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -72,6 +73,9 @@ def main(
 
         savers["png"] = save_timelines
     items = find_items(inputs, duration)
+    if duration is None and not quiet and any(item.duration == 1 for item in items):
+        note = "segments are fractions of their video; --duration, or a list with duration_second, gives seconds"
+        print(f"note: {note}", file=sys.stderr)
     settings, program = settings_of(params), find_program(model)
     origin = origin_of(program, settings, labels)
     execution = load_params(params).execution if params else ExecutionParams()
