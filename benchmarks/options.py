@@ -19,7 +19,7 @@ from benchmarks.table import table
 from bmn.acquire.features import find_features, read_features
 from bmn.acquire.raw import Raw
 from bmn.base.params import load_params
-from bmn.base.schema import Params
+from bmn.base.schema import ExecutionParams, Params
 from bmn.cli.seeds import summary
 from bmn.conversion.convert import Choices, convert
 from bmn.recipes.presets import preset_params
@@ -62,9 +62,9 @@ def measure(params: Params, names: Sequence[str], seeds: list[int], data: Path) 
     return found
 
 
-def gestures() -> tuple[Params, Path]:
+def gestures(execution: ExecutionParams) -> tuple[Params, Path]:
     """The preset ``gestures`` at half of its snippets a second, and the folder of its converted data."""
-    params = with_values(preset_params("gestures"), HALF, "gestures")
+    params = with_values(preset_params("gestures"), HALF, "gestures").model_copy(update={"execution": execution})
     data, model = params.data, params.model
     assert data.features is not None
     assert data.annotations is not None
@@ -88,7 +88,8 @@ def main() -> None:
     parser.add_argument("options", nargs="*", help="the options to measure; default: all")
     parser.add_argument("--own", action="store_true", help="the data in params.yaml instead of the gestures")
     arguments = parser.parse_args()
-    params, data = (load_params(), Path("data/processed")) if arguments.own else gestures()
+    own = load_params()
+    params, data = (own, Path("data/processed")) if arguments.own else gestures(own.execution)
     names = arguments.options or list(options(params))
     if unknown := set(names) - options(params).keys():
         parser.error(f"no such option: {', '.join(sorted(unknown))}; there are {', '.join(options(params))}")

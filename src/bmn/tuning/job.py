@@ -15,7 +15,7 @@ from bmn.base.files import read_json, write_json
 from bmn.base.params import validate_params
 from bmn.base.schema import Dimension, Params
 from bmn.data.batches import ordered_batches
-from bmn.data.subset import Subset, open_subset
+from bmn.data.subset import Subset
 from bmn.launch.signals import StopRequest
 from bmn.model.network import BMN
 from bmn.model.weights import make_network
