@@ -113,7 +113,7 @@ class TrainParams(Group):
     learning_rate: Positive = 1e-3
     schedule: Literal["piecewise", "cosine"] = "piecewise"
     warmup_iterations: Annotated[int, Field(ge=0)] = 0
-    decay_iteration: Annotated[int, Field(ge=0)] = 4200
+    decay_iteration: Annotated[int, Field(ge=0)] | None = 4200
     decay_factor: Positive = 0.1
     weight_decay: NotNegative = 1e-4
     base_weight_decay: NotNegative | None = None
