@@ -42,19 +42,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "train.decay_iteration": 4200,
     },
 }
-LONGER = (2,)  # times the epochs, with the learning rate divided at the same fraction of them
+LONGER = "train.epochs and train.decay_iteration times 2"
 
 
 def options(params: Params) -> dict[str, dict[str, Any]]:
     """The changes of each option, by dotted key."""
-    longer = {
-        f"train.epochs and train.decay_iteration times {times}": {
-            "train.epochs": times * params.train.epochs,
-            "train.decay_iteration": times * params.train.decay_iteration,
-        }
-        for times in LONGER
-    }
-    return OPTIONS | longer
+    decay = params.train.decay_iteration
+    longer = {"train.epochs": 2 * params.train.epochs, "train.decay_iteration": None if decay is None else 2 * decay}
+    together = {f"{LONGER}, proposals.boundary_exponent: 0": longer | {"proposals.boundary_exponent": 0.0}}
+    return OPTIONS | {LONGER: longer} | together
 
 
 def measure(params: Params, names: Sequence[str], seeds: list[int], data: Path) -> dict[str, pd.DataFrame]:
