@@ -12,10 +12,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup unlocked repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report overfit clean
+.PHONY: unlocked $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready  ## create .venv and install everything (PADDLE_INDEX= for Paddle's own GPU builds)
 .venv/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints.txt pyproject.toml
@@ -93,6 +93,9 @@ tune-status: setup  ## show the trials of a sweep, running or finished (STUDY=)
 
 tune-apply: setup  ## write the confirmed best of a sweep to params.yaml (STUDY=, TRIAL= for another trial)
 	@bmn tune apply $(call option,study,STUDY) $(call option,trial,TRIAL)
+
+tune-proposals: setup  ## fit proposals.* to the weights of make repro, in minutes (ARGS=--help)
+	@bmn tune proposals $(ARGS)
 
 tune-ui: setup  ## show the trials of all sweeps in a browser (PORT=5000)
 	@bmn tune ui --port $(PORT)

@@ -20,6 +20,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "micro_batch_size 1": {"micro_batch_size": 1},
     "micro_batch_size 16": {"micro_batch_size": 16},
     "clip_norm": {"clip_norm": 1.0},
+    "scale_invariant": {"scale_invariant": True},
     "ema_decay": {"ema_decay": 0.999},
     "schedule cosine, warmup_iterations": {"schedule": "cosine", "warmup_iterations": 2},
 }

@@ -22,7 +22,7 @@ from bmn.model.network import BMN
 from bmn.model.weights import load_network
 from bmn.proposals import Floats
 from bmn.proposals.subset import network_maps, subset_proposals
-from bmn.report.evaluation import REPORT, gallery, write_evaluation
+from bmn.report.evaluation import REPORT, advice, gallery, write_evaluation
 from bmn.report.figures import confidence_figure, recall_curves, timelines
 from bmn.report.results import read_video_scores, write_detections, write_proposals
 
@@ -45,6 +45,8 @@ def main() -> None:
     print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     if metrics["AUC"] <= metrics["chance_AUC"]:
         print("the AUC is not above the chance baseline: nothing was learned; make data-report may show why")
+    elif sentence := advice(settings, subset.ground_truth):
+        print(sentence)
     run_id = read_json(TRAIN / "run.json")["run_id"]
     shown = gallery(assessment, subset.ground_truth, proposals, lambda name: maps_figure(network, subset, name))
     write_proposals(EVALUATE / "proposals.json", proposals)

@@ -458,10 +458,11 @@ def test_compare_prints_a_table_and_writes_a_page(project, given):
     assert list((project.folder / "outputs/compare").glob("*.html"))
 
 
-@runs("make tune TRIALS", "make tune", "make tune-status", "make tune-apply", "make tune-ui")
+@runs("make tune TRIALS", "make tune", "make tune-status", "make tune-apply", "make tune-ui", "make tune-proposals")
 def test_a_sweep_is_run_shown_and_applied(project, given):
-    search, resume, status, apply, ui = given
-    space = "{train.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}}"
+    search, resume, status, apply, ui, fit = given
+    rate = "train.learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}"
+    space = f"{{{rate}, proposals.alpha: {{low: 0.1, high: 1.0}}}}"
     project.set(
         tune__space=space,
         tune__trials=2,
@@ -474,6 +475,7 @@ def test_a_sweep_is_run_shown_and_applied(project, given):
     lines = type_in(project, status).splitlines()
     assert [line.split()[0] for line in lines[2:4]] == ["0", "1"]
     assert re.search(r"best: trial|not significant", type_in(project, apply))
+    assert re.search(r"gain -?[\d.]+, needed [\d.]+ .*significant", type_in(project, fit))
     with server(project, ui, "/api/studies") as (address, _):
         found = urllib.request.urlopen(f"{address}/api/studies", timeout=PATIENCE).read()
     assert b'"study_name": "bmn"' in found

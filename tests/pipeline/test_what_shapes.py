@@ -125,6 +125,8 @@ PARAMETERS = {
     "train.loss_weights.pem_cls": (2.0, {"train"} | TRAINING | SWEEP),
     "train.schedule": ("cosine", {"train"} | TRAINING | SWEEP),
     "train.precision": ("bf16", {"train"} | TRAINING | SWEEP),
+    "train.base_weight_decay": (0.5, {"train"} | TRAINING | SWEEP),
+    "train.scale_invariant": (True, {"train"} | TRAINING | SWEEP),
     "train.clip_norm": (1.0, {"train"} | TRAINING | SWEEP),
     "train.ema_decay": (0.9, {"train"} | TRAINING | SWEEP),
     "train.early_stopping": (3, {"train"} | TRAINING | SWEEP),

@@ -11,6 +11,12 @@ def test_the_published_schedule(iteration, rate):
     assert learning_rate(PUBLISHED, iteration, 5400) == pytest.approx(rate, rel=1e-12)
 
 
+@pytest.mark.parametrize(("iterations", "decay"), [(5400, 4200), (9, 7), (160, 125), (1, 1)])
+def test_without_an_iteration_the_rate_decays_at_the_published_fraction(iterations, decay):
+    rates = [learning_rate(TrainParams(decay_iteration=None), each, iterations) for each in range(iterations)]
+    assert rates == [1e-3] * decay + [1e-3 * 0.1] * (iterations - decay)
+
+
 @pytest.mark.parametrize(
     ("iteration", "fraction"),
     [(0, 0.25), (1, 0.5), (3, 1.0), (4, 1.0), (9, 0.5 + 0.5**1.5), (14, 0.5), (19, 0.5 - 0.5**1.5), (24, 0.0)],

@@ -26,7 +26,7 @@ from bmn.tuning.space import check_space, digest_of_data, with_values
 pytestmark = pytest.mark.xdist_group("trial")
 
 
-def job_of(params, processed, folder, searching=True, entry="trial", **values):
+def job_of(params, processed, folder, searching=True, entry="job:trial", **values):
     searched = check_space(params).searched if searching else {}
     changed = with_values(params, {key.replace("__", "."): value for key, value in values.items()}, "test")
     arguments = {
@@ -36,7 +36,7 @@ def job_of(params, processed, folder, searching=True, entry="trial", **values):
         "digest": digest_of_data(processed),
         "folder": str(folder),
     }
-    return Job("job", f"bmn.tuning.job:{entry}", arguments)
+    return Job("job", f"bmn.tuning.{entry}", arguments)
 
 
 def done(job, stop_after=None):
@@ -138,7 +138,7 @@ def test_a_training_of_a_seed_is_evaluated_as_the_pipeline_does(params, processe
     _, network, validation = uninterrupted
     found = subset_proposals(network, validation, params.proposals, params.evaluate.batch_size)
     expected = proposal_recall(validation.truth(), found).headline()
-    _, event = done(job_of(params, processed, trained[0].arguments["folder"], searching=False, entry="seed"))
+    _, event = done(job_of(params, processed, trained[0].arguments["folder"], searching=False, entry="seed:seed"))
     assert event.content["figures"] == pytest.approx(expected)
 
 

@@ -37,7 +37,7 @@ def batch_gradient(
         ``[4]``, float64: loss, tem_loss, pem_reg_loss, pem_cls_loss; and ``[parameter]``, float64: the concatenated
         gradient of all parameters, times ``scale``. Both of the global batch.
     """
-    labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
+    labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale, recipe.scale_invariant)
     draws = paddle.to_tensor(uniform)
     divisors = normalizers(labels, draws, all_sum)
     parameters = network.parameters()

@@ -90,6 +90,9 @@ class Trainer:
         self.world = world
         self.network = BMN(**model.model_dump())
         self.parameters = self.network.parameters()
+        if recipe.base_weight_decay is not None:
+            for parameter in self.network.b_conv1.parameters() + self.network.b_conv2.parameters():
+                parameter.regularizer = paddle.regularizer.L2Decay(recipe.base_weight_decay)
         self.optimizer = paddle.optimizer.Adam(
             learning_rate=recipe.learning_rate,
             parameters=self.parameters,
@@ -245,7 +248,7 @@ class Trainer:
         last = position.epoch + 1 == recipe.epochs
         if last or (position.epoch + 1) % recipe.validate_every == 0:
             with self._averaged():
-                found = validate(self.network, validation, recipe.loss_weights, self.world)
+                found = validate(self.network, validation, recipe, self.world)
                 row |= found.metrics()
                 if found.recall.auc > position.best_auc:
                     position.best_auc, position.best_epoch = found.recall.auc, position.epoch + 1

@@ -15,13 +15,12 @@ from bmn.base.files import read_json, write_json
 from bmn.base.params import validate_params
 from bmn.base.schema import Dimension, Params
 from bmn.data.batches import ordered_batches
-from bmn.data.subset import Subset, open_subset
+from bmn.data.subset import Subset
 from bmn.launch.signals import StopRequest
-from bmn.metrics import proposal_recall
 from bmn.model.network import BMN
 from bmn.model.weights import make_network
 from bmn.proposals import concatenate, decode, whole_videos
-from bmn.proposals.subset import network_maps, subset_proposals
+from bmn.proposals.subset import network_maps
 from bmn.provenance import identity
 from bmn.training.distributed import join
 from bmn.training.loop import Position
@@ -59,23 +58,7 @@ def trial(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     def figures(network: BMN, validation: Subset) -> dict[str, Any]:
         return evaluate(network, validation, params, searched)
 
-    return _trained(params, [arguments["searched"], params.tune.evaluations], arguments, tell, figures)
-
-
-def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Train with the given parameters and evaluate as the pipeline does; see :func:`trial`.
-
-    Returns:
-        ``figures``: AR@AN and AUC, in percent, on ``evaluate.subset``.
-    """
-    params = validate_params(arguments["params"], "the training")
-
-    def figures(network: BMN, _: Subset) -> dict[str, Any]:
-        subset = open_subset(Path(arguments["data"]), params.evaluate.subset)
-        found = subset_proposals(network, subset, params.proposals, params.evaluate.batch_size)
-        return {"figures": proposal_recall(subset.truth(), found).headline()}
-
-    return _trained(params, params.evaluate.model_dump(), arguments, tell, figures)
+    return trained(params, [arguments["searched"], params.tune.evaluations], arguments, tell, figures)
 
 
 def names(params: Params, evaluation: Any, training: Subset, validation: Subset) -> tuple[str, str]:
@@ -88,14 +71,20 @@ def names(params: Params, evaluation: Any, training: Subset, validation: Subset)
     return name, f"evaluation-{identity(Path(__file__), [params.proposals.model_dump(), evaluation], [name])}.json"
 
 
-def _trained(
+def trained(
     params: Params,
     evaluation: Any,
     arguments: dict[str, Any],
     tell: Tell,
     figures: Callable[[BMN, Subset], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Train and evaluate, or return what an earlier run of the same job left."""
+    """Train and evaluate, or return what an earlier run of the same job left.
+
+    Args:
+        evaluation: what shapes it besides ``proposals``, as JSON.
+        arguments, tell: those of the job, see :func:`trial`.
+        figures: evaluates the best weights, on the validation subset or another one; the result is JSON.
+    """
     training, validation = open_data(Path(arguments["data"]), arguments["digest"])
     name, file = names(params, evaluation, training, validation)
     folder = Path(arguments["folder"]) / name
@@ -107,9 +96,9 @@ def _trained(
             Training(params, training, validation, folder.parent, Path(), world, patience=-1) as session,
         ):
             report = _Report(params, session.position, len(training.store), tell)
-            trained = session.run(report, asked.came)
-            write_json(folder / "history.json", trained.history)
-            found = figures(make_network(params.model, trained.best), validation)
+            finished = session.run(report, asked.came)
+            write_json(folder / "history.json", finished.history)
+            found = figures(make_network(params.model, finished.best), validation)
             write_json(folder / file, found)
             return found
     for row in read_json(folder / "history.json"):

@@ -55,6 +55,33 @@ def check_space(params: Params) -> Space:
         BmnError: it is empty or varies nothing that is trained; a key does not exist or cannot be varied; an end of a
             range or a choice is invalid; the current value is outside. One line for each.
     """
+    current = _checked(params)
+    trained = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
+    if not trained:
+        what = "is empty" if not params.tune.space else "varies proposals.* only, which make tune-proposals searches"
+        raise BmnError(f"params.yaml: tune.space {what}; name a key of model or train, such as train.learning_rate")
+    searched = _searched(params, current)
+    return Space(trained, searched, {key: current[key] for key in trained | searched})
+
+
+def check_searched(params: Params) -> dict[str, Dimension]:
+    """The dimensions of ``proposals.`` in ``tune.space``, checked as :func:`check_space` does.
+
+    Raises:
+        BmnError: there are none, or see :func:`check_space`.
+    """
+    searched = _searched(params, _checked(params))
+    if not searched:
+        raise BmnError("params.yaml: tune.space varies nothing of proposals; name a key such as proposals.alpha")
+    return searched
+
+
+def _searched(params: Params, current: Mapping[str, Any]) -> dict[str, Dimension]:
+    return {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
+
+
+def _checked(params: Params) -> dict[str, Any]:
+    """The current values by dotted key, where nothing in ``tune.space`` is wrong."""
     current = dict(flatten(params.model_dump(exclude={"tune", "execution"})))
     problems = [
         problem
@@ -63,12 +90,7 @@ def check_space(params: Params) -> Space:
     ]
     if problems:
         raise BmnError("\n".join(f"params.yaml: tune.space: {problem}" for problem in problems))
-    trained = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
-    if not trained:
-        what = "is empty" if not params.tune.space else "varies proposals.* only, which one training can try out"
-        raise BmnError(f"params.yaml: tune.space {what}; name a key of model or train, such as train.learning_rate")
-    searched = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
-    return Space(trained, searched, {key: current[key] for key in trained | searched})
+    return current
 
 
 def _problems(key: str, dimension: Dimension, params: Params, current: Mapping[str, Any]) -> Iterable[str]:

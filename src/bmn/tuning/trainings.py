@@ -167,7 +167,7 @@ def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> d
         record = Record(f"seeds {key}", "seeds", params, {}, {})
         figures: dict[str, dict[str, float]] = {}
         try:
-            entry = "bmn.tuning.job:seed"
+            entry = "bmn.tuning.seed:seed"
             figures |= Trainings(engine, record, entry, data, digest, folder).figures(iter(plans))
         finally:
             record.close("FINISHED" if len(figures) == len(plans) else "FAILED")
