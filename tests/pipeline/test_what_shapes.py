@@ -40,6 +40,7 @@ CODE = {
     "src/bmn/classify/labels.py": {"train", "evaluate"},
     "src/bmn/classify/results.py": {"evaluate"},
     "src/bmn/classify/subset.py": {"train", "evaluate"},
+    "src/bmn/classify/video_scores.py": {"evaluate"},
     "src/bmn/classify/*.py": {"train", "evaluate", "export"},
     "src/bmn/cli/*.py": set(),
     "src/bmn/conversion/*.py": {"convert"},
