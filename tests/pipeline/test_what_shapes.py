@@ -102,6 +102,7 @@ PARAMETERS = {
     "data.strict": (False, {"convert"}),
     "data.length": ("window", {"convert", "export"}),
     "data.overlap": (0.25, {"convert", "export"}),
+    "data.inside": (0.9, {"convert"}),
     "data.snippet_seconds": (0.5, {"convert"}),
     "data.synthetic.*": (9, {"download"}),
     "download.*": (50, set()),

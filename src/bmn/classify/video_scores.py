@@ -155,9 +155,7 @@ def _csv(path: Path, text: str) -> VideoScores:
         for row in reader:
             video, label = video_id(row["video"]), row["label"]
             if not label or None in row.values() or label in given.setdefault(video, {}):
-                raise BmnError(
-                    f"{path}: line {reader.line_num} lacks a label or a score, or repeats a label; fix it"
-                )
+                raise BmnError(f"{path}: line {reader.line_num} lacks a label or a score, or repeats a label; fix it")
             try:
                 given[video][label] = float(row["score"])
             except ValueError as error:
