@@ -145,7 +145,8 @@ def _match(
 def _working_folder(work: Path, raw: Raw, choices: Choices) -> Path:
     """The working folder of this conversion, with what an interrupted one left; that of any other is deleted."""
     state = work / "conversion.json"
-    texts = sorted(raw.annotations.iterdir()) if raw.annotations.is_dir() else [raw.annotations]
+    folder = raw.annotations
+    texts = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
     read = [sha256(path) for path in [*texts, *([raw.subsets] if raw.subsets else [])]]
     made_of = identity(Path(__file__), asdict(choices), read)
     if not state.exists() or read_json(state) != made_of:
