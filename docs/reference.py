@@ -65,7 +65,7 @@ def recipes_page() -> str:
     from bmn.recipes.presets import preset_params
     from bmn.recipes.published import PUBLISHED
 
-    lines = ["# Published recipes", "", "How to use them: [Your data](../your-data.md#published-recipes).", ""]
+    lines = ["# Table of published recipes", "", "How to use them: [Published recipes](../recipes.md).", ""]
     lines += ["| preset | data | features | T × D, training | expected, and by whom | not the same here |"]
     lines += ["| --- | --- | --- | --- | --- | --- |"]
     for name, recipe in PUBLISHED.items():

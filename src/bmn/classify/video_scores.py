@@ -143,7 +143,8 @@ def _checked(path: Path, video: str, given: Any, classes: list[str]) -> Floats:
 
 def _softmax(logits: Floats) -> Floats:
     odds: Floats = np.exp(logits - logits.max())
-    return odds / odds.sum()
+    odds /= odds.sum()
+    return odds
 
 
 def _csv(path: Path, text: str) -> VideoScores:

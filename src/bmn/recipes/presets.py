@@ -88,7 +88,7 @@ def use_preset(name: str, path: Path, reset: bool = False, places: Mapping[str, 
     Raises:
         BmnError: there is no such preset, or one of the places does not exist.
     """
-    places, current = places or {}, load_params(path)
+    places, current = dict(places or {}), load_params(path)
     for place in places.values():
         if not is_url(place) and not (path.parent / place).exists():
             raise BmnError(f"{place}: no such file or folder; correct what names it")
@@ -98,5 +98,5 @@ def use_preset(name: str, path: Path, reset: bool = False, places: Mapping[str, 
 
         make_clips(path.parent / values["data.features"], **CLIPS)
     if not reset and all(values[f"data.{key}"] == getattr(current.data, key) for key in IN_USE):
-        values = dict(places)
+        values = places
     return edit(path, {key: value for key, value in values.items() if not key.startswith(KEPT)})
