@@ -60,9 +60,8 @@ def main(
     known = {video.id for video in videos}
     own = {name: rows for name, rows in found.items() if name in known}
     if classifier and scores:
-        click.echo(
-            "".join(f"{note}\n" for note in check_scores(scores, label_counts(videos), classifier)), err=True, nl=False
-        )
+        for note in check_scores(scores, label_counts(videos), classifier):
+            click.echo(note, err=True)
     assessment = assess(videos, found, detections(own, scores) if scores else None)
     metrics = assessment.metrics()
     shown = gallery(assessment, videos, found)

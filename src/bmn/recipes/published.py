@@ -14,7 +14,8 @@ class Published:
     Attributes:
         data: the name of the data set.
         params: differences from the defaults in :mod:`bmn.base.schema`, as nested groups.
-        features: what they are, where people get them and how to lay them out.
+        features: what they are, where people get them (and the annotations, if these are not downloaded either) and
+            how to lay them out.
         expected: the published figures.
         source: who published them.
         differs: what these parameters do not say, so that figures may differ.
@@ -64,6 +65,7 @@ _THUMOS = (
     "all annotated test videos are evaluated (OpenTAD: without video_test_0000270 and video_test_0001292); "
     "take them out of the annotations to compare",
 )
+_THUMOS_ANNOTATIONS = "annotations: OpenTAD's thumos_14_anno.json, or a folder of THUMOS-14's own text files"
 
 
 def _thumos(features: str, stride: int) -> dict[str, dict[str, Any]]:
@@ -126,7 +128,7 @@ PUBLISHED = {
         params=_thumos("data/thumos-14/features/tsn_gtad_stride5_thumos", stride=5),
         features="two-stream TSN, 2048 channels, one <video>.npy each: the archive tsn that OpenTAD's "
         "tools/prepare_data/thumos/README.md links has a row for every frame; save every fifth: "
-        "numpy.save(to, numpy.load(file)[::5])",
+        f"numpy.save(to, numpy.load(file)[::5]); {_THUMOS_ANNOTATIONS}",
         expected="average mAP 46.19 (tIoU 0.3 to 0.7) with UntrimmedNet's class scores",
         source="OpenTAD, configs/bmn/thumos_tsn.py",
         differs=_THUMOS,
@@ -135,7 +137,7 @@ PUBLISHED = {
         data="THUMOS-14",
         params=_thumos("data/thumos-14/features/i3d_actionformer_stride4_thumos", stride=4),
         features="two-stream I3D, 2048 channels, one <video>.npy each, a row for four frames: the archive i3d that "
-        "OpenTAD's tools/prepare_data/thumos/README.md links",
+        f"OpenTAD's tools/prepare_data/thumos/README.md links; {_THUMOS_ANNOTATIONS}",
         expected="average mAP 51.70 (tIoU 0.3 to 0.7) with UntrimmedNet's class scores",
         source="OpenTAD, configs/bmn/thumos_i3d.py",
         differs=(
@@ -157,7 +159,7 @@ PUBLISHED = {
             "proposals": _soft_nms(0.5),
         },
         features="SlowFast-101 by TCANet, 2304 channels, one <video>.npy each: the archive slowfast that OpenTAD's "
-        "tools/prepare_data/hacs/README.md links",
+        "tools/prepare_data/hacs/README.md links; annotations: HACS_v1.1.1.zip of hangzhaomit/HACS-dataset",
         expected="average mAP 35.78 (tIoU 0.5 to 0.95) with TCANet's class scores",
         source="OpenTAD, configs/bmn/hacs_slowfast_192.py",
         differs=(*_OPENTAD, _RESIZED, "the two likeliest classes of a video label its proposals, not three"),
