@@ -100,8 +100,8 @@ tune-proposals: setup  ## fit proposals.* to the weights of make repro, in minut
 tune-ui: setup  ## show the trials of all sweeps in a browser (PORT=5000)
 	@bmn tune ui --port $(PORT)
 
-use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, clips, activitynet, bmn_lite, or local FEATURES= or VIDEOS=, ANNOTATIONS= (RESET=1)
-	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
+use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, clips, activitynet, … or local; FEATURES= or VIDEOS=, ANNOTATIONS= SUBSETS= CLASSIFIER= (RESET=1)
+	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(call option,classifier,CLASSIFIER) $(if $(RESET),--reset)
 
 data-report: unlocked  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
 	dvc repro --quiet convert

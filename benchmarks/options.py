@@ -47,8 +47,7 @@ LONGER = "train.epochs and train.decay_iteration times 2"
 
 def options(params: Params) -> dict[str, dict[str, Any]]:
     """The changes of each option, by dotted key."""
-    decay = params.train.decay_iteration
-    longer = {"train.epochs": 2 * params.train.epochs, "train.decay_iteration": None if decay is None else 2 * decay}
+    longer = {"train.epochs": 2 * params.train.epochs, "train.decay_iteration": 2 * params.train.decay_iteration}
     together = {f"{LONGER}, proposals.boundary_exponent: 0": longer | {"proposals.boundary_exponent": 0.0}}
     return OPTIONS | {LONGER: longer} | together
 

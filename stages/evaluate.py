@@ -11,7 +11,9 @@ from bmn.base.files import atomic_file, read_json
 from bmn.base.params import load_params
 from bmn.base.schema import Params
 from bmn.classify.classifier import FILE, read_classifier
+from bmn.classify.labels import label_counts
 from bmn.classify.subset import subset_detections
+from bmn.classify.video_scores import check_scores, read_video_scores
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.command import command
 from bmn.metrics import AVERAGE_NUMBERS
@@ -24,7 +26,7 @@ from bmn.proposals import Floats
 from bmn.proposals.subset import network_maps, subset_proposals
 from bmn.report.evaluation import REPORT, advice, gallery, write_evaluation
 from bmn.report.figures import confidence_figure, recall_curves, timelines
-from bmn.report.results import read_video_scores, write_detections, write_proposals
+from bmn.report.results import write_detections, write_proposals
 
 SHOWN = 6  # videos in the timeline figure, evenly spaced over the subset
 
@@ -74,7 +76,11 @@ def label(params: Params, subset: Subset, proposals: dict[str, Floats]) -> dict[
     """The proposals with labels, by class and video: by the scores of someone else's classifier where params.yaml names
     a file of them, else by our own; None where neither is there."""
     if params.evaluate.classifier:
-        return detections(proposals, read_video_scores(Path(params.evaluate.classifier)))
+        path = Path(params.evaluate.classifier)
+        scores = read_video_scores(path)
+        for note in check_scores(scores, label_counts(subset.ground_truth), path):
+            print(note)
+        return detections(proposals, scores)
     classifier = read_classifier(TRAIN / FILE)
     return subset_detections(classifier, subset, proposals) if classifier else None
 

@@ -67,6 +67,7 @@ NOT_RUN = {
     "bmn serve": "only a name; make serve is run",
     "make use": "only a name; the commands with PRESET= are run",
     "make use PRESET=local VIDEOS": "done by test_own.py",
+    "make use PRESET=thumos14_i3d": "done by test_published.py; whose data are not here",
     "make use PRESET=clips": "renders 120 videos; what renders them is run by test_clips.py",
     "bmn propose clip.mp4": "done by test_propose.py",
     "bmn propose clips/": "done by test_propose.py",
@@ -246,6 +247,13 @@ def test_annotations_in_the_shown_formats_are_read(tmp_path):
         assert "wave" in str(video)
 
 
+def test_the_example_ends_with_labelled_segments(project):
+    found = json.loads((project.folder / "outputs/evaluate/detections.json").read_text())["results"]
+    assert {row["label"] for rows in found.values() for row in rows} == {"wave", "nod"}
+    metrics = json.loads((project.folder / "outputs/evaluate/metrics.json").read_text())
+    assert {"mAP", "mAP@0.3-0.7"} <= metrics.keys()
+
+
 # Parameters
 
 
@@ -374,9 +382,10 @@ def test_predict_accepts_the_onnx_program(project, features, given):
     assert list(predictions(project)) == [path for path in features if path.startswith("features/")]
 
 
-def test_the_python_snippet_returns_what_its_comment_says(project):
+@pytest.mark.parametrize(("title", "keys"), [("Ten lines of Python", set()), ("Labels", {"label"})])
+def test_the_python_snippet_returns_what_its_comment_says(project, title, keys):
     """Its last expression is printed; ``features``, which it presupposes, is the project's example."""
-    [snippet] = blocks(section("Ten lines of Python"), "python")
+    [snippet] = blocks(section(title), "python")
     *before, last = ast.parse(snippet).body
     program = "\n".join([
         "import json, sys, numpy as np",
@@ -388,7 +397,7 @@ def test_the_python_snippet_returns_what_its_comment_says(project):
     proposals, imported = project.run("python", "-c", program).stdout.splitlines()[-2:]
     duration = float(re.search(r"duration=([\d.]+)", snippet)[1])
     for proposal in json.loads(proposals):
-        assert proposal.keys() == {"score", "segment"}
+        assert proposal.keys() == {"score", "segment", *keys}
         start, end = proposal["segment"]
         assert 0 <= start < end <= duration
     assert imported == "[]"

@@ -69,6 +69,20 @@ def test_long_videos_are_cut_into_windows_and_empty_ones_are_not_trained_on(raw,
     np.testing.assert_array_equal(validation.store.read([1])[0, 0], [0, 1, 0, 0])
 
 
+@pytest.mark.parametrize(("inside", "kept"), [(0.75, 2), (0.9, 1)])
+def test_a_window_is_trained_on_the_segments_that_it_holds_enough_of(raw, tmp_path, inside, kept):
+    annotate(
+        tmp_path,
+        {"v_a": video(duration=12.0, segments=((1, 2), (5, 8.5))), "v_b": video("val"), "v_c": video("val")},
+    )
+    run(raw, length="window", overlap=0.5, inside=inside)
+    training = open_subset(tmp_path / "out", "training")
+    assert training.store.inside == inside
+    assert len(training.segments[0]) == kept  # 6/7 of the second lie in the window from 0 to 8 s
+    run(raw, length="window", overlap=0.5, inside=0.8)
+    assert open_subset(tmp_path / "out", "training").digest != training.digest
+
+
 @pytest.mark.parametrize("names", [("a", "b", "c"), ("v_a", "v_b", "v_c")])
 def test_names_with_and_without_their_prefix_meet(raw, tmp_path, names):
     for path in list(raw.features.iterdir()):

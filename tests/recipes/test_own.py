@@ -44,7 +44,7 @@ def test_new_data_get_the_published_recipe_and_what_they_determine(project):
     params = use(project)
     assert (params.data.source, params.data.features, params.data.annotations) == ("local", "mine", "segments.csv")
     assert (params.model.feat_dim, params.train.batch_size) == (64, 4)
-    assert (params.train.epochs, params.train.decay_iteration) == (36, None)
+    assert (params.train.epochs, params.train.decay_epoch) == (36, 28)
     assert (params.data.features_sha256, params.data.annotations_sha256) == (None, None)
 
 

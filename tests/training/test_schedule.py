@@ -11,12 +11,6 @@ def test_the_published_schedule(iteration, rate):
     assert learning_rate(PUBLISHED, iteration, 5400) == pytest.approx(rate, rel=1e-12)
 
 
-@pytest.mark.parametrize(("iterations", "decay"), [(5400, 4200), (9, 7), (160, 125), (1, 1)])
-def test_without_an_iteration_the_rate_decays_at_the_published_fraction(iterations, decay):
-    rates = [learning_rate(TrainParams(decay_iteration=None), each, iterations) for each in range(iterations)]
-    assert rates == [1e-3] * decay + [1e-3 * 0.1] * (iterations - decay)
-
-
 @pytest.mark.parametrize(
     ("iteration", "fraction"),
     [(0, 0.25), (1, 0.5), (3, 1.0), (4, 1.0), (9, 0.5 + 0.5**1.5), (14, 0.5), (19, 0.5 - 0.5**1.5), (24, 0.0)],
@@ -24,6 +18,11 @@ def test_without_an_iteration_the_rate_decays_at_the_published_fraction(iteratio
 def test_cosine_after_a_warm_up_of_four(iteration, fraction):
     recipe = TrainParams(schedule="cosine", warmup_iterations=4, learning_rate=0.01)
     assert learning_rate(recipe, iteration, 24) == pytest.approx(0.01 * fraction, abs=1e-12)
+
+
+def test_the_decay_may_be_told_in_epochs():
+    recipe = TrainParams(epochs=8, decay_epoch=5)
+    assert [learning_rate(recipe, iteration, 8 * 30) for iteration in (149, 150)] == pytest.approx([1e-3, 1e-4])
 
 
 def test_a_warm_up_goes_before_the_published_schedule_too():

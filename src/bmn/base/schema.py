@@ -39,6 +39,7 @@ class DataParams(Group):
     strict: bool = True
     length: Literal["resize", "window"] = "resize"
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    inside: Annotated[float, Field(gt=0, le=1)] = 0.75
     snippet_seconds: Positive | None = None
     synthetic: SyntheticParams = SyntheticParams()
 
@@ -113,7 +114,8 @@ class TrainParams(Group):
     learning_rate: Positive = 1e-3
     schedule: Literal["piecewise", "cosine"] = "piecewise"
     warmup_iterations: Annotated[int, Field(ge=0)] = 0
-    decay_iteration: Annotated[int, Field(ge=0)] | None = 4200
+    decay_iteration: Annotated[int, Field(ge=0)] = 4200
+    decay_epoch: Annotated[int, Field(ge=0)] | None = None
     decay_factor: Positive = 0.1
     weight_decay: NotNegative = 1e-4
     base_weight_decay: NotNegative | None = None

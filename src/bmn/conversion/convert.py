@@ -34,6 +34,7 @@ class Choices:
         strict: refuse entries that would otherwise be repaired or dropped.
         length: resize each video to tscale snippets, or cut it into windows of that length.
         overlap: the fraction of a window shared with the next one.
+        inside: the smallest fraction of a segment that a window must hold to be trained on it.
         snippet_seconds: time from one snippet to the next, for durations missing from the annotations.
     """
 
@@ -42,6 +43,7 @@ class Choices:
     strict: bool = True
     length: Literal["resize", "window"] = "resize"
     overlap: float = 0.5
+    inside: float = 0.75
     snippet_seconds: float | None = None
 
 
@@ -86,7 +88,8 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
             _packed(video, paths[video.id], choices, every=name != "training")
             for video in tqdm(members, desc=f"packing {name}", unit="video", disable=None)
         )
-        if not write_store(folder, name, packed, choices.tscale, choices.channels, work):
+        inside = choices.inside if choices.length == "window" else 0.0
+        if not write_store(folder, name, packed, choices.tscale, choices.channels, work, inside):
             raise BmnError(
                 f"{raw.annotations}: no window of {choices.tscale} snippets holds a segment of the {name} videos; "
                 "raise model.tscale, or set data.length to resize"
@@ -117,7 +120,7 @@ def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
     rows = cut(features, video.id, video.duration, choices.tscale, overlap)
     if overlap is None:
         return rows
-    return [row for row in rows if every or len(fractions(video.segments, row[0]))]
+    return [row for row in rows if every or len(fractions(video.segments, row[0], choices.inside))]
 
 
 def _match(
@@ -142,7 +145,8 @@ def _match(
 def _working_folder(work: Path, raw: Raw, choices: Choices) -> Path:
     """The working folder of this conversion, with what an interrupted one left; that of any other is deleted."""
     state = work / "conversion.json"
-    texts = sorted(raw.annotations.iterdir()) if raw.annotations.is_dir() else [raw.annotations]
+    folder = raw.annotations
+    texts = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
     read = [sha256(path) for path in [*texts, *([raw.subsets] if raw.subsets else [])]]
     made_of = identity(Path(__file__), asdict(choices), read)
     if not state.exists() or read_json(state) != made_of:
