@@ -15,7 +15,7 @@ from pathlib import Path
 
 import mlflow
 import uvicorn
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
@@ -65,7 +65,18 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
     application = scoring_server.init(served)
     for kind in (RecursionError, ValueError, TypeError, OverflowError, MemoryError):  # raised by json and NumPy
         application.add_exception_handler(kind, _unreadable)
-    endpoint = Endpoint(
+    ours = served.unwrap_python_model()
+    gate = Gate(_features_endpoint(application), {PATH: videos_endpoint(ours.predictor, ours.alone)})
+    server = f"http://{host}:{port}"
+    print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
+    print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
+    if ours.predictor.extractor:
+        print(f"curl -H 'Content-Type: video/mp4' --data-binary @clip.mp4 {server}{PATH}", flush=True)
+    asyncio.run(_serve(gate, host, port, grace))
+
+
+def _features_endpoint(application: FastAPI) -> Endpoint:
+    return Endpoint(
         application,
         kinds="application/json",
         declaration="JSON; send it with Content-Type: application/json",
@@ -76,14 +87,6 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
         clients=Clients(CONNECTIONS, LARGEST_SUM),
         places=asyncio.Semaphore(AT_ONCE),
     )
-    ours = served.unwrap_python_model()
-    gate = Gate(endpoint, {PATH: videos_endpoint(ours.predictor, ours.alone)})
-    server = f"http://{host}:{port}"
-    print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
-    print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
-    if ours.predictor.extractor:
-        print(f"curl -H 'Content-Type: video/mp4' --data-binary @clip.mp4 {server}{PATH}", flush=True)
-    asyncio.run(_serve(gate, host, port, grace))
 
 
 async def _serve(gate: Gate, host: str, port: int, grace: float) -> None:
