@@ -1,4 +1,4 @@
-"""Features of videos: ours, which decodes while the network runs, against a plain loop of the same parts."""
+"""Features of videos: ours, which decodes while the network runs, against a loop of the same parts."""
 
 import tempfile
 import time
@@ -55,46 +55,59 @@ def videos(bench: "Bench") -> Iterator[Row]:
         for pixels in clips.pixels:
             params = ExtractParams(backbone=program.name, size=pixels)
             extractor = Extractor(params, program, checksum(program), bench.device.partition(":")[0])
-            yield _compared(extractor, paths, max(1, bench.size.rounds // 2))
+            yield from _compared(extractor, paths, max(1, bench.size.rounds // 2))
 
 
-def _compared(extractor: Extractor, paths: Sequence[Path], rounds: int) -> Row:
-    found: dict[str, dict[Path, NDArray[np.float32]]] = {}
-    decoding: list[float] = []
+class Loop:
+    """The same parts one after the other: each video is decoded, on one thread, then the network sees its frames.
+
+    Attributes:
+        decoding: seconds of the last run that went into decoding.
+        found: the features of the last run.
+    """
+
+    def __init__(self, paths: Sequence[Path], extractor: Extractor, threads: int) -> None:
+        self._paths, self._extractor, self._threads = paths, extractor, threads
+        self.decoding, self.found = 0.0, dict[Path, NDArray[np.float32]]()
+
+    def __call__(self) -> None:
+        params = self._extractor.params
+        backbone = opened(params, self._extractor.program, self._extractor.device, self._threads)
+        together = max(1, TOGETHER // params.frames)
+        self.decoding = 0.0
+        for path in self._paths:
+            begin = time.perf_counter()
+            images = _decode(path, params)
+            self.decoding += time.perf_counter() - begin
+            parts = np.split(images, range(together, len(images), together))
+            self.found[path] = np.concatenate([backbone.describe(_normalized(part, params)) for part in parts])
+
+
+def _compared(extractor: Extractor, paths: Sequence[Path], rounds: int) -> Iterator[Row]:
+    found: dict[Path, NDArray[np.float32]] = {}
 
     def ours() -> None:
         pairs = extract_videos(paths, extractor)
-        found["ours"] = {path: features.array for path, features in pairs if not isinstance(features, Exception)}
+        found.update({path: each.array for path, each in pairs if not isinstance(each, Exception)})
 
-    def loop() -> None:
-        decoding.append(0.0)
-        found["loop"] = {}
-        backbone = opened(extractor.params, extractor.program, extractor.device, threads())
-        for path in paths:
-            begin = time.perf_counter()
-            images = _decode(path, extractor.params)
-            decoding[-1] += time.perf_counter() - begin
-            parts = np.split(images, range(TOGETHER, len(images), TOGETHER))
-            described = [backbone.describe(_normalized(part, extractor.params)) for part in parts]
-            found["loop"][path] = np.concatenate(described)
-
-    taken = seconds_in_turns({"ours": ours, "loop": loop}, rounds)
-    for path in paths:
-        gap = np.abs(found["ours"][path] - found["loop"][path]).max()
+    loops = {str(count): Loop(paths, extractor, count) for count in sorted({1, threads()})}
+    taken = seconds_in_turns({"ours": ours, **loops}, rounds)
+    for count, loop in loops.items():
+        share = loop.decoding / taken[count][-1]
+        gap = max(np.abs(found[path] - loop.found[path]).max() for path in paths)
         if not gap < 1e-3:
-            raise RuntimeError(f"features of a video differ by {gap} from those of the plain loop")
-    share = decoding[-1] / taken["loop"][-1]
-    return compared(
-        f"features of {len(paths)} videos, {extractor.params.size} pixels",
-        lambda seconds: f"{len(paths) / seconds:.3g} videos/s",
-        compare(taken["ours"], taken["loop"]),
-        f"{WIDTH} × {HEIGHT}, {RATE} frames/s; against a loop that decodes a video, then runs the network on "
-        f"{threads()} threads; decoding takes {100 * share:.0f} % of it",
-    )
+            raise RuntimeError(f"features of a video differ by {gap} from those of the loop")
+        yield compared(
+            f"features of {len(paths)} videos, {extractor.params.size} pixels; loop: network on {count} threads",
+            lambda seconds: f"{len(paths) / seconds:.3g} videos/s",
+            compare(taken["ours"], taken[count]),
+            f"{WIDTH} × {HEIGHT}, {RATE} frames/s; against a loop of the same parts, {100 * share:.0f} % of which is "
+            "decoding",
+        )
 
 
 def _decode(path: Path, params: ExtractParams) -> NDArray[np.uint8]:
-    """All frames of a video that the network sees, ``[snippet, frame, height, width, 3]``, on PyAV's one thread."""
+    """All frames of a video that the network sees, ``[snippet, frame, height, width, 3]``."""
     timeline = measure(path)
     count = snippets(timeline.duration, params.frames / params.fps)
     images = list(sample(path, timeline, count * params.frames, params.size))
