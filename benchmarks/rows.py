@@ -22,6 +22,7 @@ from benchmarks.inputs import random_proposals, random_segments, trained_outputs
 from benchmarks.programs import export_both
 from benchmarks.table import Row, amount, compared, count, seconds
 from benchmarks.timing import Call, compare, compare_in_turns, seconds_in_turns
+from benchmarks.videos import Clips, videos
 from bmn.base.schema import ModelParams
 from bmn.data.windows import pad
 from bmn.loss.labels import label_maps
@@ -33,6 +34,7 @@ from bmn.runtimes.programs import open_program
 SHARE_OF_MEMORY = 0.6  # of what is available: steps expected to need more are skipped
 PUBLISHED = ModelParams()  # sizes
 MORE_ROUNDS = 3  # times as many for calls of less than a second
+CLIPS = Clips(count=16, seconds=15)
 REST = 0.2  # seconds until onnxruntime's threads sleep
 
 
@@ -53,6 +55,7 @@ class Size:
         long: T = D of the long sequence.
         scaling: T = D of training steps at other sizes.
         batches: their batch sizes.
+        clips: videos to extract features of.
     """
 
     model: ModelParams = PUBLISHED
@@ -67,6 +70,7 @@ class Size:
     long: int = 400
     scaling: tuple[int, ...] = (50, 100, 200, 400)
     batches: tuple[int, ...] = (1, 4, 16)
+    clips: Clips = CLIPS
 
 
 FULL = Size()
@@ -80,6 +84,7 @@ QUICK = Size(
     long=200,
     scaling=(50,),
     batches=(1, 4),
+    clips=Clips(count=4, seconds=10),
 )
 TINY = Size(
     model=ModelParams(feat_dim=8, tscale=10, dscale=8, num_sample=4, num_sample_perbin=2),
@@ -94,6 +99,7 @@ TINY = Size(
     long=16,
     scaling=(6,),
     batches=(1, 2),
+    clips=Clips(count=2, seconds=1, pixels=(32,)),
 )
 
 
@@ -387,4 +393,5 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "import": imports,
     "long": long_sequence,
     "scaling": scaling,
+    "videos": videos,
 }

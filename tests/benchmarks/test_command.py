@@ -23,6 +23,7 @@ COMPARED = [
     "import bmn, against import paddle",
     "training step, T = D = 6, batch 1",
     "training step, T = D = 6, batch 2",
+    "features of 2 videos, 32 pixels; loop: network on 1 threads",
 ]
 LONG = "T = D = 16, batch 1, forward + backward"
 

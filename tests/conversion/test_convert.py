@@ -1,6 +1,7 @@
 """Raw data in, canonical form out."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,19 @@ def test_videos_are_resized_and_packed_by_subset(raw, tmp_path):
         "training.json", "training.npy", "validation.json", "validation.npy",
     ]  # fmt: skip
     assert not (tmp_path / "work").exists()
+
+
+def test_a_video_that_cannot_be_decoded_is_refused_by_its_reason_or_left_out(raw, tmp_path):
+    """Its duration would have come from the file."""
+    reason = "clips/c.mp4: has no picture, only audio; take it out"
+    annotate(tmp_path, {name: video(subset, None) for name, subset in zip("abc", ("train", "val", "val"), strict=True)})
+    (raw.features / "v_c.npy").unlink()
+    videos = replace(raw, extractor={}, durations={"a": 6.0, "b": 4.0}, broken={"c": reason})
+    with pytest.raises(BmnError, match=f"video c: features is missing, {reason}"):
+        run(videos)
+    counts, findings = run(videos, strict=False)
+    assert counts == {"training": 1, "validation": 1}
+    assert [(finding.video, finding.problem, finding.action) for finding in findings] == [("c", reason, "dropped")]
 
 
 def test_long_videos_are_cut_into_windows_and_empty_ones_are_not_trained_on(raw, tmp_path):

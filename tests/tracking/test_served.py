@@ -244,6 +244,13 @@ def test_only_json_is_read(server, kind):
     assert (status, answer["message"][:30]) == (415, "the request is not declared as")
 
 
+def test_a_model_that_was_not_trained_on_videos_refuses_them(server):
+    _, address, _ = server
+    status, answer = post(address.replace("invocations", "videos"), b"\0\0\0\x18ftyp", **{"Content-Type": "video/mp4"})
+    sentence = "this model was not trained on videos; send features to /invocations"
+    assert (status, answer["message"]) == (400, sentence)
+
+
 def test_slow_clients_keep_nobody_out(server, features):
     """Each announces a thousand bytes and sends one; there are more of them than places, and than threads."""
     _, address, _ = server

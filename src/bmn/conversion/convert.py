@@ -67,11 +67,13 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     """
     files = find_features(raw.features)
     entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
+    entries, undecodable = _decodable(entries, raw.broken)
+    refuse(undecodable, raw.features, choices.strict)
     videos, problems = clean(_with_duration(entry, files, raw.durations, choices) for entry in entries)
     refuse(problems, raw.annotations, choices.strict)
-    videos, paths, unmatched = _match(videos, files, raw.broken)
+    videos, paths, unmatched = _match(videos, files)
     refuse(unmatched, raw.features, choices.strict)
-    findings = chosen + problems + unmatched
+    findings = chosen + undecodable + problems + unmatched
     subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
     testing = [video for video in videos if video.subset == "testing"]
     if testing:
@@ -96,6 +98,18 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
             )
     _replace(folder, out)
     return {name: len(members) for name, members in subsets.items()}, findings
+
+
+def _decodable(entries: list[Entry], broken: Mapping[str, str]) -> tuple[list[Entry], list[Finding]]:
+    """The entries without those of broken videos, whose duration may not be known, and findings for these."""
+    kept: list[Entry] = []
+    findings: list[Finding] = []
+    for entry in entries:
+        if isinstance(entry.id, str) and entry.id in broken:
+            findings.append(Finding(entry.id, "features", "missing", broken[entry.id], "dropped"))
+        else:
+            kept.append(entry)
+    return kept, findings
 
 
 def _with_duration(entry: Entry, files: Mapping[str, Path], durations: Mapping[str, float], choices: Choices) -> Entry:
@@ -123,13 +137,11 @@ def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
     return [row for row in rows if every or len(fractions(video.segments, row[0], choices.inside))]
 
 
-def _match(
-    videos: list[Video], files: Mapping[str, Path], broken: Mapping[str, str]
-) -> tuple[list[Video], dict[str, Path], list[Finding]]:
+def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video], dict[str, Path], list[Finding]]:
     """The videos that have features, the file of each, and findings for what has no counterpart."""
     paths = {video.id: path for video in videos if (path := files.get(video.id))}
     findings = [
-        Finding(video.id, "features", "missing", broken.get(video.id, "add the file or remove the video"), "dropped")
+        Finding(video.id, "features", "missing", "add the file or remove the video", "dropped")
         for video in videos
         if video.id not in paths
     ]

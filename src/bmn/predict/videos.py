@@ -125,22 +125,22 @@ def distinct(proposals: Sequence[Result], count: int) -> list[Result]:
     return chosen
 
 
+def contents(watched: Watched) -> dict[str, Any]:
+    """All that was found in a video, for JSON."""
+    boundaries = watched.boundaries
+    return {
+        "duration": watched.duration,
+        "proposals": watched.proposals,
+        "boundaries": {
+            "step": boundaries.step,
+            "start": boundaries.start.round(4).tolist(),
+            "end": boundaries.end.round(4).tolist(),
+        },
+    }
+
+
 def save(watched: Watched, stem: Path) -> None:
     """Write ``<stem>.json``, all that was found, and ``<stem>.csv``, one line per proposal."""
-    boundaries = watched.boundaries
-    write_json(
-        stem.with_name(f"{stem.name}.json"),
-        {
-            "video": watched.path.name,
-            "duration": watched.duration,
-            "proposals": watched.proposals,
-            "boundaries": {
-                "step": boundaries.step,
-                "start": boundaries.start.round(4).tolist(),
-                "end": boundaries.end.round(4).tolist(),
-            },
-        },
-        indent=None,
-    )
+    write_json(stem.with_name(f"{stem.name}.json"), {"video": watched.path.name, **contents(watched)}, indent=None)
     found = [(Item(watched.path.name, watched.duration), watched.proposals)]
     save_csv(stem.with_name(f"{stem.name}.csv"), found, labels=any("label" in each for each in watched.proposals[:1]))
