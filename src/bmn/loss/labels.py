@@ -3,11 +3,14 @@
 Paper: section 3.3 (G_c, G_s, G_e). Reference behaviour: PaddleVideo's ``GetMatchMap`` and ``GetVideoLabel``.
 """
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bmn.data.windows import FAR_AWAY
 from bmn.model.paddle import Tensor, paddle
 
 
-def label_maps(segments: Tensor, tscale: int, dscale: int) -> tuple[Tensor, Tensor, Tensor]:
+def label_maps(segments: NDArray[np.float64], tscale: int, dscale: int) -> tuple[Tensor, Tensor, Tensor]:
     """How well every proposal matches a segment, and how much of every snippet lies near a start or an end.
 
     The map holds the tIoU with the best segment; the proposal (d, t) spans t / T to (t + d + 1) / T. The region of a
@@ -24,23 +27,25 @@ def label_maps(segments: Tensor, tscale: int, dscale: int) -> tuple[Tensor, Tens
         ``gt_iou_map [batch, D, T]`` (0 where d + t >= T), ``gt_start [batch, T]``, ``gt_end [batch, T]``,
         float32 in [0, 1]. A window without segments gets zeros.
     """
+    # Windows differ in their number of segments: drop the padding, except for the first segment of each window, so
+    # that every window has a row in the maximum. On the host, because shapes that follow from values on a GPU make the
+    # host wait for it.
+    real = segments[:, :, 0] > FAR_AWAY
+    real[:, 0] = True
+    most = int(real.sum(axis=1).max())
+    rows = np.cumsum(real.ravel()).reshape(real.shape)[:, :most] - 1  # padding repeats a segment of its window
+    start, end = paddle.to_tensor(segments[real]).split(2, axis=1)
+    place = paddle.to_tensor(rows.ravel())
+
     snippet = 1.0 / tscale
     t = paddle.arange(tscale, dtype="float64")
     d = paddle.arange(dscale, dtype="float64").unsqueeze(1)
     left, duration = t * snippet, (d + 1) * snippet
     valid = (t + d < tscale).astype("float32")
 
-    # Windows differ in their number of segments: drop the padding, except for the first segment of each window, so
-    # that every window has a row in the maximum.
-    real = segments[:, :, 0] > FAR_AWAY
-    real[:, 0] = True
-    place = paddle.nonzero(real)
-    window = place[:, 0]
-    start, end = paddle.gather_nd(segments, place).split(2, axis=1)
-
     def best(overlap: Tensor, union: Tensor | float) -> Tensor:
         ratio = paddle.nn.functional.relu((overlap / union).astype("float32"))
-        return paddle.geometric.segment_max(ratio, window)
+        return paddle.gather(ratio, place).reshape([len(rows), most, -1]).max(axis=1)
 
     def near(boundary: Tensor) -> Tensor:
         reach = 3 * snippet / 2

@@ -46,7 +46,7 @@ def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: Wor
     uniform = paddle.to_tensor(np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32))
     batches = video_batches(subset.store.windows, BATCH_SIZE, world.rank, world.size)
     for batch, maps in network_maps(network, subset, batches):
-        labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
+        labels = label_maps(batch.segments, network.tscale, network.dscale)
         losses = bmn_loss(maps, labels, uniform, normalizers(labels, uniform), loss_weights.in_order())
         total += len(batch.rows) * np.array([part.item() for part in losses])
         proposer.add(batch, maps)
