@@ -37,7 +37,7 @@ def train(folder: Path) -> None:
     training, validation = (open_subset(folder / "processed", name) for name in ("training", "validation"))
     recipe = TrainParams(epochs=1, batch_size=4, micro_batch_size=2, clip_norm=1.0, ema_decay=0.9)
     checkpoints = Checkpoints(folder / "checkpoints")
-    Trainer(MODEL, recipe, World(0, 1)).fit(training, validation, checkpoints, None)
+    Trainer(MODEL, recipe, World(0, 1)).fit(training, validation, checkpoints, minutes=5.0, report=None)
     trainer = Trainer(MODEL, recipe, World(0, 1))
     trainer.resume(checkpoints)
     subset_proposals(trainer.network, validation, ProposalSettings(), 2)

@@ -2,7 +2,9 @@ import paddle
 import pytest
 
 from bmn.base.errors import BmnError
-from bmn.model.device import gpu_code, has_code, no_code, require_gpus
+from bmn.model import device
+from bmn.model.device import gpu_code, has_code, require_gpus
+from bmn.model.weights import load_network
 from bmn.training.distributed import join
 
 PYPI = {(2, capability) for capability in [(6, 1), (7, 0), (7, 5), (8, 0), (8, 6)]}  # of the wheel 2.6.2
@@ -24,10 +26,27 @@ def test_a_gpu_runs_code_of_its_generation_and_ptx_of_any_before(capability, cod
     assert has_code(capability, code) == runs
 
 
-def test_the_sentence_names_gpu_and_mend():
-    assert "H100" in no_code("H100", (9, 0))
-    assert "capability 9.0" in no_code("H100", (9, 0))
-    assert "PADDLE_INDEX" in no_code("H100", (9, 0))
+@pytest.fixture
+def hopper(monkeypatch):
+    """A made-up GPU, as no real one is at hand: Paddle of PyPI on a host with an H100."""
+    monkeypatch.setattr(paddle, "is_compiled_with_cuda", lambda: True)
+    monkeypatch.setattr(paddle, "get_device", lambda: "gpu:0")
+    monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(paddle.device.cuda, "get_device_capability", lambda number: (9, 0))
+    monkeypatch.setattr(paddle.device.cuda, "get_device_name", lambda number: "H100")
+    monkeypatch.setattr(device, "_own_code", lambda: PYPI)
+
+
+@pytest.mark.parametrize("devices", ["auto", "gpu:0"])
+def test_a_gpu_that_paddle_has_no_code_for_is_told_before_anything_runs(hopper, devices, weights, model):
+    for use in (lambda: join(devices), lambda: load_network(model, weights)):
+        with pytest.raises(BmnError, match=r"^H100: .* capability 9\.0; install .*PADDLE_INDEX=.*, or choose cpu$"):
+            use()
+
+
+def test_a_gpu_that_paddle_has_code_for_may_run(hopper, monkeypatch):
+    monkeypatch.setattr(paddle.device.cuda, "get_device_capability", lambda number: (8, 9))
+    require_gpus("gpu:0")
 
 
 @pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="tells what the build for CPUs has")

@@ -37,16 +37,12 @@ def require_gpus(asked: str) -> None:
     for number in numbers:
         capability = paddle.device.cuda.get_device_capability(number)
         if not has_code(capability, _own_code()):
-            raise BmnError(no_code(paddle.device.cuda.get_device_name(number), capability))
-
-
-def no_code(name: str, capability: Capability) -> str:
-    """What to do about a GPU that this Paddle has no code for."""
-    return (
-        f"{name}: this Paddle {paddle.__version__} for CUDA {paddle.version.cuda()} has no code for its compute "
-        f"capability {capability[0]}.{capability[1]}; install Paddle's own build for a newer CUDA "
-        f"(make setup PADDLE_INDEX=<address>, see README.md), or choose cpu"
-    )
+            raise BmnError(
+                f"{paddle.device.cuda.get_device_name(number)}: this Paddle {paddle.__version__} for CUDA "
+                f"{paddle.version.cuda()} has no code for its compute capability {capability[0]}.{capability[1]}; "
+                f"install Paddle's own build for a newer CUDA (make setup PADDLE_INDEX=<address>, see docs/train.md), "
+                f"or choose cpu"
+            )
 
 
 def has_code(capability: Capability, code: set[tuple[int, Capability]]) -> bool:
