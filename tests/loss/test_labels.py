@@ -2,7 +2,6 @@
 
 import golden
 import numpy as np
-import paddle
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles.labels import published_labels
