@@ -9,7 +9,7 @@ from typing import Any
 from bmn import __version__
 from bmn.base.errors import BmnError
 from bmn.base.runtime import threads
-from bmn.base.schema import Params
+from bmn.base.schema import ModelParams, Params
 from bmn.launch.launcher import processes
 
 PACKAGES = ("numpy", "onnxruntime", "mlflow", "optuna", "dvc", "ray", "av")
@@ -73,7 +73,7 @@ def examine(params: Params) -> Machine:
     available = _available()
     count = processes(devices)
     share = -(-params.train.batch_size // count)
-    needs = step_memory(params.model, share, min(share, params.train.micro_batch_size), on_gpus)
+    needs = step_memory(params.model, min(share, params.train.micro_batch_size), on_gpus)
     stops, hints = [], []
     if not built:
         stops.append("Paddle is not installed: training needs it (make setup); prediction works with onnxruntime alone")
@@ -110,6 +110,23 @@ def examine(params: Params) -> Machine:
         stops=stops,
         hints=hints,
     )
+
+
+def step_memory(model: ModelParams, videos: int, on_gpus: bool) -> int:
+    """Bytes that a training step takes, weights, optimizer and the network's plan included.
+
+    Counted from the arrays that live at the same time, with factors that fit measured steps on CPUs: within a quarter
+    at T = D of 50 to 200, 16 and 32 samples, micro-batches of 1 to 8. What CUDA takes for itself comes on top.
+
+    Args:
+        videos: computed at once, a micro-batch.
+        on_gpus: whether they are gathered at once, and not one after the other.
+    """
+    parameters = 512 * 128 * model.num_sample + 192 * model.feat_dim + 609_028
+    cells = model.dscale * model.tscale - model.dscale * (model.dscale - 1) // 2
+    kept = 2 * 512 * model.tscale * model.num_sample + 1400 * cells  # of a video, from forward to backward
+    gathered = 4500 * cells  # around every cell of a video, and its gradient
+    return 4 * (11 * parameters + videos * kept + (videos if on_gpus else 1) * gathered)
 
 
 def describe(machine: Machine) -> str:
