@@ -116,7 +116,8 @@ def step_memory(model: ModelParams, videos: int, on_gpus: bool) -> int:
     """Bytes that a training step takes, weights, optimizer and the network's plan included.
 
     Counted from the arrays that live at the same time, with factors that fit measured steps on CPUs: within a quarter
-    at T = D of 50 to 200, 16 and 32 samples, micro-batches of 1 to 8. What CUDA takes for itself comes on top.
+    at T = D of 50 to 200, 16 and 32 samples, micro-batches of 1 to 8; within a third where they gathered as on GPUs.
+    What CUDA takes for itself comes on top.
 
     Args:
         videos: computed at once, a micro-batch.
@@ -125,8 +126,9 @@ def step_memory(model: ModelParams, videos: int, on_gpus: bool) -> int:
     parameters = 512 * 128 * model.num_sample + 192 * model.feat_dim + 609_028
     cells = model.dscale * model.tscale - model.dscale * (model.dscale - 1) // 2
     kept = 2 * 512 * model.tscale * model.num_sample + 1400 * cells  # of a video, from forward to backward
-    gathered = 4500 * cells  # around every cell of a video, and its gradient
-    return 4 * (11 * parameters + videos * kept + (videos if on_gpus else 1) * gathered)
+    gathered = 1700 * cells  # around every cell of a video, and its gradient
+    plan = 2800 * cells
+    return 4 * (11 * parameters + plan + videos * kept + (videos if on_gpus else 1) * gathered)
 
 
 def describe(machine: Machine) -> str:
