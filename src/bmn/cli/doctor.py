@@ -9,9 +9,9 @@ import click
 @click.option("--params", type=Path, default="params.yaml", help="Model sizes, recipe and devices.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def main(params: Path, as_json: bool) -> None:
-    """Look at this machine: versions, devices, memory, and what to mend.
+    """Tell what training runs on here, and what to mend.
 
-    Tells what `execution.devices` of params.yaml does here, and how much memory a training step takes. Exits with 1 if
+    Versions, devices, memory, what `execution.devices` does here, how much a training step takes. Exits with 1 if
     training could not start.
     """
     import json
