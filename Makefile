@@ -3,12 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PADDLE_INDEX ?=
 DRIVER := $(wildcard /proc/driver/nvidia/version)
 REQUIREMENTS ?= $(if $(PADDLE_INDEX),requirements-gpu3.txt,$(if $(DRIVER),requirements-gpu.txt,requirements-cpu.txt))
-PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+VENV ?= .venv
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 5000
 INPUT ?= data/example_feat.list
 option = $(if $($2),--$1 "$($2)")
 # So that stages, DVC's workers and MLflow's servers find each other's commands.
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
@@ -17,9 +18,9 @@ export DO_NOT_TRACK ?= true
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/ready  ## create .venv and install everything (PADDLE_INDEX= for Paddle's own GPU builds)
-.venv/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints.txt pyproject.toml
-	$(PYTHON) -m venv .venv
+setup: $(VENV)/ready  ## create .venv and install everything (PADDLE_INDEX= for Paddle's own GPU builds)
+$(VENV)/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r $(REQUIREMENTS) -r requirements-dev.txt $(if $(PADDLE_INDEX),--extra-index-url $(PADDLE_INDEX))
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
@@ -34,13 +35,16 @@ repro: unlocked  ## run the stages affected by changes: download, convert, train
 	@echo "outputs/evaluate/report.html shows the evaluation; make ui shows the runs"
 
 test: setup  ## run the tests
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadgroup $(TESTS)
 
 lint: setup  ## check style, types and layering
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+
+check-gpu:  ## check without a GPU that every kernel for one exists (creates .venv-gpu, 5 GB)
+	$(MAKE) setup test VENV=.venv-gpu REQUIREMENTS=requirements-gpu.txt TESTS="tests/gpu tests/model tests/loss tests/training"
 
 docs: setup  ## build the site: outputs/site/index.html
 	mkdocs build --quiet

@@ -224,7 +224,7 @@ def labels(bench: Bench) -> Iterator[Row]:
     tscale, dscale = size.model.tscale, size.model.dscale
 
     def ours() -> tuple[paddle.Tensor, ...]:
-        return label_maps(paddle.to_tensor(pad(segments)), tscale, dscale)
+        return label_maps(pad(segments), tscale, dscale)
 
     def theirs() -> list[published.Labels]:
         return [published.label_maps(each, tscale, dscale) for each in segments]

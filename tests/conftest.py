@@ -19,7 +19,8 @@ from bmn.base.schema import ExportParams, ModelParams, TrainParams
 from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import open_subset
 
-HAS_ONNX = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
+# The converter goes with Paddle 3.
+HAS_ONNX = paddle.__version__ >= "3" and all(map(find_spec, ("paddle2onnx", "onnxruntime")))
 
 settings.register_profile("default", deadline=None, max_examples=25)
 settings.load_profile("default")

@@ -13,7 +13,7 @@ from bmn.base.errors import BmnError
 from bmn.launch.command import command
 
 SECTIONS = {
-    "Parameters and data": ("use", "set", "data-report", "overfit"),
+    "Parameters and data": ("doctor", "use", "set", "data-report", "overfit"),
     "Models": ("propose", "predict", "serve", "evaluate", "export", "pretrained"),
     "Runs": ("ui", "compare", "promote", "rollback", "seeds", "tune", "send"),
 }

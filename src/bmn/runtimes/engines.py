@@ -97,6 +97,7 @@ def _paddle(
     program: Path, name: str, sizes: tuple[int, int], device: str, use_tensorrt: bool
 ) -> Callable[[NDArray[np.float32]], Sequence[Any]]:
     try:
+        from bmn.model.device import require_gpus
         from bmn.model.paddle import paddle
     except ImportError as error:
         raise BmnError(
@@ -133,10 +134,7 @@ def _predictor(paddle: Any, program: Path, name: str, sizes: tuple[int, int], de
     if program.suffix == ".pdmodel":  # without it all activations stay in memory; .json does not need it
         config.enable_memory_optim()
     if device == "gpu":
-        if not paddle.is_compiled_with_cuda():
-            raise BmnError(
-                f"{program}: this Paddle cannot use a GPU; install paddlepaddle-gpu or choose the device cpu"
-            )
+        require_gpus(device)
         config.enable_use_gpu(GPU_MEMORY, 0)
     else:
         config.disable_gpu()

@@ -214,8 +214,10 @@ class Trainer:
         uniform = rng.random((2, network.dscale, network.tscale), dtype=np.float32)
         scale = self.loss_scale.scale
         losses, gradient = batch_gradient(network, batch, uniform, recipe, self.world.all_sum, scale)
-        stopped = self.world.all_sum(paddle.full([1], float(stop))).item() > 0
-        values, norm = losses.tolist(), gradient.norm().item() / scale
+        asked = self.world.all_sum(paddle.full([1], float(stop), "float64"))
+        # A step's one wait for the device: without the norm nobody knows whether the weights may change.
+        *values, norm, asked = paddle.concat([losses, gradient.norm().reshape([1]), asked]).tolist()
+        norm, stopped = norm / scale, asked > 0
         if not self.loss_scale.overflowed(bool(np.isfinite(norm))):
             if not np.isfinite([*values, norm]).all():
                 raise BmnError(self._not_finite(batch, rate, training, values, norm))

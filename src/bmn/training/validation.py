@@ -46,8 +46,7 @@ def validate(network: BMN, subset: Subset, recipe: TrainParams, world: World) ->
     uniform = paddle.to_tensor(np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32))
     batches = video_batches(subset.store.windows, BATCH_SIZE, world.rank, world.size)
     for batch, maps in network_maps(network, subset, batches):
-        segments = paddle.to_tensor(batch.segments)
-        labels = label_maps(segments, network.tscale, network.dscale, recipe.scale_invariant)
+        labels = label_maps(batch.segments, network.tscale, network.dscale, recipe.scale_invariant)
         losses = bmn_loss(maps, labels, uniform, normalizers(labels, uniform), recipe.loss_weights.in_order())
         total += len(batch.rows) * np.array([part.item() for part in losses])
         proposer.add(batch, maps)
