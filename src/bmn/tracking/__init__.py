@@ -2,7 +2,7 @@
 
 More than ten modules, since three neighbours share this room, the only one that knows MLflow: the store and its runs
 (``store``, ``moved``, ``runs``, ``journal``, ``outbox``, ``delivery``, ``filing``), what is read from it (``compare``,
-``models``, ``trials``, ``ui``), and the served model (``served``, ``serving``, ``gate``).
+``models``, ``trials``, ``ui``), and the served model (``served``, ``serving``, ``gate``, ``metered``).
 """
 
 from bmn.tracking.filing import log_data_report, log_evaluation, log_export

@@ -107,6 +107,18 @@ def evaluated_settings(folder: Path) -> dict[str, float]:
     return {key.removeprefix(SETTINGS): json.loads(value) for key, value in tags.items() if key.startswith(SETTINGS)}
 
 
+def served_name(address: str) -> str:
+    """What a server calls its model: name and version of a registered one, else its MLflow URI.
+
+    Args:
+        address: its MLflow URI, of a model that exists.
+    """
+    name, _, chosen = address.removeprefix("models:/").partition("@")
+    if chosen and address.startswith("models:/"):
+        return f"{name}/{MlflowClient().get_model_version_by_alias(name, chosen).version}"
+    return address.removeprefix("models:/")
+
+
 def champion_of(data: str) -> ModelVersion | None:
     """The best version on some validation data, or None.
 

@@ -1,6 +1,7 @@
 """``bmn serve``: MLflow's scoring server on an inference model, kept within bounds.
 
-It answers JSON as ``mlflow models serve`` does, at ``/invocations``; :mod:`bmn.tracking.gate` keeps the bounds.
+It answers JSON as ``mlflow models serve`` does, at ``/invocations``; :mod:`bmn.tracking.gate` keeps the bounds, and
+:mod:`bmn.tracking.metered` tells Prometheus at ``/metrics``.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ from mlflow.pyfunc import scoring_server
 from bmn.base.errors import BmnError
 from bmn.data.subset import open_subset
 from bmn.tracking.gate import AT_ONCE, Connection, Gate, refusal
-from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings
+from bmn.tracking.metered import MeteredGate
+from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings, served_name
 from bmn.tracking.store import first_line, open_store
 
 EXAMPLE = "serving_input_example.json"
@@ -59,7 +61,7 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
     server = f"http://{host}:{port}"
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
-    asyncio.run(_serve(Gate(application), host, port, grace))
+    asyncio.run(_serve(MeteredGate(served_name(address), application), host, port, grace))
 
 
 async def _serve(gate: Gate, host: str, port: int, grace: float) -> None:
