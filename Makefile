@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup unlocked repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
+.PHONY: help setup unlocked repro test lint bench ui compare send gc seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ compare: setup  ## compare runs: a table, a figure, a page (RUNS="id id", defaul
 
 send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
+
+gc: setup  ## list unused checkpoints, cached trainings, files of deleted runs (ARGS=--delete deletes them)
+	bmn gc $(ARGS)
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
 	dvc repro --quiet convert

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bmn.base.checksums import sha256
 from bmn.provenance import PACKAGE, identity
+from bmn.tracking.evaluations import NEWEST
 from bmn.tracking.logged_models import file_model
 
 REGISTERED, CHAMPION = "bmn", "champion"
@@ -95,13 +96,15 @@ def log_inference_model(
 
 
 def evaluated_settings(folder: Path) -> dict[str, float]:
-    """The ``proposals.*`` with which the run of a downloaded model was last evaluated; empty if the store has none.
+    """The ``proposals.*`` of the newest evaluation of a downloaded model's training; empty if the store has none.
 
-    Evaluating other settings needs no new export, so the run can be newer than the model here.
+    Evaluating other settings needs no new export, so the evaluation can be newer than the model here.
     """
     run_id = Model.load(folder).run_id
+    client = MlflowClient()
     try:
-        tags = MlflowClient().get_run(run_id).data.tags if run_id else {}
+        tags = client.get_run(run_id).data.tags if run_id else {}
+        tags = client.get_run(tags[NEWEST]).data.tags if NEWEST in tags else tags
     except MlflowException:  # a model from another store
         return {}
     return {key.removeprefix(SETTINGS): json.loads(value) for key, value in tags.items() if key.startswith(SETTINGS)}
