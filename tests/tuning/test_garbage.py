@@ -10,7 +10,9 @@ from bmn.cli.gc import main as gc
 from bmn.tracking.logged_models import file_model
 from bmn.tracking.store import connect
 
-HOLD = "import filelock, sys; filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); sys.stdin.read()"
+HOLD = (
+    "import filelock, sys; held = filelock.FileLock(sys.argv[1]); held.acquire(); print(flush=True); sys.stdin.read()"
+)
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_files_of_deleted_runs_go_and_what_is_registered_stays(project, capsys):
         run = client.create_run(experiment, run_name=name)
         client.log_text(run.info.run_id, "text", "file.txt")
         model = file_model(
-            client, run, "best", "", name, 0,
+            client, client.get_run(run.info.run_id), "best", "", name, 0,
             lambda model: client.log_model_artifact(model.model_id, __file__),
         )  # fmt: skip
         places[name] = (run.info.run_id, f"models/{model}")
