@@ -87,6 +87,7 @@ def test_files_of_deleted_runs_go_and_what_is_registered_stays(project, capsys):
     gc([], standalone_mode=False)
     assert capsys.readouterr().out.count("was deleted") == 3
     gc(["--delete"], standalone_mode=False)
+    assert capsys.readouterr().out.splitlines()[-1].endswith("bytes deleted")
     mlruns = project / "mlruns/bmn"
     assert {
         name: tuple((mlruns / place).exists() for place in found) for name, found in places.items()
