@@ -120,7 +120,7 @@ def _view() -> dict[str, str]:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [f"metrics.`{name}`" for name in names] + ["attributes.`Duration`"],
+        "selectedColumns": [f"metrics.`{name}`" for name in names],
         "hideEmptyCharts": True,
     }
     return {
