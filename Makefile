@@ -61,6 +61,9 @@ compare: setup  ## compare runs: a table, a figure, a page (RUNS="id id", defaul
 send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
 
+gc: setup  ## list unused checkpoints, cached trainings, files of deleted runs (ARGS=--delete deletes them)
+	bmn gc $(ARGS)
+
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
 	dvc repro --quiet convert
 	bmn seeds $(SEEDS)

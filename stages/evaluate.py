@@ -61,6 +61,8 @@ def main() -> None:
     tracking.log_evaluation(
         params,
         run_id,
+        subset,
+        assessment.by_video,
         metrics={f"evaluate/{name}": value for name, value in metrics.items()},
         curves={"evaluate/AR": (AVERAGE_NUMBERS.tolist(), (100 * assessment.recall.average_recall).tolist())},
         files={

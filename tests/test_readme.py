@@ -69,6 +69,8 @@ NOT_RUN = {
     "make use PRESET=local VIDEOS": "done by test_own.py",
     "make use PRESET=thumos14_i3d": "done by test_published.py; whose data are not here",
     "make use PRESET=clips": "renders 120 videos; what renders them is run by test_clips.py",
+    "bmn promote": "needs several models of one project; done by test_champions.py",
+    "bmn rollback": "so does this",
     "bmn propose clip.mp4": "done by test_propose.py",
     "bmn propose clips/": "done by test_propose.py",
     "pip install -r requirements-ray.txt": "installs into the environment that the tests run in",
@@ -465,6 +467,12 @@ def test_the_ui_prints_the_address_of_the_run_comparison(project, given):
 def test_compare_prints_a_table_and_writes_a_page(project, given):
     assert re.search(r"^ *id +status ", type_in(project, given[0]), re.MULTILINE)
     assert list((project.folder / "outputs/compare").glob("*.html"))
+
+
+@runs("make gc", "make gc ARGS")
+def test_gc_lists_and_deletes(project, given):
+    for words, said in zip(given, ("can be deleted", "bytes deleted"), strict=True):
+        assert said in type_in(project, words)
 
 
 @runs("make tune TRIALS", "make tune", "make tune-status", "make tune-apply", "make tune-ui", "make tune-proposals")

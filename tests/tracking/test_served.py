@@ -20,6 +20,7 @@ import mlflow
 import numpy as np
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from shell import BMN
 from tracking.serving import EVALUATED, FILED, SRC, environment, filed_model, serving
 
@@ -175,6 +176,37 @@ def test_clients_under_load_get_the_right_answers(server, features, tmp_path):
     answered, _, memory = done.stdout.splitlines()
     assert re.fullmatch(r"[1-9]\d* requests answered, 0 failed", answered)
     assert re.fullmatch(r"server memory: at most [1-9]\d* MiB", memory)
+
+
+def test_every_answer_names_the_model_and_prometheus_is_told(server, features):
+    """Counts are compared before and after: other tests ask the same server."""
+    _, address, _ = server
+    place = address.removesuffix("/invocations")
+
+    def scraped():
+        with urllib.request.urlopen(f"{place}/metrics", timeout=60) as answer:
+            assert answer.headers["BMN-Model"] == "bmn/1"
+            families = text_string_to_metric_families(answer.read().decode())
+            return {(one.name, *sorted(one.labels.values())): one.value for each in families for one in each.samples}
+
+    before = scraped()
+    body = json.dumps({"inputs": [features[0].T.tolist()]}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.headers["BMN-Model"] == "bmn/1"
+    assert post(address, {})[0] == 400
+    for number in range(3):
+        assert post(f"{place}/nothing{number}", {})[0] == 404
+    after = scraped()
+    gained = {key: after[key] - before.get(key, 0) for key in after if key[0] in ("bmn_requests_total",)}
+    assert gained["bmn_requests_total", "/invocations", "200", "POST"] == 1
+    assert gained["bmn_requests_total", "/invocations", "400", "POST"] == 1
+    assert gained["bmn_requests_total", "404", "POST", "other"] == 3  # one series, whatever clients ask for
+    counts = ("bmn_request_seconds_count", "/invocations")
+    assert after[counts] - before.get(counts, 0) == 2
+    assert after["bmn_request_seconds_sum", "/invocations"] > 0
+    assert after["bmn_model_info", "bmn/1"] == 1
+    assert after["process_resident_memory_bytes",] > 0
 
 
 def refused(folder, *words):

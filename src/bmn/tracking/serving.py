@@ -1,7 +1,8 @@
 """``bmn serve``: MLflow's scoring server on an inference model, kept within bounds.
 
 It answers JSON as ``mlflow models serve`` does, at ``/invocations``, and videos at ``/videos``
-(:mod:`bmn.tracking.watching`); :mod:`bmn.tracking.gate` keeps the bounds.
+(:mod:`bmn.tracking.watching`); :mod:`bmn.tracking.gate` keeps the bounds, and :mod:`bmn.tracking.metered` tells
+Prometheus at ``/metrics``.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ from bmn.base.errors import BmnError
 from bmn.data.subset import open_subset
 from bmn.tracking.connections import Clients, Connection
 from bmn.tracking.gate import Endpoint, Gate, refusal
-from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings
+from bmn.tracking.metered import MeteredGate
+from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings, served_name
 from bmn.tracking.store import first_line, open_store
 from bmn.tracking.watching import PATH, videos_endpoint
 
@@ -66,7 +68,8 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
     for kind in (RecursionError, ValueError, TypeError, OverflowError, MemoryError):  # raised by json and NumPy
         application.add_exception_handler(kind, _unreadable)
     ours = served.unwrap_python_model()
-    gate = Gate(_features_endpoint(application), {PATH: videos_endpoint(ours.predictor, ours.alone)})
+    videos = videos_endpoint(ours.predictor, ours.alone)
+    gate = MeteredGate(served_name(address), _features_endpoint(application), {PATH: videos})
     server = f"http://{host}:{port}"
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)

@@ -10,11 +10,10 @@ from mlflow.entities import Metric, Param, RunTag
 from bmn.base.schema import Params
 from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.tracking.journal import metric_name
-from bmn.tracking.runs import START, find_run, origin, settings
+from bmn.tracking.runs import PARENT, START, find_run, origin, settings
 from bmn.tracking.store import connect
 
 LONGEST_NAME, LONGEST_TAG = 250, 5000  # characters
-PARENT = "mlflow.parentRunId"
 
 Row = Mapping[str, float]
 
