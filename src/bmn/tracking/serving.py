@@ -57,6 +57,7 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
     for kind in (RecursionError, ValueError, TypeError, OverflowError, MemoryError):  # raised by json and NumPy
         application.add_exception_handler(kind, _unreadable)
     server = f"http://{host}:{port}"
+    print(served.unwrap_python_model().predictor, file=sys.stderr)
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
     asyncio.run(_serve(Gate(application), host, port, grace))
