@@ -45,7 +45,7 @@ lint: setup  ## check style, types and layering
 docs: setup  ## build the site: outputs/site/index.html
 	mkdocs build --quiet
 
-bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two)
+bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two; ARGS=epoch: see docs/results.md)
 	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start may take a minute
