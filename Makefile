@@ -49,7 +49,7 @@ check-gpu:  ## check without a GPU that every kernel for one exists (creates .ve
 docs: setup  ## build the site: outputs/site/index.html
 	mkdocs build --quiet
 
-bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two)
+bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two; ARGS=epoch: see docs/results.md)
 	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start may take a minute

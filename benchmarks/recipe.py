@@ -45,7 +45,7 @@ def costs(model: ModelParams, rounds: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in CHOICES}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        training, validation = _data(folder, model)
+        training, validation = made_data(folder, model, 4 * BATCH, 4)
         for number in range(rounds):
             for choice, changes in CHOICES.items():
                 pace = _Pace()
@@ -56,8 +56,9 @@ def costs(model: ModelParams, rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def _data(folder: Path, model: ModelParams) -> tuple[Subset, Subset]:
-    sizes = {"training": 4 * BATCH, "validation": 4}
+def made_data(folder: Path, model: ModelParams, training: int, validation: int) -> tuple[Subset, Subset]:
+    """Embedded data of so many videos, converted below a folder."""
+    sizes = {"training": training, "validation": validation}
     make_synthetic(folder / "raw", seed=3, videos=sizes, feat_dim=model.feat_dim, tscale=model.tscale)
     raw = Raw(folder / "raw/features", folder / "raw/annotations.json")
     convert(raw, folder / "processed", Choices(channels=model.feat_dim, tscale=model.tscale), folder / "work")

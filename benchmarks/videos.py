@@ -22,7 +22,7 @@ from bmn.video.decode import measure, sample, snippets
 from bmn.video.extract import TOGETHER, Extractor, extract_videos
 
 if TYPE_CHECKING:
-    from benchmarks.rows import Bench
+    from benchmarks.bench import Bench
 
 WIDTH, HEIGHT, RATE = 1280, 720, 25
 

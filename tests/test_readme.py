@@ -17,7 +17,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +57,6 @@ NOT_RUN = {
     "make setup REQUIREMENTS": "installs another Paddle over this one, and runs the tests, which would recurse",
     ". .venv/bin/activate": "the tests' environment is active",
     'pip install ".[onnx]"': "done by test_package.py in its own environment",
-    ".venv/bin/pip install -r requirements-onnx.txt": "installs into the environment that the tests run in",
     ".venv/bin/pip install -r requirements-ray.txt": "installs into the environment that the tests run in",
     "bmn set execution.engine=ray": "needs a cluster of several machines; tests/execution has one on this machine",
     "bmn predict features/ --params params.yaml": "so does this",
@@ -158,8 +156,7 @@ def small(project: Project) -> None:
     """Restore small sizes after a preset has set its own."""
     kept = ("feat_dim", "batch_size", "synthetic.training_videos", "synthetic.validation_videos")
     sizes = {key: value for key, value in SMALL.items() if not key.endswith(kept)}
-    onnx = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
-    project.set(export__onnx=str(onnx).lower(), export__check_videos=2)
+    project.set(export__check_videos=2)
     project.run("bmn", "set", *(f"{key}={value}" for key, value in sizes.items()))
 
 
@@ -378,8 +375,6 @@ def test_predict_accepts_folders_and_globs_and_writes_all_formats(project, featu
 
 @runs("make predict INPUT=features/ MODEL=outputs/export/BMN.onnx")
 def test_predict_accepts_the_onnx_program(project, features, given):
-    if not (project.folder / "outputs/export/BMN.onnx").exists():
-        pytest.skip("paddle2onnx or onnxruntime is not installed (requirements-onnx.txt)")
     type_in(project, given[0])
     assert list(predictions(project)) == [path for path in features if path.startswith("features/")]
 

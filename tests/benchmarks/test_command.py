@@ -93,6 +93,18 @@ def test_runs_only_the_rows_that_are_named():
     assert list(lines(done.stdout))[2:] == ["label maps, batch 2"]
 
 
+def test_measures_the_whole_and_its_growth_by_name():
+    done = run("--tiny", "epoch", "growth")
+    assert done.returncode == 0, done.stderr
+    found = lines(done.stdout)
+    shares = [
+        float(found[f"of the epoch: {part}"][0].split()[0]) for part in ("steps", "waiting for data", "validation")
+    ]
+    assert sum(shares) == pytest.approx(100, abs=0.2)
+    for what in ("T = D", "batch"):
+        assert math.isfinite(float(found[f"growth: exponent of time in {what}"][0]))
+
+
 def test_refuses_an_unknown_row():
     done = run("--tiny", "speed")
     assert done.returncode == 2

@@ -17,7 +17,7 @@ windows = st.lists(st.lists(ticks.map(lambda pair: (pair[0] / 40, pair[1] / 40))
 
 
 def labels_of(batch, tscale, dscale, scale_invariant=True):
-    segments = paddle.to_tensor(pad([np.array(one, "float64").reshape(-1, 2) for one in batch]))
+    segments = pad([np.array(one, "float64").reshape(-1, 2) for one in batch])
     return tuple(label.astype("float64") for label in label_maps(segments, tscale, dscale, scale_invariant))
 
 

@@ -145,10 +145,9 @@ PARAMETERS = {
     "execution.engine": ("ray", set()),
     "execution.address": ("auto", set()),
     "execution.*": (2, set()),
-    "export.onnx": (True, {"export"}),
     "export.check_videos": (2, {"export"}),
     "export.tolerance": (0.5, {"export"}),
-    "export.lower_precision": (None, {"export"}),  # goes with export.onnx alone
+    "export.lower_precision": ({"int8": 0.1}, {"export"}),
     "tracking.log_every": (7, set()),
     "tracking.*": ("other", set()),
     "tune.evaluations": (33, SWEEP),

@@ -194,18 +194,9 @@ class EvaluateParams(Group):
 class ExportParams(Group):
     """The inference model."""
 
-    onnx: bool = False
     check_videos: Count = 8
     tolerance: Positive = 1e-5
     lower_precision: dict[LowerPrecision, Positive] = {}
-
-    @model_validator(mode="after")
-    def _has_onnx(self) -> Self:
-        if self.lower_precision and not self.onnx:
-            raise ValueError(
-                f"lower_precision is {self.lower_precision}; it is made from BMN.onnx, so set export.onnx to true"
-            )
-        return self
 
 
 class TrackingParams(Group):

@@ -16,7 +16,7 @@ FORMATS = ("json", "csv", "png")
     "--model",
     type=Path,
     default="outputs/export",
-    help="Program (.pdmodel, .json or .onnx) or its folder.",
+    help="Program (.pdmodel, .json or .onnx), or the folder whose fastest is taken.",
 )
 @click.option("--output", type=Path, default="outputs/predict", help="Folder for the results.")
 @click.option(
@@ -65,7 +65,7 @@ def main(
     from bmn.predict.jobs import by_jobs
     from bmn.predict.outputs import Save, save_csv, save_json
     from bmn.predict.predictor import Predictor, settings_of
-    from bmn.runtimes.programs import find_program
+    from bmn.runtimes.programs import find_program, told
 
     savers: dict[str, Save] = {"json": save_json, "csv": partial(save_csv, labels=labels)}
     if "png" in formats:
@@ -76,7 +76,8 @@ def main(
     if duration is None and not quiet and any(item.duration == 1 for item in items):
         note = "segments are fractions of their video; --duration, or a list with duration_second, gives seconds"
         print(f"note: {note}", file=sys.stderr)
-    settings, program = settings_of(params), find_program(model)
+    settings, program = settings_of(params), find_program(model, device)
+    print(told(program), file=sys.stderr)
     origin = origin_of(program, settings, labels)
     execution = load_params(params).execution if params else ExecutionParams()
     devices = "auto" if device == "gpu" else "cpu"

@@ -9,7 +9,7 @@ import click
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("--model", type=Path, default="outputs/export", help="Program (.pdmodel, .json, .onnx) or its folder.")
+@click.option("--model", type=Path, default="outputs/export", help="Program, or the folder whose fastest is taken.")
 @click.option("--output", type=Path, help="Folder of the results; beside each video without it.")
 @click.option("--clips", type=click.IntRange(min=0), default=0, help="Cut so many of the best segments of each video.")
 @click.option("--backbone", help="Where the backbone's program lies now, if not where it lay in training.")
@@ -38,6 +38,7 @@ def main(
 
     paths = find_video_files(inputs)
     predictor = Predictor(model, settings_of(params), device)
+    print(predictor, file=sys.stderr)
     broken = 0
     for path, watched in watch_videos(paths, extractor_of(predictor, backbone, device, Path()), predictor):
         if isinstance(watched, BmnError):

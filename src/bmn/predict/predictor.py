@@ -17,7 +17,7 @@ from bmn.classify.results import LabelledResult, labelled_results
 from bmn.data.windows import Cut, Window, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
 from bmn.runtimes.engines import LARGEST_BATCH
-from bmn.runtimes.programs import MANIFEST, find_program, open_program
+from bmn.runtimes.programs import MANIFEST, find_program, open_program, told
 
 CPU_BATCH = 2  # videos: more are no faster, and take 200 MB each
 
@@ -46,12 +46,13 @@ class Predictor:
 
     Args:
         model: a ``.pdmodel`` or ``.json`` program next to its ``.pdiparams``, ours or PaddleVideo's; an ``.onnx``
-            file; or the folder that holds them.
+            file; or the folder that holds them, of which the fastest is taken.
         settings: how candidates are scored and suppressed; the published ones by default.
         device: ``cpu`` or ``gpu``.
         use_tensorrt: let TensorRT run what it can (GPU only).
 
     Attributes:
+        program: the file that runs; ``str(predictor)`` also says in what.
         classifier: labels proposals; None if the model has none.
 
     Raises:
@@ -63,7 +64,7 @@ class Predictor:
         self, model: Path, settings: ProposalSettings = PUBLISHED, device: str = "cpu", use_tensorrt: bool = False
     ) -> None:
         self.settings = settings
-        self.program = find_program(model)
+        self.program = find_program(model, device)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
         self.overlap = _overlap(self.program.with_name(MANIFEST))
@@ -71,6 +72,9 @@ class Predictor:
         classifier = self.program.with_name(FILE)
         self.classifier = read_classifier(classifier) if classifier.exists() else None
         self._batch = CPU_BATCH if device == "cpu" else LARGEST_BATCH
+
+    def __str__(self) -> str:
+        return told(self.program)
 
     def maps(self, features: NDArray[np.float32]) -> Maps:
         """Run the network.

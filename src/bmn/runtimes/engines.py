@@ -103,6 +103,8 @@ def _paddle(
         raise BmnError(
             f"{program}: Paddle is not installed; pip install paddlepaddle, or use a .onnx program"
         ) from error
+    if device == "gpu":
+        require_gpus(device)
     with _without_onednn(paddle):
         predictor = _predictor(paddle, program, name, sizes, device, use_tensorrt)
     given = predictor.get_input_handle(name)
@@ -134,7 +136,6 @@ def _predictor(paddle: Any, program: Path, name: str, sizes: tuple[int, int], de
     if program.suffix == ".pdmodel":  # without it all activations stay in memory; .json does not need it
         config.enable_memory_optim()
     if device == "gpu":
-        require_gpus(device)
         config.enable_use_gpu(GPU_MEMORY, 0)
     else:
         config.disable_gpu()

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
@@ -63,7 +63,7 @@ def log_inference_model(
     Returns:
         The id of the logged model.
     """
-    packages = ("mlflow", "numpy", _paddle_package(), "setuptools")  # Paddle imports the last
+    packages = ("mlflow", "numpy", "onnxruntime")  # which runs BMN.onnx
     proposal = Object([Property("score", DataType.double), Property("segment", Array(DataType.double))])
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, -1, -1))]),  # the channels: see served.py
@@ -148,12 +148,3 @@ def champion_runs() -> set[str]:
 def alias(data: str) -> str:
     """MLflow's alias of the champion of some validation data."""
     return f"{CHAMPION}-{data}"
-
-
-def _paddle_package() -> str:
-    """The name of the installed Paddle package."""
-    try:
-        version("paddlepaddle")
-    except PackageNotFoundError:
-        return "paddlepaddle-gpu"
-    return "paddlepaddle"
