@@ -12,7 +12,7 @@ from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Engine, Event, Job, run
 from bmn.provenance import identity
 from bmn.tracking.trials import Record
-from bmn.tuning.space import DataChangedError, digest_of_data
+from bmn.training_jobs.data import DataChangedError, digest_of_data
 
 INTERVAL = 30.0  # seconds between progress lines of each training
 
@@ -39,9 +39,9 @@ class Trainings:
     """Runs trainings and logs them; the caller interprets the events.
 
     Attributes:
-        entry: the function that trains; see :mod:`bmn.tuning.job`.
+        entry: the function that trains; see :mod:`bmn.training_jobs.job`.
         data: folder of the converted data.
-        digest: of the data (:func:`bmn.tuning.space.digest_of_data`).
+        digest: of the data (:func:`bmn.training_jobs.data.digest_of_data`).
         folder: for all trainings.
     """
 
@@ -162,12 +162,13 @@ def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> d
     for seed in seeds:
         train = params.train.model_copy(update={"seed": seed})
         plans.append(Plan(f"seed {seed}", f"seed {seed}", params.model_copy(update={"train": train})))
-    key = identity(Path(__file__), params.model_dump(include={"model", "train", "proposals"}), [digest])
+    shaping = params.model_dump(include={"model", "train", "proposals", "evaluate"})
+    key = identity(Path(__file__).with_name("seed.py"), shaping, [digest])
     with open_engine(params.execution) as engine:
         record = Record(f"seeds {key}", "seeds", params, {}, {})
         figures: dict[str, dict[str, float]] = {}
         try:
-            entry = "bmn.tuning.job:seed"
+            entry = "bmn.training_jobs.seed:seed"
             figures |= Trainings(engine, record, entry, data, digest, folder).figures(iter(plans))
         finally:
             record.close("FINISHED" if len(figures) == len(plans) else "FAILED")
