@@ -157,6 +157,14 @@ def test_a_full_object_store_is_told(ray_head):
     assert events[-1][1]["text"].startswith("j: Ray's object store is full; start the nodes with more")
 
 
+def test_data_that_a_node_lacks_are_told(ray_cluster, tmp_path):
+    job = Job("job", "execution.work:count", {"to": 3}, [str(tmp_path), str(tmp_path / "features")])
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
+        [[(kind, content)]] = heard(engine, job).values()
+    assert kind == "error"
+    assert content["text"].startswith(f"{tmp_path / 'features'}: not on the node ")
+
+
 def test_a_folder_that_a_node_lacks_is_told(ray_cluster, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

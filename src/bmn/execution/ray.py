@@ -68,7 +68,7 @@ class Cluster:
         task = _relay.options(
             num_cpus=self._needs["CPU"], num_gpus=self._needs.get("GPU", 0), num_returns="streaming", max_retries=0
         )
-        self._at_work[job.name] = task.remote(job.entry, job.arguments, self._needs["CPU"], str(Path.cwd()))
+        self._at_work[job.name] = task.remote(job, self._needs["CPU"], str(Path.cwd()))
 
     def event(self, timeout: float) -> Event | None:
         """The next event of any job; None where there is none for so many seconds."""
@@ -139,15 +139,16 @@ def _nodes() -> list[dict[str, float]]:
 
 
 @ray.remote  # type: ignore[untyped-decorator]
-def _relay(entry: str, arguments: dict[str, Any], cpus: int, folder: str) -> Iterator[Told]:
+def _relay(job: Job, cpus: int, folder: str) -> Iterator[Told]:
     """Run a job on a node; gives its events."""
-    if not Path(folder).is_dir():
-        text = f"{folder}: not on the node {socket.gethostname()}; put the project on a path that all nodes share"
-        yield "error", {"type": "BmnError", "text": text}
+    missing = next((path for path in [folder, *job.reads] if not Path(path).exists()), None)
+    if missing is not None:
+        text = f"{missing}: not on the node {socket.gethostname()}; put project and data on paths that all nodes share"
+        yield "error", {"type": BmnError.__name__, "text": text}
         return
-    process = OF_WORKER.take(0, entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
+    process = OF_WORKER.take(0, job.entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
     try:
-        yield from process.run(arguments)
+        yield from process.run(job.arguments)
     finally:
         process.stop()
         process.end()

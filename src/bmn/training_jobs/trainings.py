@@ -111,7 +111,7 @@ class Trainings:
             "digest": self.digest,
             "folder": str(self.folder),
         }
-        return Job(plan.name, self.entry, arguments)
+        return Job(plan.name, self.entry, arguments, [str(self.data.absolute())])
 
 
 class Progress:
