@@ -186,6 +186,19 @@ def test_an_address_without_a_cluster_is_told(address):
         open_engine(ExecutionParams(engine="ray", address=given, devices="cpu"))
 
 
+def test_a_cluster_of_its_own_that_does_not_start_is_told(monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def late(**words):
+        raise Exception("The current node timed out during startup.")  # as Ray does after half a minute
+
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(
+        BmnError, match=r"execution.address is null; a Ray cluster of this machine does not start"
+    ):
+        open_engine(ExecutionParams(engine="ray", devices="cpu"))
+
+
 def test_a_cluster_of_another_version_is_told(ray_cluster, monkeypatch):
     import ray
 

@@ -124,9 +124,14 @@ def _connect(address: str | None) -> None:
             include_dashboard=None if address else False,
             runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([CODE, os.environ.get("PYTHONPATH", "")])}},
         )
-    except (OSError, ValueError, RuntimeError, RayError) as error:
+    except Exception as error:  # Ray raises no narrower one where a node does not start in time
         ray.shutdown()  # it may be half connected
         cause = " ".join(str(error).split())
+        if address is None:
+            raise BmnError(
+                f"params.yaml: execution.address is null; a Ray cluster of this machine does not start ({cause}): try "
+                "again when the machine is less busy, name a running cluster, or set execution.engine=processes"
+            ) from error
         raise BmnError(
             f"params.yaml: execution.address is {address!r}; no Ray cluster can be used there ({cause}): start one "
             f"with ray start --head, with this version of Ray ({ray.__version__}) and Python, or correct the address"

@@ -1,7 +1,7 @@
 """Trainings as jobs, logged to MLflow: the trials of a sweep, its confirmation, several seeds."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Trainings:
         """
         progress = Progress()
         for event in run(self.engine, map(self._job, plans)):
-            progress.hear(event)
+            progress.hear(event, self.engine.running)
             if event is None:
                 continue
             if event.kind == "started":
@@ -122,23 +122,26 @@ class Progress:
         self._begun: dict[str, tuple[float, float]] = {}
         self._last: dict[str, dict[str, Any]] = {}
 
-    def hear(self, event: Event | None) -> None:
-        """Take an event, if there is one."""
+    def hear(self, event: Event | None, running: Collection[str]) -> None:
+        """Take an event, if there is one.
+
+        Args:
+            running: the trainings that have not ended; of one that was pruned no event says so.
+        """
         now = time.monotonic()
-        if event is not None and event.kind == "told":
-            told = self._last.get(event.job, {}) | event.content
-            self._last[event.job] = told
-            self._begun.setdefault(event.job, (now, told["done"]))
-        elif event is not None and event.kind != "started":
-            self._last.pop(event.job, None)
+        if event is not None and event.kind == "started":
             self._begun.pop(event.job, None)
+        elif event is not None and event.kind == "told":
+            self._last[event.job] = self._last.get(event.job, {}) | event.content
+            self._begun.setdefault(event.job, (now, event.content["done"]))
         if now - self._said > INTERVAL:
             self._said = now
-            for name, told in self._last.items():
-                print(self._line(name, told, now), flush=True)
+            for name in self._last:
+                if name in running:
+                    print(self._line(name, now), flush=True)
 
-    def _line(self, name: str, told: Mapping[str, Any], now: float) -> str:
-        since, before = self._begun[name]
+    def _line(self, name: str, now: float) -> str:
+        told, (since, before) = self._last[name], self._begun[name]
         auc = told.get("row", {}).get("val/AUC")
         words = f"{name}  epoch {told['epoch']}" + ("" if auc is None else f"  AUC {auc:.2f}")
         if told["done"] > before:
