@@ -137,7 +137,20 @@ def test_a_lost_node_loses_no_job(ray_cluster, tmp_path, capsys):
                 file.touch()
         wait_until(lambda: engine.jobs == 1)
     assert ends == {f"job {number}": 1 for number in range(4)}
-    assert "its node was lost (NodeDiedError); retrying" in capsys.readouterr().out
+    said = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines() if line.startswith("job ")]
+    assert said == ["its node was lost (NodeDiedError); retrying"]
+
+
+def test_a_job_whose_ray_worker_is_killed_is_tried_once_more(ray_cluster, capsys):
+    found = []
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
+        for event in run(engine, iter([count("job", to=9999, seconds=0.1)])):
+            found += [event] if event is not None and event.kind != "told" else []
+            if event is not None and event.kind == "started":
+                process_of(event).parent().kill()
+    assert [event.kind for event in found] == ["started", "started", "died"]
+    assert found[-1].content == "its Ray worker was killed (WorkerCrashedError)"
+    assert "its Ray worker was killed (WorkerCrashedError); retrying" in capsys.readouterr().out
 
 
 def test_a_job_larger_than_any_node_is_refused(ray_cluster):
@@ -193,9 +206,7 @@ def test_a_cluster_of_its_own_that_does_not_start_is_told(monkeypatch):
         raise Exception("The current node timed out during startup.")  # as Ray does after half a minute
 
     monkeypatch.setattr(ray, "init", late)
-    with pytest.raises(
-        BmnError, match=r"execution.address is null; a Ray cluster of this machine does not start"
-    ):
+    with pytest.raises(BmnError, match=r"execution.address is null; a Ray cluster of this machine does not start"):
         open_engine(ExecutionParams(engine="ray", devices="cpu"))
 
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import ray
-from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
+from ray.exceptions import (
+    ObjectStoreFullError,
+    OutOfDiskError,
+    OutOfMemoryError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from bmn.base.errors import BmnError
 from bmn.execution.jobs import Event, Job
@@ -81,6 +88,9 @@ class Cluster:
         except (ObjectStoreFullError, OutOfDiskError):
             del self._at_work[name]
             return Event(name, "error", {"type": BmnError.__name__, "text": f"{name}: {FULL}"})
+        except (WorkerCrashedError, OutOfMemoryError) as error:
+            del self._at_work[name]
+            return Event(name, "died", f"its Ray worker was killed ({type(error).__name__})")
         except RayTaskError as error:
             del self._at_work[name]
             return Event(name, "died", f"its node cannot run it ({str(error).strip().splitlines()[-1]})")
