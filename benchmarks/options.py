@@ -24,7 +24,7 @@ from bmn.cli.seeds import summary
 from bmn.conversion.convert import Choices, convert
 from bmn.recipes.presets import preset_params
 from bmn.tuning.space import with_values
-from bmn.tuning.trainings import train_seeds
+from bmn.training_jobs.trainings import train_seeds
 
 FOLDER = Path(".cache/options")
 HALF = {"model.tscale": 32, "model.dscale": 24, "model.num_sample": 8}  # of the preset gestures

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
+from bmn.base.schema import ExecutionParams
 from bmn.classify.classifier import FILE, Detected, SegmentClassifier, read_classifier
 from bmn.classify.results import LabelledResult, labelled_results
 from bmn.data.windows import Cut, Window, cut
@@ -39,6 +40,18 @@ class Boundaries:
 def settings_of(params: str | Path | None) -> ProposalSettings:
     """The proposal settings of a ``params.yaml``; the published ones without it."""
     return load_params(Path(params)).proposals if params else PUBLISHED
+
+
+def execution_of(params: str | Path | None, jobs: int | None, device: str) -> ExecutionParams:
+    """Where a list is predicted, as a ``params.yaml`` says, or in this process without it.
+
+    Args:
+        jobs: at once, instead of ``execution.jobs``.
+        device: ``cpu`` or ``gpu``.
+    """
+    execution = load_params(Path(params)).execution if params else ExecutionParams()
+    devices = "auto" if device == "gpu" else "cpu"
+    return execution.model_copy(update={"jobs": jobs or execution.jobs, "devices": devices})
 
 
 class Predictor:

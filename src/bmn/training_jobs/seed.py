@@ -1,7 +1,4 @@
-"""A job of ``bmn seeds``: train, then evaluate as the pipeline does.
-
-Apart from the jobs of a sweep, because a change of what labels proposals makes none of their results stale.
-"""
+"""The job of ``bmn seeds``: a training, evaluated as the pipeline does."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +9,14 @@ from bmn.data.subset import Subset, open_subset
 from bmn.metrics.assessment import assess
 from bmn.model.network import BMN
 from bmn.proposals.subset import subset_proposals
-from bmn.provenance import identity
-from bmn.tuning.job import Tell, trained
+from bmn.training_jobs.job import Tell, train
 
 
 def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Train with the given parameters and evaluate; see :func:`bmn.tuning.job.trial`.
+    """Train with the given parameters and evaluate as the pipeline does; see :func:`bmn.training_jobs.job.train`.
+
+    Args:
+        arguments: ``params``, and those of every training.
 
     Returns:
         ``figures``: AR@AN, AUC and, where our own classifier tells labels apart, mAP, in percent, on
@@ -33,5 +32,4 @@ def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
         detected = subset_detections(learned, subset, found) if learned else None
         return {"figures": assess(subset.ground_truth, found, detected).metrics()}
 
-    evaluation = identity(Path(__file__), params.model_dump(include={"evaluate", "classify"}), [])
-    return trained(params, evaluation, arguments, tell, figures)
+    return train(params, arguments, tell, figures, __file__, params.model_dump(include={"evaluate", "classify"}))
