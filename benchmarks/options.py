@@ -23,8 +23,8 @@ from bmn.base.schema import ExecutionParams, Params
 from bmn.cli.seeds import summary
 from bmn.conversion.convert import Choices, convert
 from bmn.recipes.presets import preset_params
-from bmn.tuning.space import with_values
 from bmn.training_jobs.trainings import train_seeds
+from bmn.tuning.space import with_values
 
 FOLDER = Path(".cache/options")
 HALF = {"model.tscale": 32, "model.dscale": 24, "model.num_sample": 8}  # of the preset gestures
