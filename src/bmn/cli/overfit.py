@@ -17,7 +17,7 @@ def main(iterations: int, data: Path) -> None:
     from bmn.base.errors import BmnError
     from bmn.base.params import load_params
     from bmn.data.subset import open_subset
-    from bmn.training.overfit import overfit
+    from bmn.training_jobs.overfit import overfit
 
     def tell(row: dict[str, float]) -> None:
         print(f"iteration {row['iteration']:.0f}/{iterations}  loss {row['train/loss']:.3f}  AUC {row['val/AUC']:.2f}")

@@ -139,6 +139,7 @@ def _predictor(paddle: Any, program: Path, name: str, sizes: tuple[int, int], de
         config.enable_use_gpu(GPU_MEMORY, 0)
     else:
         config.disable_gpu()
+        config.disable_mkldnn()
         config.set_cpu_math_library_num_threads(threads())
     if use_tensorrt:
         config.enable_tensorrt_engine(max_batch_size=LARGEST_BATCH, precision_mode=inference.PrecisionType.Float32)

@@ -107,7 +107,8 @@ def evaluated_settings(folder: Path) -> dict[str, float]:
         tags = client.get_run(tags[NEWEST]).data.tags if NEWEST in tags else tags
     except MlflowException:  # a model from another store
         return {}
-    return {key.removeprefix(SETTINGS): json.loads(value) for key, value in tags.items() if key.startswith(SETTINGS)}
+    given = {key.removeprefix(SETTINGS): value for key, value in tags.items() if key.startswith(SETTINGS)}
+    return {key: None if value == "None" else json.loads(value) for key, value in given.items()}
 
 
 def served_name(address: str) -> str:

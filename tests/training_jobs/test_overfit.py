@@ -3,7 +3,7 @@
 import pytest
 
 from bmn.base.schema import Params
-from bmn.training.overfit import overfit
+from bmn.training_jobs.overfit import overfit
 
 
 @pytest.fixture(scope="module")
