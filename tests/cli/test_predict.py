@@ -191,7 +191,7 @@ def test_labels_that_a_model_does_not_have_end_with_a_sentence(files, exported):
         (files / "plain" / name).write_bytes((exported / name).read_bytes())
     done = predict(files, "a.npy", "--model", "plain", "--labels")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: plain: has no classifier.npz")
+    assert re.match(r"error: \S*plain: has no classifier.npz", done.stderr.splitlines()[-1])
     assert not (files / "outputs").exists()
 
 

@@ -166,10 +166,11 @@ def test_a_comment_in_params_runs_nothing(project):
     assert ran(project.run("dvc", "repro").stdout) == ["inputs"]
 
 
-def test_another_threshold_runs_the_evaluation_only_and_stays_in_the_same_run(project):
+def test_another_threshold_runs_the_evaluation_only_and_is_a_run_of_its_own(project):
     project.set(proposals__alpha=0.7)
     assert ran(project.run("dvc", "repro").stdout) == ["inputs", "evaluate"]
-    _, [run] = runs(project)
+    _, found = runs(project)
+    [run] = [run for run in found if "mlflow.parentRunId" in run.data.tags]
     assert run.data.tags["proposals.alpha"] == "0.7"
     assert run.info.status == "FINISHED"
     assert "proposals.alpha" in project.run("dvc", "params", "diff").stdout

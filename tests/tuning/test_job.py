@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from bmn.base.schema import ExecutionParams
+from bmn.classify.subset import learn, subset_detections
 from bmn.data.store import FeatureStore
 from bmn.data.subset import Subset, open_subset
 from bmn.data.videos import Segment, Video
 from bmn.data.windows import Window
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Job, run
-from bmn.metrics import proposal_recall
+from bmn.metrics.assessment import assess
 from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
 from bmn.proposals.subset import subset_proposals
@@ -138,7 +139,9 @@ def test_what_is_done_is_not_repeated(params, processed, trained):
 def test_a_training_of_a_seed_is_evaluated_as_the_pipeline_does(params, processed, trained, uninterrupted):
     _, network, validation = uninterrupted
     found = subset_proposals(network, validation, params.proposals, params.evaluate.batch_size)
-    expected = proposal_recall(validation.truth(), found).headline()
+    learned = learn(network, open_subset(processed, "training"), params.classify)
+    expected = assess(validation.ground_truth, found, subset_detections(learned, validation, found)).metrics()
+    assert "mAP" in expected
     folder, entry = trained[0].arguments["folder"], "bmn.training_jobs.seed:seed"
     _, event = done(job_of(params, processed, folder, searching=False, entry=entry))
     assert event.content["figures"] == pytest.approx(expected)

@@ -7,9 +7,10 @@ import click
 @click.option("--delete", "for_good", is_flag=True, help="Delete it; otherwise it is only listed.")
 @click.option("--days", type=click.FloatRange(min=0), default=7, help="Keep trainings written to in the last days.")
 def main(for_good: bool, days: float) -> None:
-    """List unused files, or delete them: checkpoints, cached trainings and evaluations, files of deleted runs.
+    """List files that nobody uses, or delete them.
 
-    Nothing that a training or sweep is using, and no registered model. A deleted training is repeated when it is needed
+    These are checkpoints, cached trainings and evaluations, and the files of deleted runs; nothing that a training or
+    sweep is using, and no registered model. A deleted training is repeated when it is needed
     again; a deleted run can no longer be restored with its files.
     """
     from bmn.tracking.garbage import of_deleted_runs

@@ -9,7 +9,7 @@ import click
 @click.option("--iterations", type=click.IntRange(min=1), default=100, help="Iterations on the batch.")
 @click.option("--data", type=Path, default="data/processed", help="Folder of the converted data.")
 def main(iterations: int, data: Path) -> None:
-    """Train on one batch only, to see whether the data can be learned.
+    """Train on one batch, to see whether it can be learned.
 
     Prints loss and AUC on the videos of that batch. A network that cannot learn even these will not learn the rest:
     then features and annotations do not belong together, or train.* does not suit them.
