@@ -29,9 +29,10 @@ def trained(params):
 
 
 def file_all(*words):
+    environment = os.environ | {"PYTHONPATH": f"{HERE.parents[1] / 'src'}:{HERE.parent}"}
     done = subprocess.run(
         [sys.executable, HERE / "filing.py", *map(str, words)],
-        env=os.environ | {"PYTHONPATH": f"{HERE.parents[1] / 'src'}:{HERE.parent}"}, capture_output=True, text=True, check=False,
+        env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in (0, -9), done.stderr
     return done

@@ -14,6 +14,7 @@ from bmn.data.videos import Segment, Video
 from bmn.data.windows import Window
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Job, run
+from bmn.metrics import proposal_recall
 from bmn.metrics.assessment import assess
 from bmn.model.network import BMN
 from bmn.proposals import ProposalSettings
