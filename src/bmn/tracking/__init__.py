@@ -3,8 +3,8 @@
 More than ten modules, since three neighbours share this room, the only one that knows MLflow:
 
 - the store and its runs: where they are (``store``, ``moved``), how trainings, sweeps and evaluations are written
-  (``runs``, ``journal``, ``outbox``, ``delivery``, ``filing``, ``evaluations``, ``logged_models``, ``trials``), and what
-  can be deleted (``garbage``);
+  (``runs``, ``journal``, ``outbox``, ``delivery``, ``filing``, ``evaluations``, ``logged_models``, ``trials``), and
+  what can be deleted (``garbage``);
 - what is read from it and decided: ``compare``, ``models``, ``champions``, ``ui``;
 - the served model: ``served``, ``serving``, ``gate``, ``metered``.
 """
