@@ -31,7 +31,8 @@ def trained(params):
 def file_all(*words):
     done = subprocess.run(
         [sys.executable, HERE / "filing.py", *map(str, words)],
-        env=os.environ | {"PYTHONPATH": f"{HERE.parents[1] / 'src'}:{HERE.parent}"}, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": f"{HERE.parents[1] / 'src'}:{HERE.parent}"},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in (0, -9), done.stderr
     return done
