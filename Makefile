@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup unlocked repro test lint bench ui compare send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report overfit clean
+.PHONY: help setup unlocked repro test lint bench ui compare report send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report overfit clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start may take
 
 compare: setup  ## compare runs: a table, a figure, a page (RUNS="id id", default: the last ten and the champion)
 	bmn compare $(RUNS)
+
+report: setup  ## what a change does to the results, as Markdown: against REV=main
+	@bmn report $(REV)
 
 send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
