@@ -3,23 +3,24 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PADDLE_INDEX ?=
 DRIVER := $(wildcard /proc/driver/nvidia/version)
 REQUIREMENTS ?= $(if $(PADDLE_INDEX),requirements-gpu3.txt,$(if $(DRIVER),requirements-gpu.txt,requirements-cpu.txt))
-PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+VENV ?= .venv
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 5000
 INPUT ?= data/example_feat.list
 option = $(if $($2),--$1 "$($2)")
 # So that stages, DVC's workers and MLflow's servers find each other's commands.
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup unlocked repro test lint bench ui compare report send seeds propose predict evaluate pretrained export serve train-gpu docs tune tune-status tune-apply tune-ui use data-report overfit clean
+.PHONY: unlocked $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/ready  ## create .venv and install everything (PADDLE_INDEX= for Paddle's own GPU builds)
-.venv/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints.txt pyproject.toml
-	$(PYTHON) -m venv .venv
+setup: $(VENV)/ready  ## create .venv and install everything (PADDLE_INDEX= for Paddle's own GPU builds)
+$(VENV)/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r $(REQUIREMENTS) -r requirements-dev.txt $(if $(PADDLE_INDEX),--extra-index-url $(PADDLE_INDEX))
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
@@ -34,7 +35,7 @@ repro: unlocked  ## run the stages affected by changes: download, convert, train
 	@echo "outputs/evaluate/report.html shows the evaluation; make ui shows the runs"
 
 test: setup  ## run the tests
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadgroup $(TESTS)
 
 lint: setup  ## check style, types and layering
 	ruff check .
@@ -42,10 +43,13 @@ lint: setup  ## check style, types and layering
 	mypy
 	lint-imports
 
+check-gpu:  ## check without a GPU that every kernel for one exists (creates .venv-gpu, 5 GB)
+	$(MAKE) setup test VENV=.venv-gpu REQUIREMENTS=requirements-gpu.txt TESTS="tests/gpu tests/model tests/loss tests/training"
+
 docs: setup  ## build the site: outputs/site/index.html
 	mkdocs build --quiet
 
-bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two)
+bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two; ARGS=epoch: see docs/results.md)
 	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start may take a minute
@@ -59,6 +63,9 @@ report: setup  ## what a change does to the results, as Markdown: against REV=ma
 
 send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
+
+gc: setup  ## list unused checkpoints, cached trainings, files of deleted runs (ARGS=--delete deletes them)
+	bmn gc $(ARGS)
 
 seeds: setup  ## train with several seeds and print mean and standard deviation: SEEDS=1,2,3
 	dvc repro --quiet convert
@@ -97,11 +104,14 @@ tune-status: setup  ## show the trials of a sweep, running or finished (STUDY=)
 tune-apply: setup  ## write the confirmed best of a sweep to params.yaml (STUDY=, TRIAL= for another trial)
 	@bmn tune apply $(call option,study,STUDY) $(call option,trial,TRIAL)
 
+tune-proposals: setup  ## fit proposals.* to the weights of make repro, in minutes (ARGS=--help)
+	@bmn tune proposals $(ARGS)
+
 tune-ui: setup  ## show the trials of all sweeps in a browser (PORT=5000)
 	@bmn tune ui --port $(PORT)
 
-use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, clips, activitynet, bmn_lite, or local FEATURES= or VIDEOS=, ANNOTATIONS= (RESET=1)
-	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(if $(RESET),--reset)
+use: setup  ## adapt params.yaml to data: PRESET=embedded, gestures, clips, activitynet, … or local; FEATURES= or VIDEOS=, ANNOTATIONS= SUBSETS= CLASSIFIER= (RESET=1)
+	bmn use $(PRESET) $(call option,features,FEATURES) $(call option,videos,VIDEOS) $(call option,annotations,ANNOTATIONS) $(call option,subsets,SUBSETS) $(call option,classifier,CLASSIFIER) $(if $(RESET),--reset)
 
 data-report: unlocked  ## report on the data: counts, figures, repairs (outputs/data_report/report.html)
 	dvc repro --quiet convert

@@ -8,10 +8,11 @@ import platform
 import statistics
 import sys
 
+from benchmarks.bench import FULL, QUICK, TINY, Bench
 from benchmarks.forms import FORMS, training_step
 from benchmarks.machine import operations, profile, rates
 from benchmarks.recipe import BATCH, costs
-from benchmarks.rows import FULL, QUICK, ROWS, TINY, Bench
+from benchmarks.rows import LONG, ROWS
 from benchmarks.table import HEADER, cells, seconds, table
 from benchmarks.timing import compare
 from bmn.base.runtime import tune_process
@@ -23,7 +24,12 @@ UNCOMPARED = (RECIPE, MACHINE)
 def main() -> None:
     """Parse the arguments, compare, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="row", help=f"any of {', '.join([*ROWS, *UNCOMPARED])}")
+    parser.add_argument(
+        "rows",
+        nargs="*",
+        metavar="row",
+        help=f"any of {', '.join([*ROWS, *UNCOMPARED])}; only by name {', '.join(LONG)}",
+    )
     parser.add_argument("--quick", dest="size", action="store_const", const=QUICK, default=FULL, help="takes a minute")
     parser.add_argument(
         "--tiny", dest="size", action="store_const", const=TINY, help="meaningless sizes, to test the benchmarks"
@@ -31,7 +37,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="also profile a training step")
     parser.add_argument("--device", default="cpu", help="cpu (default), gpu or gpu:<number>")
     arguments = parser.parse_args()
-    if unknown := set(arguments.rows) - {*ROWS, *UNCOMPARED}:
+    if unknown := set(arguments.rows) - {*ROWS, *LONG, *UNCOMPARED}:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     if arguments.profile and arguments.device != "cpu":
         parser.error("--profile supports only the CPU")
@@ -44,7 +50,7 @@ def main() -> None:
     print("; ".join(f"{name} {value}" for name, value in settings.items()))
     lines = []
     for name in wanted:
-        for row in ROWS[name](bench) if name in ROWS else ():
+        for row in () if name in UNCOMPARED else (ROWS | LONG)[name](bench):
             print(f"{row.what}: {row.ours}, {row.published}, {row.ratio}", file=sys.stderr)
             lines.append(cells(row))
     if lines:

@@ -57,8 +57,7 @@ def training_step(network: BMN, form: str, batch: int) -> Step:
     """Forward, losses, backward and Adam, the last three identical for both forms; labels are precomputed."""
     forward = forward_of(form, network)
     x = features(network, batch)
-    segments = paddle.to_tensor(pad(random_segments(batch)))
-    labels = label_maps(segments, network.tscale, network.dscale)
+    labels = label_maps(pad(random_segments(batch)), network.tscale, network.dscale)
     uniform = paddle.rand([2, network.dscale, network.tscale])
     optimizer = paddle.optimizer.Adam(
         learning_rate=1e-3, parameters=network.parameters(), weight_decay=paddle.regularizer.L2Decay(1e-4)

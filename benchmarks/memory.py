@@ -8,13 +8,14 @@ import paddle
 import psutil
 
 from bmn.base.schema import ModelParams
+from bmn.report.machine import step_memory
 
 
 def expected(form: str, model: ModelParams, batch: int) -> int:
-    """Estimated need of a training step, including matrix or plan: a linear fit of measured steps, rounded up."""
-    cells = model.tscale * model.dscale
+    """Estimated need of a training step, including matrix or plan: fitted to measured steps."""
     if form == "ours":
-        return 4 * cells * (1400 * batch + 2200)
+        return step_memory(model, batch, on_gpus=False)
+    cells = model.tscale * model.dscale
     matrix = 3 * model.tscale * model.num_sample * cells  # float64 while it is computed, then float32
     sampled = 128 * model.num_sample * cells
     return 4 * (matrix + sampled * (5 * batch + 8) // 2)

@@ -7,7 +7,6 @@ a program format at import.
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import paddle
@@ -22,7 +21,6 @@ from bmn.model.weights import load_network, write_weights
 
 PUBLISHED = "published.pdmodel"
 ALLOWED = {"float16": 0.01, "int8": 0.1}  # random weights, random features
-ONNX = all(find_spec(name) for name in ("paddle2onnx", "onnxruntime", "ml_dtypes"))
 
 
 class Published(nn.Layer):  # type: ignore[misc]
@@ -41,7 +39,7 @@ def export_both(model: ModelParams, folder: Path) -> tuple[list[Path], Path]:
     """Export a network in every available format, and its published form; returns our programs and that one."""
     network, weights = make_network(model), folder / "weights.pdparams"
     write_weights({name: tensor.numpy() for name, tensor in network.state_dict().items()}, weights)
-    settings = ExportParams(onnx=ONNX, lower_precision=ALLOWED if ONNX else {})
+    settings = ExportParams(lower_precision=ALLOWED)
     exported = export(model, weights, folder / "ours", features(network, 2).numpy(), settings, {})
     words = [sys.executable, "-m", "benchmarks.programs", str(weights), str(folder), model.model_dump_json()]
     environment = os.environ | {"FLAGS_enable_pir_api": "0"}

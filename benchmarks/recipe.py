@@ -20,6 +20,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "micro_batch_size 1": {"micro_batch_size": 1},
     "micro_batch_size 16": {"micro_batch_size": 16},
     "clip_norm": {"clip_norm": 1.0},
+    "scale_invariant": {"scale_invariant": True},
     "ema_decay": {"ema_decay": 0.999},
     "schedule cosine, warmup_iterations": {"schedule": "cosine", "warmup_iterations": 2},
 }
@@ -44,7 +45,7 @@ def costs(model: ModelParams, rounds: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in CHOICES}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        training, validation = _data(folder, model)
+        training, validation = made_data(folder, model, 4 * BATCH, 4)
         for number in range(rounds):
             for choice, changes in CHOICES.items():
                 pace = _Pace()
@@ -55,8 +56,9 @@ def costs(model: ModelParams, rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def _data(folder: Path, model: ModelParams) -> tuple[Subset, Subset]:
-    sizes = {"training": 4 * BATCH, "validation": 4}
+def made_data(folder: Path, model: ModelParams, training: int, validation: int) -> tuple[Subset, Subset]:
+    """Embedded data of so many videos, converted below a folder."""
+    sizes = {"training": training, "validation": validation}
     make_synthetic(folder / "raw", seed=3, videos=sizes, feat_dim=model.feat_dim, tscale=model.tscale)
     raw = Raw(folder / "raw/features", folder / "raw/annotations.json")
     convert(raw, folder / "processed", Choices(channels=model.feat_dim, tscale=model.tscale), folder / "work")

@@ -1,4 +1,4 @@
-"""The pages of the site that are made from the code: every parameter and every command, as a hook of MkDocs."""
+"""The pages of the site that are made from the code: parameters, commands, published recipes; as a hook of MkDocs."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ _LINE = re.compile(
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages to the site's files; MkDocs calls this."""
-    for name, content in {"params": params_page(), "commands": commands_page()}.items():
+    for name, content in {"params": params_page(), "commands": commands_page(), "recipes": recipes_page()}.items():
         files.append(File.generated(config, f"reference/{name}.md", content=content))
     return files
 
@@ -57,6 +57,27 @@ def commands_page() -> str:
     lines += [f"| `make {name}` | {_cell(text)} |" for name, text in targets]
     for name, help_text in _helps(main, "bmn"):
         lines += ["", f"## {name}", "", "```text", help_text, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def recipes_page() -> str:
+    """A row for every published recipe: what it needs, what to expect of it, and what is not the same here."""
+    from bmn.recipes.presets import preset_params
+    from bmn.recipes.published import PUBLISHED
+
+    lines = ["# Table of published recipes", "", "How to use them: [Published recipes](../recipes.md).", ""]
+    lines += ["| preset | data | features | T × D, training | expected, and by whom | not the same here |"]
+    lines += ["| --- | --- | --- | --- | --- | --- |"]
+    for name, recipe in PUBLISHED.items():
+        params = preset_params(name)
+        model, train, decay = params.model, params.train, params.train.decay_epoch
+        when = f"iteration {train.decay_iteration}" if decay is None else f"epoch {decay}"
+        sizes = (
+            f"{model.tscale} × {model.dscale}, {params.data.length}; {train.epochs} epochs, batches of "
+            f"{train.batch_size}, learning rate {train.learning_rate:g}, a tenth from {when}"
+        )
+        cells = (f"`{name}`", recipe.data, recipe.features, sizes, f"{recipe.expected} ({recipe.source})")
+        lines.append(f"| {' | '.join(map(_cell, (*cells, '; '.join(recipe.differs) or '–')))} |")
     return "\n".join(lines) + "\n"
 
 

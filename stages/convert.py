@@ -23,6 +23,7 @@ def main() -> None:
         strict=params.data.strict,
         length=params.data.length,
         overlap=params.data.overlap,
+        inside=params.data.inside,
         snippet_seconds=params.data.snippet_seconds,
     )
     inputs = read_json(INPUTS)

@@ -11,7 +11,9 @@ from bmn.base.files import atomic_file, read_json
 from bmn.base.params import load_params
 from bmn.base.schema import Params
 from bmn.classify.classifier import FILE, read_classifier
+from bmn.classify.labels import label_counts
 from bmn.classify.subset import subset_detections
+from bmn.classify.video_scores import check_scores, read_video_scores
 from bmn.data.subset import Subset, open_subset
 from bmn.launch.command import command
 from bmn.metrics import AVERAGE_NUMBERS
@@ -22,9 +24,9 @@ from bmn.model.network import BMN
 from bmn.model.weights import load_network
 from bmn.proposals import Floats
 from bmn.proposals.subset import network_maps, subset_proposals
-from bmn.report.evaluation import REPORT, gallery, write_evaluation
+from bmn.report.evaluation import REPORT, advice, gallery, write_evaluation
 from bmn.report.figures import confidence_figure, recall_curves, timelines
-from bmn.report.results import read_video_scores, write_detections, write_proposals
+from bmn.report.results import write_detections, write_proposals
 
 SHOWN = 6  # videos in the timeline figure, evenly spaced over the subset
 
@@ -45,6 +47,8 @@ def main() -> None:
     print("  ".join(f"{name} {value:.2f}" for name, value in metrics.items()))
     if metrics["AUC"] <= metrics["chance_AUC"]:
         print("the AUC is not above the chance baseline: nothing was learned; make data-report may show why")
+    elif sentence := advice(settings, subset.ground_truth):
+        print(sentence)
     run_id = read_json(TRAIN / "run.json")["run_id"]
     shown = gallery(assessment, subset.ground_truth, proposals, lambda name: maps_figure(network, subset, name))
     write_proposals(EVALUATE / "proposals.json", proposals)
@@ -57,6 +61,8 @@ def main() -> None:
     tracking.log_evaluation(
         params,
         run_id,
+        subset,
+        assessment.by_video,
         metrics={f"evaluate/{name}": value for name, value in metrics.items()},
         curves={"evaluate/AR": (AVERAGE_NUMBERS.tolist(), (100 * assessment.recall.average_recall).tolist())},
         files={
@@ -72,7 +78,11 @@ def label(params: Params, subset: Subset, proposals: dict[str, Floats]) -> dict[
     """The proposals with labels, by class and video: by the scores of someone else's classifier where params.yaml names
     a file of them, else by our own; None where neither is there."""
     if params.evaluate.classifier:
-        return detections(proposals, read_video_scores(Path(params.evaluate.classifier)))
+        path = Path(params.evaluate.classifier)
+        scores = read_video_scores(path)
+        for note in check_scores(scores, label_counts(subset.ground_truth), path):
+            print(note)
+        return detections(proposals, scores)
     classifier = read_classifier(TRAIN / FILE)
     return subset_detections(classifier, subset, proposals) if classifier else None
 

@@ -3,7 +3,6 @@
 import bmn.model.paddle  # noqa: F401  # isort: skip  # sets Paddle's flags before a test imports it
 
 import signal
-from importlib.util import find_spec
 from pathlib import Path
 
 import golden
@@ -18,8 +17,6 @@ from bmn.acquire.synthetic import make_synthetic
 from bmn.base.schema import ExportParams, ModelParams, TrainParams
 from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import open_subset
-
-HAS_ONNX = find_spec("paddle2onnx") is not None and find_spec("onnxruntime") is not None
 
 settings.register_profile("default", deadline=None, max_examples=25)
 settings.load_profile("default")
@@ -66,14 +63,12 @@ def exported(tmp_path_factory, model, weights, features):
     from bmn.export.export import export
 
     about = {"data": {"source": "random"}}
-    export(model, weights, folder, features, ExportParams(onnx=HAS_ONNX), about, random_classifier(model))
+    export(model, weights, folder, features, ExportParams(), about, random_classifier(model))
     return folder
 
 
 @pytest.fixture(scope="session")
 def onnx_program(exported):
-    if not HAS_ONNX:
-        pytest.skip("paddle2onnx or onnxruntime is not installed (requirements-onnx.txt)")
     return exported / "BMN.onnx"
 
 
@@ -112,6 +107,7 @@ def ray_head():
     tests = Path(__file__).parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{tests.parent / 'src'}:{tests}")
+        patch.setenv("RAY_worker_niceness", "0")  # at Ray's 15, a busy machine would hardly run them
         cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         cluster.other = None
         yield cluster

@@ -1,5 +1,6 @@
 """The site is built without a warning, and its generated pages are complete."""
 
+import html
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bmn.base.params import flatten
+from bmn.recipes.published import PUBLISHED
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,7 +33,7 @@ def words(page: Path) -> str:
 
 def test_every_page_is_in_the_navigation(site):
     pages = {page.relative_to(ROOT / "docs").with_suffix(".html") for page in (ROOT / "docs").rglob("*.md")}
-    assert {Path("reference/params.html"), Path("reference/commands.html")} | pages <= {
+    assert {Path("reference/params.html"), Path("reference/commands.html"), Path("reference/recipes.html")} | pages <= {
         page.relative_to(site) for page in site.rglob("*.html")
     }
     home = (site / "index.html").read_text()
@@ -50,6 +52,12 @@ def test_every_command_is_explained(site):
     for command in ("bmn use", "bmn tune apply", "make repro", "make docs"):
         assert command in page
     assert "Usage: bmn predict" in page
+
+
+def test_every_published_recipe_has_a_row(site):
+    page = html.unescape(words(site / "reference/recipes.html"))
+    for name, recipe in PUBLISHED.items():
+        assert all(text in page for text in (name, recipe.expected, recipe.source, *recipe.differs))
 
 
 def test_nothing_is_loaded_from_elsewhere(site):

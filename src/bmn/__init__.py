@@ -21,7 +21,7 @@ def load(model: str | Path, device: str = "cpu", params: str | Path | None = Non
 
     Args:
         model: a ``.pdmodel`` or ``.json`` program next to its ``.pdiparams``, an ``.onnx`` file, or the folder
-            that holds them.
+            that holds them, of which the fastest that can run here is taken: ``print(model)`` says which.
         device: ``cpu`` or ``gpu``.
         params: a ``params.yaml`` whose ``proposals.*`` replace the published values.
 

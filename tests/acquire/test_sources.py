@@ -131,6 +131,21 @@ def test_subsets_and_ground_truth_come_along_and_a_folder_of_annotations_too(pla
     assert raw.ground_truth.read_text() == "{}"
 
 
+def test_text_files_below_a_folder_of_annotations_count_too(place):
+    (place / "thumos/annotation").mkdir(parents=True)
+    path = place / "thumos/annotation/Diving_test.txt"
+    found = []
+    for text in ("video_test_0000004 1 2", "video_test_0000004 1 3"):
+        path.write_text(text)
+        raw = run(place, annotations="thumos")
+        assert (raw.annotations / "annotation/Diving_test.txt").read_text() == text
+        found.append((place / "raw" / "source.json").read_text())
+    assert found[0] != found[1]
+    path.unlink()
+    with pytest.raises(BmnError, match=r"the folder holds no \.json, \.csv or \.txt file"):
+        run(place, annotations="thumos")
+
+
 def test_a_checksum_of_a_persons_own_is_for_what_is_one_file(place):
     own = {"features": "own.tar.gz", "features_sha256": sha256((place / "own.tar.gz").read_bytes())}
     run(place, **own, annotations_sha256=sha256(b"{}"))

@@ -34,9 +34,9 @@ def place(tmp_path):
     return tmp_path
 
 
-def params_of(**extract):
+def params_of(execution=None, **extract):
     data = {"source": "local", "features": "clips", "annotations": "segments.csv"}
-    return Params.model_validate({"data": data, "extract": PARAMS | extract})
+    return Params.model_validate({"data": data, "extract": PARAMS | extract, "execution": execution or {}})
 
 
 def identified(place, params):
@@ -44,11 +44,11 @@ def identified(place, params):
         return identify_inputs(params, place, known)
 
 
-def run(place, **extract):
-    params = params_of(**extract)
+def run(place, execution=None, cache="cache", **extract):
+    params = params_of(execution, **extract)
     inputs = identified(place, params)
-    bring(params, inputs, place / "raw", place, place / "cache", Patience())
-    return open_raw(place / "raw", features_folder(params.data, inputs, place / "raw", place, place / "cache"))
+    bring(params, inputs, place / "raw", place, place / cache, Patience())
+    return open_raw(place / "raw", features_folder(params.data, inputs, place / "raw", place, place / cache))
 
 
 def stamps(place):
@@ -144,3 +144,16 @@ def test_what_was_killed_goes_on_where_it_was(place):
     raw = run(place)
     assert len(find_features(raw.features)) == 16
     assert before.items() <= stamps(place).items()
+
+
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_jobs_make_the_same_bytes(engine, place, capsys, request):
+    address = request.getfixturevalue("ray_cluster").address if engine == "ray" else None
+    (place / "clips/broken.mp4").write_bytes(b"broken")
+    raws = [run(place), run(place, {"engine": engine, "address": address, "jobs": 2, "devices": "cpu"}, "other")]
+    here, there = ({name: path.read_bytes() for name, path in find_features(raw.features).items()} for raw in raws)
+    assert here == there
+    assert set(here) == set("abcd")
+    assert raws[0].durations == raws[1].durations
+    assert raws[0].broken == raws[1].broken
+    assert capsys.readouterr().err.count("skipped: ") == 2

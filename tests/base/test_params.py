@@ -67,7 +67,6 @@ def test_params_holds_every_choice(values):
         ("proposals.boundary_exponent", float("inf"), ["proposals.boundary_exponent is inf"]),
         ("evaluate.subset", "val", ["evaluate.subset is 'val'", "'training', 'validation' or 'testing'"]),
         ("data.source", "local", ["data.features is null", "data.source local"]),
-        ("export.lower_precision", {"int8": 0.1}, ["lower_precision is {'int8': 0.1}", "set export.onnx to true"]),
         ("export.lower_precision", {"int4": 0.1}, ["export.lower_precision.int4 is 'int4'", "'float16' or 'int8'"]),
         ("train", 3, ["train is 3", "group of keys"]),
     ],

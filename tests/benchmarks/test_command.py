@@ -23,6 +23,7 @@ COMPARED = [
     "import bmn, against import paddle",
     "training step, T = D = 6, batch 1",
     "training step, T = D = 6, batch 2",
+    "features of 2 videos, 32 pixels; loop: network on 1 threads",
 ]
 LONG = "T = D = 16, batch 1, forward + backward"
 
@@ -90,6 +91,18 @@ def test_runs_only_the_rows_that_are_named():
     done = run("--tiny", "labels")
     assert done.returncode == 0, done.stderr
     assert list(lines(done.stdout))[2:] == ["label maps, batch 2"]
+
+
+def test_measures_the_whole_and_its_growth_by_name():
+    done = run("--tiny", "epoch", "growth")
+    assert done.returncode == 0, done.stderr
+    found = lines(done.stdout)
+    shares = [
+        float(found[f"of the epoch: {part}"][0].split()[0]) for part in ("steps", "waiting for data", "validation")
+    ]
+    assert sum(shares) == pytest.approx(100, abs=0.2)
+    for what in ("T = D", "batch"):
+        assert math.isfinite(float(found[f"growth: exponent of time in {what}"][0]))
 
 
 def test_refuses_an_unknown_row():

@@ -12,7 +12,7 @@ import bmn as package
 from bmn.cli import SECTIONS
 
 NAMES = [name for names in SECTIONS.values() for name in names]
-TUNE = ["run", "status", "apply", "ui"]
+TUNE = ["run", "status", "apply", "proposals", "ui"]
 HEAVY = ("paddle", "mlflow", "optuna", "matplotlib", "pandas", "pydantic", "numpy")
 
 

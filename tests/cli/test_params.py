@@ -56,7 +56,7 @@ def test_an_unknown_preset_is_refused_and_nothing_is_written(params):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["embedded", "--features", "mine"], "belong to the preset local"),
+        (["embedded", "--features", "mine"], "the preset embedded has its own data"),
         (["local", "--features", "mine"], "the preset local needs --annotations, and either --features or --videos"),
     ],
 )

@@ -63,6 +63,7 @@ def test_a_list_prints_the_best_five_of_each_file_and_saves_all(files, exported)
     found = saved(files)
     assert list(found) == list(durations)
     assert printed(done.stdout) == {name: proposals[:5] for name, proposals in found.items()}
+    assert done.stderr.splitlines()[0] == f"{exported}/BMN.onnx in ONNX Runtime"
     alone = Predictor(exported).propose(np.load(files / "a.npy"), 12.5)
     assert [each["segment"] for each in found["a.npy"]] == [each["segment"] for each in alone]
     assert [each["score"] for each in found["a.npy"]] == pytest.approx([each["score"] for each in alone], rel=1e-4)
@@ -70,7 +71,7 @@ def test_a_list_prints_the_best_five_of_each_file_and_saves_all(files, exported)
 
 def test_onnxruntime_gives_the_same_proposals(files, exported, onnx_program):
     proposals = []
-    for program in (exported, onnx_program):
+    for program in (exported / "BMN.pdmodel", onnx_program):
         assert predict(files, "a.npy", "--model", program, "--duration", "60").returncode == 0
         proposals.append(saved(files)["a.npy"])
     ours, theirs = proposals

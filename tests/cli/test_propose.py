@@ -2,13 +2,15 @@
 
 import csv
 import json
+import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from random_weights import write_random_weights
-from shell import bmn
+from shell import bmn, start
 from video.films import film
 from video.seeing import PARAMS, write_seeing
 
@@ -106,6 +108,25 @@ def test_videos_come_from_folders_globs_and_lists_and_a_broken_one_is_skipped(pl
     assert "1 of 3 videos were skipped" in done.stderr
     assert {path.stem for path in place.rglob("*.html")} == {"clip", "other"}
     assert not list(place.glob("bad.*[!v]"))
+
+
+def test_in_jobs_with_the_driver_killed_the_bytes_are_those_of_one_process(place):
+    (place / "more").mkdir()
+    for number in range(9):
+        film(place / f"more/{number}.mp4", seconds=2 + number / 4)
+    words = ["more", "--model", "whole", "--clips", "1", "--output"]
+    assert bmn(place, "propose", *words, "one").returncode == 0
+    driver = start(place, "propose", *words, "jobs", "--jobs", "2", stdout=subprocess.PIPE)
+    driver.stdout.readline()
+    driver.kill()
+    driver.communicate()
+    assert (place / "jobs/bmn_propose.part").exists()
+    done = bmn(place, "propose", *words, "jobs", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"jobs/bmn_propose.part: [1-9] of 9 videos are already done", done.stdout)
+    one, jobs = ({path.name: path.read_bytes() for path in (place / name).iterdir()} for name in ("one", "jobs"))
+    assert len(one) == 4 * 9
+    assert one == jobs
 
 
 @pytest.mark.parametrize(

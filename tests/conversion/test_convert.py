@@ -1,6 +1,7 @@
 """Raw data in, canonical form out."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,19 @@ def test_videos_are_resized_and_packed_by_subset(raw, tmp_path):
     assert not (tmp_path / "work").exists()
 
 
+def test_a_video_that_cannot_be_decoded_is_refused_by_its_reason_or_left_out(raw, tmp_path):
+    """Its duration would have come from the file."""
+    reason = "clips/c.mp4: has no picture, only audio; take it out"
+    annotate(tmp_path, {name: video(subset, None) for name, subset in zip("abc", ("train", "val", "val"), strict=True)})
+    (raw.features / "v_c.npy").unlink()
+    videos = replace(raw, extractor={}, durations={"a": 6.0, "b": 4.0}, broken={"c": reason})
+    with pytest.raises(BmnError, match=f"video c: features is missing, {reason}"):
+        run(videos)
+    counts, findings = run(videos, strict=False)
+    assert counts == {"training": 1, "validation": 1}
+    assert [(finding.video, finding.problem, finding.action) for finding in findings] == [("c", reason, "dropped")]
+
+
 def test_long_videos_are_cut_into_windows_and_empty_ones_are_not_trained_on(raw, tmp_path):
     annotate(
         tmp_path,
@@ -67,6 +81,20 @@ def test_long_videos_are_cut_into_windows_and_empty_ones_are_not_trained_on(raw,
         ("c", 0.0, 8.0),
     ]
     np.testing.assert_array_equal(validation.store.read([1])[0, 0], [0, 1, 0, 0])
+
+
+@pytest.mark.parametrize(("inside", "kept"), [(0.75, 2), (0.9, 1)])
+def test_a_window_is_trained_on_the_segments_that_it_holds_enough_of(raw, tmp_path, inside, kept):
+    annotate(
+        tmp_path,
+        {"v_a": video(duration=12.0, segments=((1, 2), (5, 8.5))), "v_b": video("val"), "v_c": video("val")},
+    )
+    run(raw, length="window", overlap=0.5, inside=inside)
+    training = open_subset(tmp_path / "out", "training")
+    assert training.store.inside == inside
+    assert len(training.segments[0]) == kept  # 6/7 of the second lie in the window from 0 to 8 s
+    run(raw, length="window", overlap=0.5, inside=0.8)
+    assert open_subset(tmp_path / "out", "training").digest != training.digest
 
 
 @pytest.mark.parametrize("names", [("a", "b", "c"), ("v_a", "v_b", "v_c")])

@@ -86,6 +86,65 @@ def test_thumos_as_opentad_renamed_it(tmp_path):
     assert {entry.id: entry.subset for entry in entries} == OPENTAD
 
 
+THUMOS_TEXTS = {
+    "TH14_Temporal_annotations_validation/annotation/BaseballPitch_val.txt": "video_validation_0000266  72.8 76.4 \n",
+    "TH14_Temporal_annotations_validation/annotation/Diving_val.txt": "video_validation_0000266  1 2\n\n",
+    "TH14_Temporal_annotations_test/annotation/Diving_test.txt": "video_test_0000004  0.2 1.1\r\n",
+    "TH14_Temporal_annotations_test/annotation/Ambiguous_test.txt": "video_test_0000004  3 4\nvideo_test_0000009 3 4",
+    "TH14_Temporal_annotations_test/readme.txt": "not annotations",
+}
+
+
+def write_thumos(folder, texts):
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_thumos_own_text_files(tmp_path):
+    folder = write_thumos(tmp_path / "thumos", THUMOS_TEXTS)
+    (tmp_path / "seconds.csv").write_text("video,subset,seconds\nvideo_test_0000004,test,33.5\n")
+    entries = read_annotations(folder, tmp_path / "seconds.csv")
+    diving, baseball = (1.0, 2.0, "Diving"), (72.8, 76.4, "BaseballPitch")
+    assert {entry.id: entry for entry in entries} == {
+        "video_validation_0000266": Entry("video_validation_0000266", "training", None, (baseball, diving)),
+        "video_test_0000004": Entry("video_test_0000004", "validation", 33.5, ((0.2, 1.1, "Diving"),)),
+        "video_test_0000009": Entry("video_test_0000009", "validation", None, ()),
+    }
+
+
+@pytest.mark.parametrize("line", ["video_train_0000004 1 2", "video_test_0000004 1", "clip 1 2", "<html>"])
+def test_other_lines_in_such_files_are_refused(tmp_path, line):
+    folder = write_thumos(tmp_path / "thumos", {"Diving_test.txt": f"video_test_0000004 1 2\n{line}\n"})
+    with pytest.raises(
+        BmnError, match=r"Diving_test\.txt: line 2 is .*; it should be like video_test_0000004 12\.3 45\.6"
+    ):
+        read_annotations(folder)
+
+
+def test_times_in_such_files_that_are_no_numbers_are_findings(tmp_path):
+    folder = write_thumos(tmp_path / "thumos", {"Diving_test.txt": "video_test_0000004 one 2\n"})
+    (tmp_path / "seconds.csv").write_text("video,subset,seconds\nvideo_test_0000004,test,33.5\n")
+    with pytest.raises(BmnError, match=r"segment is \['one', 2\.0\], but must be two finite numbers"):
+        refuse(clean(read_annotations(folder, tmp_path / "seconds.csv"))[1], folder)
+
+
+def test_what_thumos_marks_as_ambiguous_is_no_class(tmp_path):
+    rows = [{"label": label, "segment": [1, 2]} for label in ("Ambiguous", "Diving")]
+    video = {"subset": "training", "duration": 9.5, "annotations": rows}
+    for version, labels in (("Thumos14-30fps", ["Diving"]), ("VERSION 1.3", ["Ambiguous", "Diving"])):
+        [entry] = read_annotations(write(tmp_path, {"version": version, "database": {"x": video}}))
+        assert [label for _, _, label in entry.segments] == labels
+
+
+def test_hacs_writes_durations_as_text(tmp_path):
+    annotations = [{"label": "Dodgeball", "segment": [5.4, 11.6]}]
+    video = {"annotations": annotations, "subset": "training", "duration": "92.166667", "url": ""}
+    [entry] = read_annotations(write(tmp_path, {"database": {"--0edUL8zmA": video}}))
+    assert entry == Entry("--0edUL8zmA", "training", 92.166667, ((5.4, 11.6, "Dodgeball"),))
+
+
 def test_mmaction2_splits_its_annotations_into_files(tmp_path):
     def video(duration):
         annotation = {"segment": [1.0, 2.5], "label": "jump"}

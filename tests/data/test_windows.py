@@ -12,20 +12,20 @@ spans = st.tuples(seconds, seconds).filter(lambda pair: pair[1] - pair[0] > 0.01
 segments = st.lists(spans.map(lambda span: Segment(*span, "jump")), max_size=6)
 
 
-@given(segments, spans)
-def test_fractions_are_of_the_segments_that_lie_in_the_window(given_segments, span):
+@given(segments, spans, st.sampled_from([0.75, 0.9]))
+def test_fractions_are_of_the_segments_that_lie_in_the_window(given_segments, span, inside):
     window = Window("v_a", *span)
     length = window.end - window.start
     shares = [
         (min(one.end, window.end) - max(one.start, window.start)) / (one.end - one.start) for one in given_segments
     ]
-    assume(all(abs(share - 0.75) > 1e-9 for share in shares))
+    assume(all(abs(share - inside) > 1e-9 for share in shares))
     expected = [
         (max(one.start, window.start), min(one.end, window.end))
         for one, share in zip(given_segments, shares, strict=True)
-        if share > 0.75
+        if share > inside
     ]
-    found = fractions(given_segments, window)
+    found = fractions(given_segments, window, inside)
     assert found.shape == (len(expected), 2)
     assert ((found >= 0) & (found <= 1)).all()
     back = window.start + found * length
@@ -54,14 +54,14 @@ def test_windows_cover_the_video_and_show_what_was_there(snippets, tscale, overl
 def test_the_whole_video_as_a_window_gives_the_published_fractions():
     """PaddleVideo divides seconds by the duration; the last bit matters to its thresholds."""
     duration, start, end = 82.73, 6.195294851794072, 77.73085420904837
-    found = fractions([Segment(start, end, "jump")], Window("v_a", 0.0, duration))
+    found = fractions([Segment(start, end, "jump")], Window("v_a", 0.0, duration), 0.0)
     assert found.tolist() == [[start / duration, end / duration]]
 
 
 @given(st.lists(segments, min_size=1, max_size=4))
 def test_padding_keeps_the_segments_and_lies_far_away(batch):
     window = Window("v_a", 0.0, 100.0)
-    arrays = [fractions(one, window) for one in batch]
+    arrays = [fractions(one, window, 0.75) for one in batch]
     padded = pad(arrays)
     assert padded.shape == (len(batch), max(1, *(len(one) for one in arrays), 1), 2)
     for row, one in zip(padded, arrays, strict=True):

@@ -142,6 +142,18 @@ def test_a_lost_node_loses_no_job(ray_cluster, tmp_path, capsys):
     assert ends == {f"job {number}": 1 for number in range(4)}
 
 
+def test_a_job_whose_ray_worker_is_killed_is_tried_once_more(ray_cluster, capsys):
+    found = []
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
+        for event in run(engine, iter([count("job", to=9999, seconds=0.1)])):
+            found += [event] if event is not None and event.kind != "told" else []
+            if event is not None and event.kind == "started":
+                process_of(event).parent().kill()
+    assert [event.kind for event in found] == ["started", "started", "died"]
+    assert found[-1].content == "its Ray worker was killed (WorkerCrashedError)"
+    assert "its Ray worker was killed (WorkerCrashedError); retrying" in capsys.readouterr().out
+
+
 def test_a_job_larger_than_any_node_is_refused(ray_cluster):
     with pytest.raises(BmnError, match=r"execution.cpus: a job takes 3 CPU, more than any node.*the largest has 1 CPU"):
         open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, cpus=3, devices="cpu"))
@@ -157,6 +169,14 @@ def test_a_full_object_store_is_told(ray_head):
     small.shutdown()
     assert events[-1][0] == "error"
     assert events[-1][1]["text"].startswith("j: Ray's object store is full; start the nodes with more")
+
+
+def test_data_that_a_node_lacks_are_told(ray_cluster, tmp_path):
+    job = Job("job", "execution.work:count", {"to": 3}, [str(tmp_path), str(tmp_path / "features")])
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
+        [[(kind, content)]] = heard(engine, job).values()
+    assert kind == "error"
+    assert content["text"].startswith(f"{tmp_path / 'features'}: not on the node ")
 
 
 def test_a_folder_that_a_node_lacks_is_told(ray_cluster, tmp_path, monkeypatch):
@@ -178,6 +198,17 @@ def test_an_address_without_a_cluster_is_told(address):
         given = address.format(port=probe.getsockname()[1])
     with pytest.raises(BmnError, match=r"execution.address is .*; no Ray cluster can be used there .*ray start --head"):
         open_engine(ExecutionParams(engine="ray", address=given, devices="cpu"))
+
+
+def test_a_cluster_of_its_own_that_does_not_start_is_told(monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def late(**words):
+        raise Exception("The current node timed out during startup.")  # as Ray does after half a minute
+
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(BmnError, match=r"execution.address is null; a Ray cluster of this machine does not start"):
+        open_engine(ExecutionParams(engine="ray", devices="cpu"))
 
 
 def test_a_cluster_of_another_version_is_told(ray_cluster, monkeypatch):

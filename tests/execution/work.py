@@ -56,3 +56,14 @@ def end_well(arguments, tell):
 def tell_much(arguments, tell):
     """Tells more than Ray's object store holds."""
     tell({"text": "x" * arguments["bytes"]})
+
+
+def square(arguments, tell):
+    """Tells the square of each item, and something more; the first process that finds the file ``once`` dies of it."""
+    for item in arguments["items"]:
+        if item == arguments.get("refused"):
+            raise BmnError(f"{item}: is odd to us")
+        tell({"item": item, "square": item * item + arguments["plus"], "process": os.getpid()})
+        if Path(arguments.get("once", "")).is_file():
+            Path(arguments["once"]).unlink(missing_ok=True)
+            os.kill(os.getpid(), signal.SIGKILL)

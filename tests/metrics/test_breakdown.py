@@ -3,7 +3,7 @@ import pytest
 
 from bmn.metrics import proposal_recall
 from bmn.metrics.breakdown import by_length, by_number, what_proposals_are
-from bmn.metrics.intervals import intervals
+from bmn.metrics.intervals import intervals, video_results
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,13 @@ def test_kinds_of_proposals_by_hand():
 def test_intervals_hold_the_figures_and_narrow_with_more_videos(subset):
     truth, proposals = subset
     recall = proposal_recall(truth, proposals)
-    found = intervals(recall)
-    assert found == intervals(recall)
+    found = intervals(video_results(recall))
+    assert found == intervals(video_results(recall))
     for name, (low, high) in found.items():
         assert low < recall.headline()[name] < high
     many = {f"{name}{copy}": rows for copy in range(9) for name, rows in truth.items()}
     more = {f"{name}{copy}": rows for copy in range(9) for name, rows in proposals.items()}
-    low, high = intervals(proposal_recall(many, more))["AUC"]
+    low, high = intervals(video_results(proposal_recall(many, more)))["AUC"]
     assert (high - low) == pytest.approx((found["AUC"][1] - found["AUC"][0]) / 3, rel=0.2)
 
 
@@ -71,5 +71,5 @@ def test_intervals_are_those_of_subsets_drawn_anew(subset):
     for _ in range(200):
         chosen = [(f"{copy}", list(truth)[video]) for copy, video in enumerate(random.integers(len(truth), size=60))]
         drawn.append(proposal_recall({c: truth[v] for c, v in chosen}, {c: proposals[v] for c, v in chosen}).auc)
-    low, high = intervals(proposal_recall(truth, proposals))["AUC"]
+    low, high = intervals(video_results(proposal_recall(truth, proposals)))["AUC"]
     assert (low, high) == pytest.approx(np.percentile(drawn, (2.5, 97.5)), abs=(high - low) / 4)

@@ -56,7 +56,7 @@ def test_the_loss_and_its_gradients_equal_the_published_ones(double_precision):
     expected, network = golden.arrays("network"), golden_network()
     video = golden.read("gradient_video.json")
     segments = np.array([annotation["segment"] for annotation in video["annotations"]]) / video["duration_second"]
-    labels = [label.astype("float64") for label in label_maps(as_tensor(segments[None]), 100, 100)]
+    labels = [label.astype("float64") for label in label_maps(segments[None], 100, 100)]
     x, uniform = as_tensor(golden.feature()), as_tensor(golden.uniform())
     x.stop_gradient = False
     loss = bmn_loss(network(x), labels, uniform, normalizers(labels, uniform)).loss

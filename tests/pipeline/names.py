@@ -11,8 +11,10 @@ from bmn.base.errors import BmnError
 from bmn.base.params import load_params
 from bmn.data.subset import open_subset
 from bmn.training.naming import name_of_training
-from bmn.tuning.job import names as names_of_job
-from bmn.tuning.space import check_space, digest, digest_of_data
+from bmn.training_jobs.data import digest_of_data
+from bmn.training_jobs.job import names as names_of_job
+from bmn.tuning import job
+from bmn.tuning.space import check_space, digest
 
 DATA = Path("data/processed")
 
@@ -21,7 +23,8 @@ for _ in sys.stdin:
         params = load_params()
         training, validation = (open_subset(DATA, name) for name in ("training", "validation"))
         searched = {key: dimension.model_dump() for key, dimension in check_space(params).searched.items()}
-        cached, evaluation = names_of_job(params, [searched, params.tune.evaluations], training, validation)
+        shaping = [searched, params.tune.evaluations]
+        cached, evaluation = names_of_job(params, job.__file__, shaping, training, validation)
         names = {
             "training": name_of_training(params, training, validation, Path()),
             "cached training": cached,

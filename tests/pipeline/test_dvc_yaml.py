@@ -74,7 +74,7 @@ def read(tmp_path_factory) -> dict[str, set[str]]:
     (project.folder / "segments.csv").write_text("\n".join(lines))
     project.set(
         data__source="local", data__features="mine", data__annotations="segments.csv", data__length="window",
-        train__batch_size=2, export__onnx="true",
+        train__batch_size=2,
     )  # fmt: skip
     trace(*WORKING)
     (project.folder / "clips").mkdir()

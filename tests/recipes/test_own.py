@@ -12,7 +12,7 @@ from video.seeing import write_seeing
 from bmn.base.errors import BmnError
 from bmn.base.params import load_params
 from bmn.recipes.edits import edit
-from bmn.recipes.own import own_values
+from bmn.recipes.own import epochs_for, own_values
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -43,7 +43,8 @@ def use(folder, **words):
 def test_new_data_get_the_published_recipe_and_what_they_determine(project):
     params = use(project)
     assert (params.data.source, params.data.features, params.data.annotations) == ("local", "mine", "segments.csv")
-    assert (params.model.feat_dim, params.train.batch_size, params.train.epochs) == (64, 4, 9)
+    assert (params.model.feat_dim, params.train.batch_size) == (64, 4)
+    assert (params.train.epochs, params.train.decay_epoch) == (36, 28)
     assert (params.data.features_sha256, params.data.annotations_sha256) == (None, None)
 
 
@@ -55,7 +56,7 @@ def test_data_in_use_change_only_what_they_determine(project):
     after = use(project)
     model = before.model.model_copy(update={"feat_dim": 32})
     assert after == before.model_copy(update={"model": model})
-    assert use(project, reset=True).train.epochs == 9
+    assert use(project, reset=True).train.epochs == 36
 
 
 def test_videos_get_the_channels_of_their_backbone_and_need_no_durations(project):
@@ -68,6 +69,12 @@ def test_videos_get_the_channels_of_their_backbone_and_need_no_durations(project
     params = load_params(project / "params.yaml")
     values = own_values(params, "clips", "segments.csv")
     assert (values["model.feat_dim"], values["train.batch_size"], values["data.features"]) == (12, 4, "clips")
+
+
+@pytest.mark.parametrize(("videos", "epochs"), [(0, 36), (7, 36), (160, 30), (320, 15), (500, 10), (544, 9), (9649, 9)])
+def test_epochs_follow_the_number_of_videos(videos, epochs):
+    """At least 300 iterations, 9 epochs as published where these are more, and 36 at most."""
+    assert epochs_for(videos) == epochs
 
 
 def test_a_batch_is_never_larger_than_the_training_set(project):

@@ -1,10 +1,8 @@
-import json
-
 import numpy as np
 import pytest
 
 from bmn.base.errors import BmnError
-from bmn.report.results import read_proposals, read_video_scores, write_proposals
+from bmn.report.results import read_proposals, write_proposals
 
 
 def test_proposals_survive_a_round_trip(tmp_path):
@@ -21,20 +19,3 @@ def test_names_are_brought_to_ids_and_a_video_given_twice_is_refused(tmp_path):
     path.write_text('{"results": {"v_a": [], "b": [], "a": []}}')
     with pytest.raises(BmnError, match=r"proposals\.json: has video a twice, with and without v_; keep one"):
         read_proposals(path)
-
-
-def test_class_scores_are_read_and_checked(tmp_path):
-    path = tmp_path / "scores.json"
-    path.write_text(json.dumps({"class": ["a", "b"], "results": {"v_x": [0.25, 0.5]}}))
-    read = read_video_scores(path)
-    assert list(read.classes) == ["a", "b"]
-    assert read.scores["x"].tolist() == [0.25, 0.5]
-    for bad in (
-        [],
-        {"results": {}},
-        {"class": ["a"], "results": {"x": [1, 2]}},
-        {"class": ["a"], "results": {"x": ["y"]}},
-    ):
-        path.write_text(json.dumps(bad))
-        with pytest.raises(BmnError, match=r"scores\.json"):
-            read_video_scores(path)

@@ -12,7 +12,7 @@ from bmn.base.errors import BmnError
 from bmn.predict.predictor import Predictor
 from bmn.runtimes.descriptions import describe
 from bmn.runtimes.engines import open_engine
-from bmn.runtimes.programs import is_as_exported, open_program
+from bmn.runtimes.programs import find_program, is_as_exported, open_program, told
 
 pytestmark = pytest.mark.xdist_group("inference")
 FOREIGN = "only operators that purely compute are allowed"
@@ -47,6 +47,21 @@ def edited(path, edit):
 @pytest.mark.parametrize("form", ["pdmodel", "json", "onnx"])
 def test_the_inputs_of_a_program_are_read_without_a_runtime(exported, onnx_program, form):
     assert describe(exported / f"BMN.{form}") == {"feat_input": (-1, 8, 16)}
+
+
+def test_the_fastest_program_that_can_run_is_taken(exported, foreign):
+    assert told(find_program(exported)) == f"{exported}/BMN.onnx in ONNX Runtime"
+    assert find_program(exported, "gpu") == exported / "BMN.pdmodel"
+    (foreign / "BMN.pdmodel").unlink()
+    (foreign / "BMN.pdiparams").unlink()
+    assert find_program(foreign, "gpu") == foreign / "BMN.onnx"
+
+
+def test_a_folder_without_onnx_runs_in_paddle(foreign, features):
+    (foreign / "BMN.onnx").unlink()
+    predictor = Predictor(foreign)
+    assert str(predictor) == f"{foreign}/BMN.pdmodel in Paddle Inference"
+    assert predictor.maps(features)[0].shape == (5, 2, 12, 16)
 
 
 @pytest.mark.parametrize("operator", ["save", "load", "save_combine", "py_func", "print", "while", "run_program"])
@@ -104,7 +119,8 @@ def _initializer_in_another_file(model, helper):
 
 
 def _constant_in_another_file(model, helper):
-    _keep_elsewhere(next(node for node in model.graph.node if node.op_type == "Constant").attribute[0].t)
+    model.graph.node.append(helper.make_node("Constant", [], ["x"], value=helper.make_tensor("x", 1, [1], [0.0])))
+    _keep_elsewhere(model.graph.node[-1].attribute[0].t)
 
 
 def _keep_elsewhere(tensor):

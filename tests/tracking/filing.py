@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Engine, event
+from tracking.subsets import results, validation
 
 from bmn import tracking
 from bmn.base.params import validate_params
@@ -29,7 +30,7 @@ def main(run_id: str, exported: str, alpha: str, commits: str = "0") -> None:
     params = validate_params(values, "params.yaml")
     Path("proposals.json").write_text("{}")
     tracking.log_evaluation(
-        params, run_id, {"evaluate/AUC": 60 + float(alpha), "evaluate/AR@1": 10.0},
+        params, run_id, validation(), results(), {"evaluate/AUC": 60 + float(alpha), "evaluate/AR@1": 10.0},
         {"evaluate/AR": (range(1, 101), np.linspace(10, 70, 100))}, {Path("proposals.json"): "proposals"},
     )  # fmt: skip
     example = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)

@@ -12,6 +12,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from shell import BMN
+from tracking.subsets import results
 
 from bmn import tracking
 from bmn.base.params import validate_params
@@ -38,7 +39,7 @@ def filed_model(folder, exported, processed, features):
             run.metrics({"val/AUC": 61.25}, 1)
         tracking.log_export(params, run.run_id, exported, features[0].T, 12.5, {"BMN.json": 1.0})
         params = validate_params(given | {"proposals": EVALUATED.model_dump()}, "params.yaml")
-        tracking.log_evaluation(params, run.run_id, {"evaluate/AUC": 61.25}, {}, {})
+        tracking.log_evaluation(params, run.run_id, validation, results(61.25), {"evaluate/AUC": 61.25}, {}, {})
         yield models.champion_of(validation.digest).source
     mlflow.set_tracking_uri(None)
 

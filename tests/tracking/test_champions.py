@@ -1,5 +1,7 @@
 """Each validation data set has one champion."""
 
+import re
+
 import pytest
 from mlflow import MlflowClient
 from tracking.subsets import validation
@@ -30,7 +32,8 @@ def test_a_better_model_on_the_same_data_replaces_the_champion(tmp_path, capsys)
     name = f"AUC 60.00 on synthetic validation ({digests[0]})"
     assert printed[0] == f"model bmn version 1, {name}: first champion on these data"
     assert printed[2] == f"model bmn version 3, {name}: version 1 (60.00) remains the champion on these data"
-    assert printed[3].endswith("new champion on these data, replacing version 1 (60.00)")
+    assert "new champion on these data, replacing version 1 (60.00); evaluated +5.00 [+4." in printed[3]
+    assert printed[3].endswith("] better")
     assert printed[4].endswith("first champion on these data")
     client = MlflowClient()
     [model] = client.search_logged_models(
@@ -39,6 +42,15 @@ def test_a_better_model_on_the_same_data_replaces_the_champion(tmp_path, capsys)
     register(client, runs[3], model.model_id)
     assert len(client.search_model_versions("name = 'bmn'")) == 6
     assert capsys.readouterr().out.endswith(": champion on these data\n")
+
+
+def test_a_champion_by_less_than_its_interval_is_said_to_be_one_by_chance(tmp_path, capsys):
+    trained(tmp_path / "0.json", 60.0)
+    trained(tmp_path / "1.json", 60.1)
+    assert "replacing version 1 (60.00); evaluated +0.10 [-0." in capsys.readouterr().out
+    description = MlflowClient().get_model_version("bmn", "2").description
+    assert "+0.10 against version 1 (60.00); evaluated +0.10 [-0." in description
+    assert "] within chance on synthetic validation" in description
 
 
 def test_without_a_validation_nothing_is_registered(params, tmp_path, capsys):
@@ -59,7 +71,11 @@ def test_the_champion_says_why_and_a_person_can_decide_otherwise(tmp_path, capsy
         return client.get_model_version("bmn", str(number)).description
 
     assert described(1) == f"champion: AUC 60.00, the first on synthetic validation ({digest})"
-    assert described(2) == f"champion: AUC 65.00, +5.00 against version 1 (60.00) on synthetic validation ({digest})"
+    assert re.fullmatch(
+        r"champion: AUC 65\.00, \+5\.00 against version 1 \(60\.00\); "
+        r"evaluated \+5\.00 \[\+4\.\d\d, \+5\.\d\d\] better "
+        rf"on synthetic validation \({digest}\)", described(2),
+    )  # fmt: skip
 
     rollback(["2", "--reason", "misses short segments"], standalone_mode=False)
     assert int(champion_of(digest).version) == 1

@@ -1,10 +1,14 @@
 """Comparing runs."""
 
+import json
+import re
+
 import pytest
 from mlflow import MlflowClient
 from tracking.subsets import validation
 from tracking.trainings import trained
 
+from bmn import tracking
 from bmn.base.errors import BmnError
 from bmn.cli.compare import main as command
 from bmn.tracking import compare
@@ -32,7 +36,7 @@ def test_runs_side_by_side(capsys, tmp_path):
     assert "<run> 1 " not in table
     assert "a trial" not in table  # sweeps have their own table
     assert {"train.seed", "proposals.alpha", "data.strict"} <= set(table.split())
-    assert "validation data" not in table  # the same in all
+    assert "on synthetic validation:" in table
     page = (tmp_path / "outputs/compare/index.html").read_text()
     assert "&lt;run&gt; 0 (champion)" in page
     assert "<run>" not in page
@@ -47,17 +51,47 @@ def test_runs_side_by_side(capsys, tmp_path):
         command(["nobody"], standalone_mode=False)
 
 
-def test_validation_data_can_differ_and_each_has_its_champion(tmp_path):
-    runs = [trained(tmp_path / f"{number}.json", 50, on=str(number)) for number in range(2)]
-    rows = compare.table(compare.choose(runs, "bmn"))
-    assert rows["validation data"].tolist() == [validation(str(number)).digest for number in range(2)]
-    assert rows["run"].str.endswith(" (champion)").all()
+def test_only_runs_on_the_same_data_are_compared_and_a_difference_is_judged(tmp_path, capsys):
+    (tmp_path / "params.yaml").write_text("data:\n  source: synthetic\n")
+    given = ((60.0, "data"), (50.0, "data"), (59.9, "data"), (70.0, "other"))
+    runs = [trained(tmp_path / f"{auc}.json", auc, on) for auc, on in given]
+    other, own = compare.grouped(compare.choose([], "bmn"))  # the newest first
+    assert [group.title for group in (own, other)] == [
+        f"synthetic validation ({validation(on).digest})" for on in ("data", "other")
+    ]
+    assert own.reference == runs[0][:8]
+    judged = dict(zip(own.rows["id"], own.rows["difference in AUC"], strict=True))
+    assert judged[runs[0][:8]] == "reference"
+    assert re.fullmatch(r"-10\.00 \[-1\d\.\d\d, -9\.\d\d\] worse", judged[runs[1][:8]])
+    assert re.fullmatch(r"-0\.10 \[-0\.\d\d, \+0\.\d\d\] within chance", judged[runs[2][:8]])
+    assert other.rows["difference in AUC"].tolist() == ["reference"]
+    assert all(group.rows["run"].str.endswith(" (champion)").sum() == 1 for group in (own, other))
+    command([run[:8] for run in runs[:2]] + ["--json"], standalone_mode=False)
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [(row["data"], row["AUC"]) for row in rows] == [
+        ("synthetic validation", 60.0),
+        ("synthetic validation", 50.0),
+    ]
+    low, high = map(float, rows[0]["AUC 95 %"].split(" – "))
+    assert 50 < low < 60 < high < 70
 
 
-def test_curves_are_those_of_the_runs(tmp_path):
+def test_checksums_and_paths_are_not_compared(tmp_path):
+    for number, auc in enumerate((60, 60)):
+        own = {"features": f"place{number}", "annotations": "a.json", "features_sha256": f"{number}" * 64}
+        trained(tmp_path / f"{number}.json", auc, data={"source": "local", **own}, train={"seed": number})
+    assert [list(found) for found in compare.differing(compare.choose([], "bmn"))] == [["train.seed"]] * 2
+
+
+def test_curves_are_those_of_the_runs(tmp_path, params):
     trained(tmp_path / "run.json", 50)
     figure = compare.draw(compare.choose([], "bmn"))
     loss, auc, recall = figure.axes
     assert loss.lines[0].get_xydata().tolist() == [[0, 1.0], [1, 0.5], [2, pytest.approx(1 / 3)]]
     assert auc.lines[0].get_ydata().tolist() == [45, 50, 49]
     assert recall.lines[0].get_xydata().tolist() == [[1, 10], [2, 20], [3, 30]]
+    assert auc.lines[0].get_marker() == ""
+    with tracking.training_run(params, tmp_path / "one.json", [validation()]) as run:
+        run.metrics({"val/AUC": 45.0}, 10)
+    _, auc, _ = compare.draw(compare.choose([run.run_id], "bmn")).axes
+    assert auc.lines[0].get_marker() == "o"  # a line through one point is none

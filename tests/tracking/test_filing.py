@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from tracking.subsets import validation
+from tracking.subsets import results, validation
 
 from bmn import tracking
 from bmn.base.params import validate_params
 from bmn.tracking.delivery import outboxes
+from bmn.tracking.evaluations import evaluated_on, read_videos
 
 pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("project")]
 HERE = Path(__file__).parent
@@ -81,27 +82,46 @@ def test_killed_and_logged_again_it_is_there_once(trained, exported, tmp_path, m
         assert stored(run.run_id) == expected
 
 
-def test_another_evaluation_adds_newer_points_and_its_settings_at_the_end(params, trained, tmp_path):
-    tracking.log_evaluation(params, trained, {"evaluate/AUC": 60.0}, {"evaluate/AR": ([1], [5.0])}, {})
-    other = validate_params({"data": {"source": "synthetic"}, "proposals": {"alpha": 0.7}}, "params.yaml")
+def test_another_evaluation_is_a_run_of_its_own_and_is_there_once(params, trained, tmp_path):
+    def evaluate(params, auc, files, on="data"):
+        tracking.log_evaluation(
+            params, trained, validation(on), results(auc), {"evaluate/AUC": auc}, {"evaluate/AR": ([1], [5.0])}, files
+        )
+
+    evaluate(params, 60.0, {})
+    values = {"data": {"source": "synthetic"}, "proposals": {"alpha": 0.7}}
+    other = validate_params(values, "params.yaml")
     with pytest.raises(FileNotFoundError):
-        tracking.log_evaluation(other, trained, {"evaluate/AUC": 50.0}, {}, {tmp_path / "missing": "proposals"})
+        evaluate(other, 50.0, {tmp_path / "missing": "proposals"})
     client = MlflowClient()
-    assert client.get_run(trained).data.tags["proposals.alpha"] == "0.4"
-    assert client.get_run(trained).info.status == "FINISHED"
+    experiment = client.get_experiment_by_name("bmn").experiment_id
+    [failed] = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{trained}'")
+    assert (failed.info.status, failed.info.run_name) == ("FAILED", "alpha=0.7")
+    assert "proposals.alpha" not in failed.data.tags  # the settings come last
     for _ in range(2):
-        tracking.log_evaluation(other, trained, {"evaluate/AUC": 50.0}, {}, {})
-    run = client.get_run(trained)
-    assert run.data.tags["proposals.alpha"] == "0.7"
-    assert run.data.metrics["evaluate/AUC"] == 50.0  # the newest, though it is lower
-    [(_, first, before), (_, second, after)] = sorted(points(trained, "evaluate/AUC"), key=lambda point: point[2])
-    assert (first, second) == (60.0, 50.0)
-    assert before < after
+        evaluate(other, 50.0, {})
+        evaluate(params, 60.0, {})
+        evaluate(validate_params(values | {"evaluate": {"subset": "training"}}, "params.yaml"), 90.0, {}, "training")
+    whole = client.get_run(trained)
+    assert (whole.data.metrics["evaluate/AUC"], whole.data.tags["proposals.alpha"]) == (60.0, "0.4")
+    assert len(points(trained, "evaluate/AUC")) == 1
+    runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{trained}'")
+    found = {run.info.run_name: (run.data.metrics["evaluate/AUC"], run.info.status, run.data.params) for run in runs}
+    assert found == {
+        "alpha=0.7": (50.0, "FINISHED", whole.data.params),
+        "alpha=0.7 subset=training": (90.0, "FINISHED", whole.data.params),
+    }
+    assert len(points(failed.info.run_id, "evaluate/AUC")) == 1
+    stored = read_videos(client, client.get_run(failed.info.run_id))
+    assert stored.found["AUC"].tolist() == results(50.0).found["AUC"].tolist()
+    assert sorted(map(evaluated_on, runs)) == sorted(
+        f"synthetic validation ({validation(on).digest})" for on in ("data", "training")
+    )
 
 
 def test_one_run_stands_in_for_a_run_of_another_store(params):
     for _ in range(2):
-        tracking.log_evaluation(params, "0" * 32, {"evaluate/AUC": 60.0}, {}, {})
+        tracking.log_evaluation(params, "0" * 32, validation(), results(), {"evaluate/AUC": 60.0}, {}, {})
     client = MlflowClient()
     [run] = client.search_runs([client.get_experiment_by_name("bmn").experiment_id])
     assert run.info.status == "FINISHED"
@@ -115,7 +135,7 @@ def test_what_the_training_could_not_send_is_sent_first(params, trained):
     folder.mkdir(parents=True)
     status = {"kind": "status", "status": "FINISHED", "time": 1}
     (folder / "journal.jsonl").write_text(f'["train/loss", "0.5", 1, 1]\n{json.dumps(status)}\n')
-    tracking.log_evaluation(params, trained, {"evaluate/AUC": 60.0}, {}, {})
+    tracking.log_evaluation(params, trained, validation(), results(), {"evaluate/AUC": 60.0}, {}, {})
     assert MlflowClient().get_run(trained).data.metrics["train/loss"] == 0.5
     assert not folder.exists()
 

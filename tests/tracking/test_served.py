@@ -20,6 +20,7 @@ import mlflow
 import numpy as np
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from shell import BMN
 from tracking.serving import EVALUATED, FILED, SRC, environment, filed_model, serving
 
@@ -177,6 +178,37 @@ def test_clients_under_load_get_the_right_answers(server, features, tmp_path):
     assert re.fullmatch(r"server memory: at most [1-9]\d* MiB", memory)
 
 
+def test_every_answer_names_the_model_and_prometheus_is_told(server, features):
+    """Counts are compared before and after: other tests ask the same server."""
+    _, address, _ = server
+    place = address.removesuffix("/invocations")
+
+    def scraped():
+        with urllib.request.urlopen(f"{place}/metrics", timeout=60) as answer:
+            assert answer.headers["BMN-Model"] == "bmn/1"
+            families = text_string_to_metric_families(answer.read().decode())
+            return {(one.name, *sorted(one.labels.values())): one.value for each in families for one in each.samples}
+
+    before = scraped()
+    body = json.dumps({"inputs": [features[0].T.tolist()]}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.headers["BMN-Model"] == "bmn/1"
+    assert post(address, {})[0] == 400
+    for number in range(3):
+        assert post(f"{place}/nothing{number}", {})[0] == 404
+    after = scraped()
+    gained = {key: after[key] - before.get(key, 0) for key in after if key[0] in ("bmn_requests_total",)}
+    assert gained["bmn_requests_total", "/invocations", "200", "POST"] == 1
+    assert gained["bmn_requests_total", "/invocations", "400", "POST"] == 1
+    assert gained["bmn_requests_total", "404", "POST", "other"] == 3  # one series, whatever clients ask for
+    counts = ("bmn_request_seconds_count", "/invocations")
+    assert after[counts] - before.get(counts, 0) == 2
+    assert after["bmn_request_seconds_sum", "/invocations"] > 0
+    assert after["bmn_model_info", "bmn/1"] == 1
+    assert after["process_resident_memory_bytes",] > 0
+
+
 def refused(folder, *words):
     return subprocess.run(
         [BMN, "serve", *words],
@@ -242,6 +274,13 @@ def test_only_json_is_read(server, kind):
     _, address, _ = server
     status, answer = post(address, b"PAR1", **{"Content-Type": kind})
     assert (status, answer["message"][:30]) == (415, "the request is not declared as")
+
+
+def test_a_model_that_was_not_trained_on_videos_refuses_them(server):
+    _, address, _ = server
+    status, answer = post(address.replace("invocations", "videos"), b"\0\0\0\x18ftyp", **{"Content-Type": "video/mp4"})
+    sentence = "this model was not trained on videos; send features to /invocations"
+    assert (status, answer["message"]) == (400, sentence)
 
 
 def test_slow_clients_keep_nobody_out(server, features):

@@ -1,7 +1,7 @@
 """Finished training runs, each with a model."""
 
 from mlflow import MlflowClient
-from tracking.subsets import validation
+from tracking.subsets import results, validation
 
 from bmn import tracking
 from bmn.base.params import validate_params
@@ -23,8 +23,9 @@ def trained(path, auc, on="data", **values):
         for step, value in enumerate((auc - 5, auc, auc - 1)):
             run.metrics({"val/AUC": value, "train/loss": 1.0 / (step + 1)}, step)
     tracking.log_evaluation(
-        params, run.run_id, {"evaluate/AUC": auc}, {"evaluate/AR": ([1, 2, 3], [10.0, 20.0, 30.0])}, {}
-    )
+        params, run.run_id, validation(on), results(auc), {"evaluate/AUC": auc},
+        {"evaluate/AR": ([1, 2, 3], [10.0, 20.0, 30.0])}, {},
+    )  # fmt: skip
     client = MlflowClient()
     model = file_model(client, client.get_run(run.run_id), "bmn", "", str(auc), 0, lambda model: None)
     register(client, run.run_id, model)

@@ -34,10 +34,11 @@ def test_micro_batches_add_up_to_the_whole(network, batch, recipe, videos):
     np.testing.assert_allclose(added, whole, rtol=1e-4, atol=1e-6 * np.abs(whole).max())
 
 
-@pytest.mark.parametrize("videos", [1, 2, 4])
-def test_it_does_not_matter_who_computes_a_micro_batch(network, batch, training, recipe, videos):
+@pytest.mark.parametrize(("videos", "scale_invariant"), [(1, False), (2, True), (4, False)])
+def test_it_does_not_matter_who_computes_a_micro_batch(network, batch, training, recipe, videos, scale_invariant):
     """Two processes in turn: each keeps what it would send and is told the sums of both."""
-    losses, whole = gradient(network, batch, recipe, micro_batch_size=videos)
+    recipe = recipe.model_copy(update={"micro_batch_size": videos, "scale_invariant": scale_invariant})
+    losses, whole = gradient(network, batch, recipe)
     shares = [next(load_batches(training.store, training.segments, [rows])) for rows in np.split(batch.rows, 2)]
     sent: list[list] = [[], []]
     sums: list = []
@@ -53,7 +54,6 @@ def test_it_does_not_matter_who_computes_a_micro_batch(network, batch, training,
         return all_sum
 
     uniform = np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32)
-    recipe = recipe.model_copy(update={"micro_batch_size": videos})
     while not sums or len(sums) < len(sent[0]):  # one sum more is known in every round
         for rank, share in enumerate(shares):
             sent[rank].clear()

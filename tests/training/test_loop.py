@@ -112,7 +112,7 @@ def test_a_loss_that_is_not_finite_stops_it_with_the_videos_named(model, recipe,
 
 EVERYTHING = {
     "micro_batch_size": 2, "clip_norm": 0.5, "ema_decay": 0.9, "schedule": "cosine", "warmup_iterations": 2,
-    "precision": "fp16", "early_stopping": 2,
+    "precision": "fp16", "early_stopping": 2, "base_weight_decay": 1e-3, "scale_invariant": True,
 }  # fmt: skip
 
 
@@ -135,6 +135,21 @@ def test_a_gradient_that_is_too_long_is_scaled_down(model, recipe, training, val
     assert state["iteration"] == 1
     gradients = [10 * array.astype("float64") for name, array in arrays.items() if name.endswith("_moment1_0")]
     assert np.sqrt(sum((gradient**2).sum() for gradient in gradients)) == pytest.approx(1e-3, rel=1e-4)
+
+
+def test_the_base_module_can_have_a_penalty_of_its_own(model, recipe, training, validation, tmp_path):
+    """After one update Adam's first moments are a tenth of the gradient and penalty: the difference is the penalty."""
+    moments = {}
+    for penalty in (None, 0.5):
+        decayed = recipe.model_copy(update={"weight_decay": 0.1, "base_weight_decay": penalty})
+        with pytest.raises(Stopped):
+            fit(model, decayed, training, validation, tmp_path / str(penalty), Record(stop_after=2), minutes=1e-9)
+        moments[penalty], _ = Checkpoints(tmp_path / str(penalty)).newest()
+    start = Trainer(model, recipe, ALONE).network.state_dict()
+    for name, weight in start.items():
+        [key] = [key for key in moments[None] if key.startswith(f"optimizer/{name}/") and key.endswith("_moment1_0")]
+        wanted = 0.1 * (0.5 - 0.1) * weight.numpy() * name.startswith(("b_conv1.", "b_conv2."))
+        np.testing.assert_allclose(moments[0.5][key] - moments[None][key], wanted, atol=1e-7)
 
 
 def test_averaged_weights_are_what_is_validated_and_kept(model, recipe, training, validation, tmp_path):

@@ -20,6 +20,11 @@ def test_cosine_after_a_warm_up_of_four(iteration, fraction):
     assert learning_rate(recipe, iteration, 24) == pytest.approx(0.01 * fraction, abs=1e-12)
 
 
+def test_the_decay_may_be_told_in_epochs():
+    recipe = TrainParams(epochs=8, decay_epoch=5)
+    assert [learning_rate(recipe, iteration, 8 * 30) for iteration in (149, 150)] == pytest.approx([1e-3, 1e-4])
+
+
 def test_a_warm_up_goes_before_the_published_schedule_too():
     recipe = TrainParams(warmup_iterations=2, decay_iteration=3)
     rates = [learning_rate(recipe, iteration, 5) for iteration in range(5)]

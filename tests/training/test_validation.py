@@ -5,7 +5,7 @@ import paddle
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
-from bmn.base.schema import LossWeights
+from bmn.base.schema import TrainParams
 from bmn.conversion.convert import Choices, convert
 from bmn.data.subset import open_subset
 from bmn.metrics import proposal_recall
@@ -32,5 +32,5 @@ def test_windows_are_evaluated_as_whole_videos(tmp_path, model):
         assert 0 < len(rows) <= 100
         assert rows[:, 1].max() <= subset.videos[name].duration
         assert (np.diff(rows[:, 2]) <= 0).all()
-    validation = validate(network, subset, LossWeights(), World(0, 1))
+    validation = validate(network, subset, TrainParams(), World(0, 1))
     assert validation.recall.headline() == proposal_recall(subset.truth(), found).headline()

@@ -20,13 +20,14 @@ from bmn.proposals.subset import subset_proposals
 from bmn.training.checkpoint import Checkpoints
 from bmn.training.distributed import World
 from bmn.training.loop import Trainer
+from bmn.training_jobs.data import digest_of_data
 from bmn.tuning.job import decode_all
-from bmn.tuning.space import check_space, digest_of_data, with_values
+from bmn.tuning.space import check_space, with_values
 
 pytestmark = pytest.mark.xdist_group("trial")
 
 
-def job_of(params, processed, folder, searching=True, entry="trial", **values):
+def job_of(params, processed, folder, searching=True, entry="bmn.tuning.job:trial", **values):
     searched = check_space(params).searched if searching else {}
     changed = with_values(params, {key.replace("__", "."): value for key, value in values.items()}, "test")
     arguments = {
@@ -36,7 +37,7 @@ def job_of(params, processed, folder, searching=True, entry="trial", **values):
         "digest": digest_of_data(processed),
         "folder": str(folder),
     }
-    return Job("job", f"bmn.tuning.job:{entry}", arguments)
+    return Job("job", entry, arguments)
 
 
 def done(job, stop_after=None):
@@ -56,7 +57,7 @@ def uninterrupted(params, processed, tmp_path_factory):
     """The training in this process, and its network."""
     training, validation = open_subset(processed, "training"), open_subset(processed, "validation")
     trainer = Trainer(params.model, params.train, World(0, 1))
-    trained = trainer.fit(training, validation, Checkpoints(tmp_path_factory.mktemp("checkpoints")), None)
+    trained = trainer.fit(training, validation, Checkpoints(tmp_path_factory.mktemp("checkpoints")), 5.0, None)
     trainer.network.set_state_dict(trained.best)
     return trained.history, trainer.network, validation
 
@@ -138,7 +139,8 @@ def test_a_training_of_a_seed_is_evaluated_as_the_pipeline_does(params, processe
     _, network, validation = uninterrupted
     found = subset_proposals(network, validation, params.proposals, params.evaluate.batch_size)
     expected = proposal_recall(validation.truth(), found).headline()
-    _, event = done(job_of(params, processed, trained[0].arguments["folder"], searching=False, entry="seed"))
+    folder, entry = trained[0].arguments["folder"], "bmn.training_jobs.seed:seed"
+    _, event = done(job_of(params, processed, folder, searching=False, entry=entry))
     assert event.content["figures"] == pytest.approx(expected)
 
 

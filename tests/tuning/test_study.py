@@ -1,18 +1,9 @@
 import pytest
-from optuna.pruners import NopPruner
 from tuning.cheap import SPACE, make_params
 
 from bmn.base.errors import BmnError
 from bmn.tuning.space import digest
-from bmn.tuning.study import open_storage, open_study, rungs
-
-
-@pytest.mark.parametrize(
-    ("first", "reduction", "epochs", "expected"),
-    [(1, 2, 4, [1, 2, 4]), (1, 3, 9, [1, 3, 9]), (1, 2, 9, [1, 2, 4, 8, 9]), (3, 2, 2, [2]), (1, 4, 1, [1])],
-)
-def test_rungs_double_up_to_all_epochs(first, reduction, epochs, expected):
-    assert rungs(make_params(first_epochs=first, reduction=reduction).tune, epochs) == expected
+from bmn.tuning.study import open_storage, open_study
 
 
 def test_a_study_is_opened_again_by_the_same_space_only(tmp_path):
@@ -33,7 +24,7 @@ def test_a_study_of_one_objective_is_not_opened_for_two(tmp_path):
     two = make_params(cost=True)
     with pytest.raises(BmnError, match="was started with another"):
         open_study(storage, "one", two.tune, digest(two, "data"))
-    assert isinstance(open_study(storage, "two", two.tune, digest(two, "data")).pruner, NopPruner)
+    assert len(open_study(storage, "two", two.tune, digest(two, "data")).directions) == 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from video.films import film, second
 
 from bmn.base.errors import BmnError
-from bmn.video.decoder import Decoder, Wanted
+from bmn.video.decoder import Bounds, Decoder, Wanted
 
 WANTED = Wanted(seconds=0.5, frames=2, size=16)
 
@@ -26,6 +26,39 @@ def test_one_process_decodes_one_video_after_the_other(decoder, tmp_path):
         assert len(images) == decoded.snippets == round(decoded.duration / 0.5) == 2 * seconds
         assert {image.shape for image in images} == {(2, 16, 16, 3)}
         assert second(images[-1][1]) == pytest.approx(seconds - 0.2, abs=0.15)
+
+
+def test_a_process_is_used_again_even_if_nobody_looks_behind_the_last_image(decoder, tmp_path):
+    path = film(tmp_path / "a.mp4", seconds=2)
+    decoded = decoder.open(path, WANTED)
+    first = decoder._process
+    assert len([next(decoded.images) for _ in range(decoded.snippets)]) == 4
+    del decoded
+    assert len(list(decoder.open(path, WANTED).images)) == 4
+    assert decoder._process is first
+
+
+def test_a_process_that_died_while_it_had_nothing_to_do_is_started_again(decoder, tmp_path):
+    path = film(tmp_path / "a.mp4", seconds=2)
+    for _ in range(2):
+        assert len(list(decoder.open(path, WANTED).images)) == 4
+        decoder._process.kill()
+        decoder._process.wait()
+
+
+def test_a_video_out_of_bounds_is_refused_and_the_next_one_is_decoded(tmp_path):
+    long, short = film(tmp_path / "long.mp4", seconds=9), film(tmp_path / "short.mp4", seconds=2)
+    for bounds, sentence in (
+        (Bounds(duration=5), "lasts 9 s; at most 5 are allowed, cut it"),
+        (Bounds(seconds=0), "takes more than 0 s; cut it or encode it smaller"),
+    ):
+        decoder = Decoder(bounds=bounds)
+        with pytest.raises(BmnError, match=rf"long\.mp4: {sentence}"):
+            list(decoder.open(long, WANTED).images)
+        assert decoder._process is None
+        if bounds.seconds:
+            assert len(list(decoder.open(short, WANTED).images)) == 4
+        decoder.close()
 
 
 def test_a_refusal_leaves_the_process_ready(decoder, tmp_path):

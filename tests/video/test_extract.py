@@ -1,5 +1,8 @@
 """Features of videos: of the right snippet, the same on every way that leads to them."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +78,35 @@ def test_a_lane_that_is_closed_leaves_no_process(seeing, tmp_path):
     process = lane._decoder._process
     lane.close()
     assert process.poll() is not None
+
+
+MEASURED = """
+import json, resource, sys
+from pathlib import Path
+sys.path[:0] = {paths}
+from video.seeing import PARAMS
+from bmn.base.schema import ExtractParams
+from bmn.video.extract import extract_videos, find_extractor
+video = Path(sys.argv[1])
+params = ExtractParams(**PARAMS | {{"fps": 0.1, "frames": 1, "size": 320}})
+[(_, found)] = extract_videos([video], find_extractor(params, video.parent, "cpu"))
+who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+print(json.dumps([len(found.array), *(resource.getrusage(each).ru_maxrss * 1024 for each in who)]))
+"""
+
+
+def test_three_hours_need_as_much_memory_as_a_minute(tmp_path):
+    write_seeing(tmp_path / "seeing.onnx")
+    code = MEASURED.format(paths=[path for path in sys.path if path])
+    needed = {}
+    for hours in (1 / 60, 3):
+        path = film(tmp_path / f"{hours:.2f}.mkv", np.arange(0, hours * 3600, 10), options={"preset": "ultrafast"})
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        snippets, *needed[hours] = json.loads(done.stdout.splitlines()[-1])
+        assert snippets == pytest.approx(360 * hours, abs=1)
+    images = 1080 * 320 * 320 * 3
+    for short, long in zip(*needed.values(), strict=True):
+        assert long - short < images / 4
 
 
 def test_an_unknown_backbone_is_refused(tmp_path):

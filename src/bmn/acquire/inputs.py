@@ -71,7 +71,7 @@ def _checksum(key: str, source: str | None, root: Path, known: Checksums) -> str
         return known.of_file(path)
     if key == "data.features":
         return known.of_folder(path, (find_videos(path) or find_features(path)).values())
-    files = [file for file in path.iterdir() if file.suffix in (".json", ".csv")]
+    files = [file for file in path.rglob("*") if file.suffix in (".json", ".csv", ".txt")]
     if not files:
-        raise BmnError(f"params.yaml: {key} is {source!r}; the folder holds no .json or .csv file, name another")
+        raise BmnError(f"params.yaml: {key} is {source!r}; the folder holds no .json, .csv or .txt file, name another")
     return known.of_folder(path, files)

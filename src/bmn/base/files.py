@@ -147,6 +147,22 @@ def _check_plain(value: Any) -> None:
                 raise ValueError("a text holds a NUL")
 
 
+def read_text(path: Path) -> str:
+    """Read a text file, with or without a byte order mark.
+
+    Raises:
+        BmnError: the file is missing, cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise BmnError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise BmnError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise BmnError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An ``object_pairs_hook`` of :func:`json.loads`: reject duplicate keys, of which JSON silently keeps the last.
 

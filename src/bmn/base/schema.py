@@ -39,6 +39,7 @@ class DataParams(Group):
     strict: bool = True
     length: Literal["resize", "window"] = "resize"
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    inside: Annotated[float, Field(gt=0, le=1)] = 0.75
     snippet_seconds: Positive | None = None
     synthetic: SyntheticParams = SyntheticParams()
 
@@ -114,12 +115,15 @@ class TrainParams(Group):
     schedule: Literal["piecewise", "cosine"] = "piecewise"
     warmup_iterations: Annotated[int, Field(ge=0)] = 0
     decay_iteration: Annotated[int, Field(ge=0)] = 4200
+    decay_epoch: Annotated[int, Field(ge=0)] | None = None
     decay_factor: Positive = 0.1
     weight_decay: NotNegative = 1e-4
+    base_weight_decay: NotNegative | None = None
     clip_norm: Positive | None = None
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["off", "bf16", "fp16"] = "off"
     loss_weights: LossWeights = LossWeights()
+    scale_invariant: bool = False
     validate_every: Count = 1
     early_stopping: Count | None = None
 
@@ -151,6 +155,8 @@ class ProposalSettings(Group):
         low_threshold: tIoU above which scores decay, when the selected proposal has zero width; in [0, 1].
         high_threshold: the same when it spans the whole video (or window); linear in between; in [0, 1].
         max_proposals: proposals kept per video; 1 to 100.
+        voting_tiou: tIoU from which candidates vote on the boundaries of a kept proposal; in (0, 1], or None: they do
+            not.
     """
 
     boundary_exponent: NotNegative = 1.0
@@ -160,6 +166,7 @@ class ProposalSettings(Group):
     low_threshold: Fraction = 0.55
     high_threshold: Fraction = 0.9
     max_proposals: Annotated[int, Field(ge=1, le=100)] = 100
+    voting_tiou: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -187,18 +194,9 @@ class EvaluateParams(Group):
 class ExportParams(Group):
     """The inference model."""
 
-    onnx: bool = False
     check_videos: Count = 8
     tolerance: Positive = 1e-5
     lower_precision: dict[LowerPrecision, Positive] = {}
-
-    @model_validator(mode="after")
-    def _has_onnx(self) -> Self:
-        if self.lower_precision and not self.onnx:
-            raise ValueError(
-                f"lower_precision is {self.lower_precision}; it is made from BMN.onnx, so set export.onnx to true"
-            )
-        return self
 
 
 class TrackingParams(Group):

@@ -12,6 +12,11 @@ def label_counts(videos: Iterable[Video]) -> Counter[str]:
     return Counter(segment.label for video in videos for segment in video.segments)
 
 
+def alike(label: str) -> str:
+    """A label without its case and spaces: the same for labels that a person would not tell apart."""
+    return "".join(label.casefold().split())
+
+
 def check_labels(training: Iterable[Video], validation: Iterable[Video]) -> list[str]:
     """What a person should know of the labels, a sentence each.
 
@@ -19,10 +24,10 @@ def check_labels(training: Iterable[Video], validation: Iterable[Video]) -> list
         BmnError: labels differ by case or spaces alone, so that one class would be learned as two.
     """
     learned, asked = label_counts(training), label_counts(validation)
-    alike: dict[str, list[str]] = defaultdict(list)
+    by_form: dict[str, list[str]] = defaultdict(list)
     for label in sorted({*learned, *asked}):
-        alike["".join(label.casefold().split())].append(label)
-    for labels in alike.values():
+        by_form[alike(label)].append(label)
+    for labels in by_form.values():
         if len(labels) > 1:
             raise BmnError(
                 f"data.annotations: the labels {' and '.join(map(repr, labels))} differ by case or spaces only; write "

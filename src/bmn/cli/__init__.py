@@ -13,9 +13,9 @@ from bmn.base.errors import BmnError
 from bmn.launch.command import command
 
 SECTIONS = {
-    "Parameters and data": ("use", "set", "data-report", "overfit"),
+    "Parameters and data": ("doctor", "use", "set", "data-report", "overfit"),
     "Models": ("propose", "predict", "serve", "evaluate", "export", "pretrained"),
-    "Runs": ("ui", "compare", "report", "promote", "rollback", "seeds", "tune", "send"),
+    "Runs": ("ui", "compare", "report", "promote", "rollback", "seeds", "tune", "send", "gc"),
 }
 
 

@@ -12,24 +12,28 @@ import click
 def main(runs: tuple[str, ...], output: Path, as_json: bool) -> None:
     """Compare runs: a table, a figure, a self-contained page.
 
-    RUNS are ids or names; by default the last ten runs and the champions. Trials of a sweep have their own table and
-    are included only if named.
+    Runs evaluated on the same data stand together, with 95 % intervals of their AUC and of its difference to the
+    champion's (a bootstrap over videos). RUNS are ids or names; by default the last ten runs and the champions. Trials
+    of a sweep have their own table and are included only if named.
     """
+    import pandas as pd
+
     from bmn.base.files import atomic_file
     from bmn.base.params import load_params
-    from bmn.tracking.compare import choose, draw, page, table, text
+    from bmn.tracking.compare import choose, draw, grouped, page, text
     from bmn.tracking.store import connect
 
     experiment = load_params().tracking.experiment
     connect(experiment)
-    chosen = choose(list(runs), experiment)
-    rows, figure = table(chosen), draw(chosen)
+    groups = grouped(choose(list(runs), experiment))
+    figure = draw([run for group in groups for run in group.runs])
     with atomic_file(output / "curves.png") as temporary:
         figure.savefig(temporary, dpi=110)
     with atomic_file(output / "index.html") as temporary:
-        temporary.write_text(page(chosen, rows, figure), encoding="utf-8")
+        temporary.write_text(page(groups, figure), encoding="utf-8")
     if as_json:
-        print(rows.to_json(orient="records"))
+        rows = [{"data": group.title, **row} for group in groups for row in group.rows.to_dict("records")]
+        print(pd.DataFrame(rows).to_json(orient="records"))
     else:
-        print(text(rows))
+        print(text(groups))
         print(f"table and curves: {output / 'index.html'}; curves only: {output / 'curves.png'}")

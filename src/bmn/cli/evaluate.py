@@ -32,6 +32,8 @@ def main(
     if (proposals is None) == (weights is None) or (proposals is None) != (ground_truth is None):
         raise click.UsageError("expected either --proposals with --ground-truth, or --weights")
     from bmn.base.params import load_params
+    from bmn.classify.labels import label_counts
+    from bmn.classify.video_scores import check_scores, read_video_scores
     from bmn.conversion.annotations import as_they_stand
     from bmn.conversion.dialects import read_annotations
     from bmn.data.subset import open_subset
@@ -39,7 +41,7 @@ def main(
     from bmn.metrics.assessment import assess
     from bmn.metrics.detection import detections
     from bmn.report.evaluation import REPORT, gallery, write_evaluation
-    from bmn.report.results import read_proposals, read_video_scores, write_proposals
+    from bmn.report.results import read_proposals, write_proposals
 
     scores = read_video_scores(classifier) if classifier else None
     if proposals and ground_truth:
@@ -57,6 +59,9 @@ def main(
         write_proposals(output / "proposals.json", found)
     known = {video.id for video in videos}
     own = {name: rows for name, rows in found.items() if name in known}
+    if classifier and scores:
+        for note in check_scores(scores, label_counts(videos), classifier):
+            click.echo(note, err=True)
     assessment = assess(videos, found, detections(own, scores) if scores else None)
     metrics = assessment.metrics()
     shown = gallery(assessment, videos, found)

@@ -1,7 +1,6 @@
 """``bmn predict``: predict proposals for feature files."""
 
 import sys
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,7 @@ FORMATS = ("json", "csv", "png")
     "--model",
     type=Path,
     default="outputs/export",
-    help="Program (.pdmodel, .json or .onnx) or its folder.",
+    help="Program (.pdmodel, .json or .onnx), or the folder whose fastest is taken.",
 )
 @click.option("--output", type=Path, default="outputs/predict", help="Folder for the results.")
 @click.option(
@@ -58,14 +57,12 @@ def main(
     Prints the best of each file and saves all. INPUTS are feature files (.npy, .npz, .csv), folders, globs, and lists
     with one {"feat_path": "a.npy", "duration_second": 12.5} per line. An interrupted prediction resumes.
     """
-    from bmn.base.params import load_params
-    from bmn.base.schema import ExecutionParams
-    from bmn.predict.files import here, origin_of, predict_files
+    from bmn.execution.lists import run_list
+    from bmn.predict.files import origin_of, predict_files, task_of
     from bmn.predict.inputs import find_items
-    from bmn.predict.jobs import by_jobs
     from bmn.predict.outputs import Save, save_csv, save_json
-    from bmn.predict.predictor import Predictor, settings_of
-    from bmn.runtimes.programs import find_program
+    from bmn.predict.predictor import execution_of, settings_of
+    from bmn.runtimes.programs import find_program, told
 
     savers: dict[str, Save] = {"json": save_json, "csv": partial(save_csv, labels=labels)}
     if "png" in formats:
@@ -76,18 +73,10 @@ def main(
     if duration is None and not quiet and any(item.duration == 1 for item in items):
         note = "segments are fractions of their video; --duration, or a list with duration_second, gives seconds"
         print(f"note: {note}", file=sys.stderr)
-    settings, program = settings_of(params), find_program(model)
+    settings, program = settings_of(params), find_program(model, device)
+    print(told(program), file=sys.stderr)
     origin = origin_of(program, settings, labels)
-    execution = load_params(params).execution if params else ExecutionParams()
-    devices = "auto" if device == "gpu" else "cpu"
-    execution = execution.model_copy(update={"jobs": jobs or execution.jobs, "devices": devices})
-    with ExitStack() as stack:
-        if execution.engine == "processes" and execution.jobs in (None, 1):
-            compute = here(Predictor(program, settings, device, use_tensorrt), labels)
-        else:
-            from bmn.execution.engines import open_engine
-
-            engine = stack.enter_context(open_engine(execution))
-            compute = by_jobs(engine, program, settings, device, use_tensorrt, labels)
-        chosen = {name: savers[name] for name in formats}
-        predict_files(items, compute, origin, output, chosen, batch_size, strict, quiet)
+    task = task_of(items, program, settings, device, use_tensorrt, labels)
+    compute = partial(run_list, execution_of(params, jobs, device), task)
+    chosen = {name: savers[name] for name in formats}
+    predict_files(items, compute, origin, output, chosen, batch_size, strict, quiet)

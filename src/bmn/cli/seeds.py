@@ -38,7 +38,7 @@ def main(seeds: list[int], as_json: bool, data: Path) -> None:
     params = load_params()
     import pandas as pd
 
-    from bmn.tuning.trainings import train_seeds  # here, because MLflow takes seconds to import
+    from bmn.training_jobs.trainings import train_seeds  # here, because MLflow takes seconds to import
 
     with redirect_stdout(sys.stderr):
         trained = train_seeds(params, seeds, data, Path(".cache/seeds"))

@@ -34,6 +34,7 @@ class Choices:
         strict: refuse entries that would otherwise be repaired or dropped.
         length: resize each video to tscale snippets, or cut it into windows of that length.
         overlap: the fraction of a window shared with the next one.
+        inside: the smallest fraction of a segment that a window must hold to be trained on it.
         snippet_seconds: time from one snippet to the next, for durations missing from the annotations.
     """
 
@@ -42,6 +43,7 @@ class Choices:
     strict: bool = True
     length: Literal["resize", "window"] = "resize"
     overlap: float = 0.5
+    inside: float = 0.75
     snippet_seconds: float | None = None
 
 
@@ -65,11 +67,13 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
     """
     files = find_features(raw.features)
     entries, chosen = split(read_annotations(raw.annotations, raw.subsets))
+    entries, undecodable = _decodable(entries, raw.broken)
+    refuse(undecodable, raw.features, choices.strict)
     videos, problems = clean(_with_duration(entry, files, raw.durations, choices) for entry in entries)
     refuse(problems, raw.annotations, choices.strict)
-    videos, paths, unmatched = _match(videos, files, raw.broken)
+    videos, paths, unmatched = _match(videos, files)
     refuse(unmatched, raw.features, choices.strict)
-    findings = chosen + problems + unmatched
+    findings = chosen + undecodable + problems + unmatched
     subsets = {name: subset_videos(videos, name, raw.annotations) for name in ("training", "validation")}
     testing = [video for video in videos if video.subset == "testing"]
     if testing:
@@ -86,13 +90,26 @@ def convert(raw: Raw, out: Path, choices: Choices, work: Path) -> tuple[dict[str
             _packed(video, paths[video.id], choices, every=name != "training")
             for video in tqdm(members, desc=f"packing {name}", unit="video", disable=None)
         )
-        if not write_store(folder, name, packed, choices.tscale, choices.channels, work):
+        inside = choices.inside if choices.length == "window" else 0.0
+        if not write_store(folder, name, packed, choices.tscale, choices.channels, work, inside):
             raise BmnError(
                 f"{raw.annotations}: no window of {choices.tscale} snippets holds a segment of the {name} videos; "
                 "raise model.tscale, or set data.length to resize"
             )
     _replace(folder, out)
     return {name: len(members) for name, members in subsets.items()}, findings
+
+
+def _decodable(entries: list[Entry], broken: Mapping[str, str]) -> tuple[list[Entry], list[Finding]]:
+    """The entries without those of broken videos, whose duration may not be known, and findings for these."""
+    kept: list[Entry] = []
+    findings: list[Finding] = []
+    for entry in entries:
+        if isinstance(entry.id, str) and entry.id in broken:
+            findings.append(Finding(entry.id, "features", "missing", broken[entry.id], "dropped"))
+        else:
+            kept.append(entry)
+    return kept, findings
 
 
 def _with_duration(entry: Entry, files: Mapping[str, Path], durations: Mapping[str, float], choices: Choices) -> Entry:
@@ -117,16 +134,14 @@ def _rows(video: Video, path: Path, choices: Choices, every: bool) -> list[Cut]:
     rows = cut(features, video.id, video.duration, choices.tscale, overlap)
     if overlap is None:
         return rows
-    return [row for row in rows if every or len(fractions(video.segments, row[0]))]
+    return [row for row in rows if every or len(fractions(video.segments, row[0], choices.inside))]
 
 
-def _match(
-    videos: list[Video], files: Mapping[str, Path], broken: Mapping[str, str]
-) -> tuple[list[Video], dict[str, Path], list[Finding]]:
+def _match(videos: list[Video], files: Mapping[str, Path]) -> tuple[list[Video], dict[str, Path], list[Finding]]:
     """The videos that have features, the file of each, and findings for what has no counterpart."""
     paths = {video.id: path for video in videos if (path := files.get(video.id))}
     findings = [
-        Finding(video.id, "features", "missing", broken.get(video.id, "add the file or remove the video"), "dropped")
+        Finding(video.id, "features", "missing", "add the file or remove the video", "dropped")
         for video in videos
         if video.id not in paths
     ]
@@ -142,7 +157,8 @@ def _match(
 def _working_folder(work: Path, raw: Raw, choices: Choices) -> Path:
     """The working folder of this conversion, with what an interrupted one left; that of any other is deleted."""
     state = work / "conversion.json"
-    texts = sorted(raw.annotations.iterdir()) if raw.annotations.is_dir() else [raw.annotations]
+    folder = raw.annotations
+    texts = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
     read = [sha256(path) for path in [*texts, *([raw.subsets] if raw.subsets else [])]]
     made_of = identity(Path(__file__), asdict(choices), read)
     if not state.exists() or read_json(state) != made_of:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.files import unique_keys
+from bmn.base.files import read_text, unique_keys
 from bmn.base.ids import video_id
+from bmn.conversion import thumos
 from bmn.conversion.annotations import SUBSETS, Entry
 
 FORMATS = (
@@ -20,9 +21,6 @@ FORMATS = (
     '"annotations": [{"segment": [1.0, 2.5], "label": "Archery"}]}} '
     "or as a CSV with the columns video,start,end,label,subset,duration"
 )
-THUMOS_SUBSETS = {"validation": "training", "test": "validation"}
-"""THUMOS-14 has no untrimmed training videos: by convention its validation subset is used for training, its test
-subset for evaluation."""
 
 # Alternative keys; the first one present counts.
 DURATION = ("duration_second", "duration", "seconds")
@@ -46,16 +44,18 @@ def read_annotations(path: Path, subsets: Path | None = None) -> list[Entry]:
 
     PaddleVideo, BSN (``anet_anno_action.json``), mmaction2
         ``{"v_...": {"duration_second", "subset", "annotations": [{"segment": [start, end], "label"}]}}``
-    ActivityNet's official format, OpenTAD, ActionFormer
+    ActivityNet's official format, HACS, OpenTAD, ActionFormer
         ``{"database": {"<video>": {"duration", "subset", "annotations": [{"segment", "label"}]}}}``;
-        if its ``version`` begins with THUMOS and its subsets are validation and test, they are mapped by
-        :data:`THUMOS_SUBSETS`
+        if its ``version`` begins with THUMOS, segments marked Ambiguous are left out, and the subsets validation and
+        test are mapped by :data:`bmn.conversion.thumos.SUBSETS`
     CSV
         ``video,start,end,label,subset,duration``, one line per segment; start, end and label are empty for a video
         without segments
     a folder
         with one such file per subset, as split by mmaction2: ``..._train.json``, ``..._val.json``. The file name
         gives the subset of entries that have none; files without such a name are ignored
+    a folder of THUMOS-14's text files
+        :func:`bmn.conversion.thumos.read_texts`
 
     Times are in seconds, unless named as frames (``segment_frames``, ``segment(frames)``; ``start_frame`` and
     ``end_frame`` in a CSV) or fractions of the video (``segment_fractions``; ``start_fraction``, ``end_fraction``).
@@ -78,6 +78,8 @@ def read_annotations(path: Path, subsets: Path | None = None) -> list[Entry]:
         return _read_file(path, about)
     by_subset = {file: _subset_in(file.stem) for file in sorted(path.iterdir()) if file.suffix in (".json", ".csv")}
     named = {file: subset for file, subset in by_subset.items() if subset}
+    if not named and (texts := thumos.find_texts(path)):
+        return thumos.read_texts(texts, about)
     if not named:
         raise BmnError(f"{path}: holds no file named after a subset, like annotations_train.json; name a file instead")
     return [
@@ -93,7 +95,7 @@ def _subset_in(name: str) -> str | None:
 
 
 def _read_file(path: Path, about: Mapping[str, dict[str, str]]) -> list[Entry]:
-    text = _read_text(path)
+    text = read_text(path)
     beginning = text.lstrip()[:1]
     if beginning == "<":
         raise BmnError(f"{path}: is a web page, not annotations; download the file itself")
@@ -105,15 +107,19 @@ def _read_file(path: Path, about: Mapping[str, dict[str, str]]) -> list[Entry]:
         raise BmnError(f"{path}: is not valid JSON ({error}); fix it or download it again") from error
     match content:
         case {"version": str(version), "database": dict(videos)} if version.lower().startswith("thumos"):
-            entries = _read_videos(videos, about)
+            entries = [_unambiguous(entry) for entry in _read_videos(videos, about)]
             if {str(entry.subset).lower() for entry in entries} & {"train", "training"}:
                 return entries  # already renamed, as by OpenTAD
-            return [replace(entry, subset=THUMOS_SUBSETS.get(str(entry.subset).lower())) for entry in entries]
+            return [replace(entry, subset=thumos.SUBSETS.get(str(entry.subset).lower())) for entry in entries]
         case {"database": dict(videos)}:
             return _read_videos(videos, about)
         case dict(videos) if _has_annotations(videos):
             return _read_videos(videos, about)
     raise BmnError(f"{path}: is in an unknown format; {FORMATS}")
+
+
+def _unambiguous(entry: Entry) -> Entry:
+    return replace(entry, segments=tuple(row for row in entry.segments if row[2] != thumos.AMBIGUOUS))
 
 
 def _has_annotations(videos: dict[str, Any]) -> bool:
@@ -144,8 +150,9 @@ def _first(facts: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _duration(facts: Mapping[str, Any]) -> object:
-    """In seconds, as given or computed from frames and frame rate."""
+    """In seconds, as given (by HACS as text) or computed from frames and frame rate."""
     given, frames, rate = (_first(facts, names) for names in (DURATION, FRAMES, RATE))
+    given = _number(given) if isinstance(given, str) else given
     if given is None and _is_number(frames) and _is_number(rate) and rate > 0:
         return frames / rate
     return given
@@ -227,21 +234,10 @@ def _number(text: str) -> float | str:
 def _read_subsets(path: Path) -> dict[str, dict[str, str]]:
     """The row of each video in a CSV."""
     about = {}
-    for columns, row in _rows(path, _read_text(path)):
+    for columns, row in _rows(path, read_text(path)):
         if not {"video", "subset"} <= columns:
             raise BmnError(f"{path}: has the columns {', '.join(sorted(columns))} but needs video and subset")
         about[video_id(row["video"])] = row
     if not about:
         raise BmnError(f"{path}: names no video; write a line for each below the header video,subset")
     return about
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise BmnError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise BmnError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise BmnError(f"{path}: cannot be read ({error.strerror})") from error

@@ -90,7 +90,7 @@ def row_segments(store: FeatureStore, videos: Iterable[Video]) -> list[NDArray[n
     missing = [window.video for window in store.windows if window.video not in by_id]
     if missing:
         raise BmnError(f"{store.path}: has no annotations for {missing[0]}; run the conversion again")
-    return [fractions(by_id[window.video].segments, window) for window in store.windows]
+    return [fractions(by_id[window.video].segments, window, store.inside) for window in store.windows]
 
 
 def load_batches(

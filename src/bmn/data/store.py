@@ -32,12 +32,15 @@ class FeatureStore:
         array: ``[window, channel, snippet]``, float32, read-only: the network's layout, so that nothing is transposed
             in every epoch.
         sha256: checksum of the array file.
+        inside: the smallest fraction of a segment that a window must hold to be trained on it; 0 where windows are
+            whole videos.
     """
 
     path: Path
     windows: tuple[Window, ...]
     array: NDArray[np.float32]
     sha256: str
+    inside: float = 0.0
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -82,6 +85,7 @@ def write_store(
     tscale: int,
     channels: int,
     work: Path,
+    inside: float = 0.0,
 ) -> int:
     """Pack the features of a subset, holding one video in memory at a time.
 
@@ -92,6 +96,7 @@ def write_store(
         videos: in row order, each with a stamp that changes when its features do, and a function that returns its
             windows with their features ``[tscale, channels]``.
         work: folder of the journal; use one per choice of sizes.
+        inside: recorded for those who read the store (:class:`FeatureStore`).
 
     Returns:
         The number of rows.
@@ -128,7 +133,7 @@ def write_store(
         part.replace(path)
     except OSError as error:
         raise BmnError(f"{path}: cannot be written ({error.strerror}); make room") from error
-    index = {"array": path.name, "sha256": checksum, "shape": shape, "windows": _plain(windows)}
+    index = {"array": path.name, "sha256": checksum, "shape": shape, "inside": inside, "windows": _plain(windows)}
     write_json(folder / f"{subset}.json", index, indent=None)
     return len(windows)
 
@@ -160,10 +165,10 @@ def open_store(folder: Path, subset: str) -> FeatureStore:
     except (OSError, ValueError) as error:
         raise BmnError(f"{path}: cannot be opened ({error}); run the conversion again") from error
     match index:
-        case {"sha256": str(checksum), "shape": shape, "windows": list(rows)}:
+        case {"sha256": str(checksum), "shape": shape, "inside": float(inside), "windows": list(rows)}:
             windows = tuple(Window(*row) for row in rows if isinstance(row, list) and len(row) == 3)
         case _:
             raise BmnError(f"{index_path}: is not the index of a feature store; run the conversion again")
     if [len(windows), *array.shape[1:]] != shape or list(array.shape) != shape or array.dtype != np.float32:
         raise BmnError(f"{path}: does not match its index {index_path.name}; run the conversion again")
-    return FeatureStore(path, windows, array, checksum)
+    return FeatureStore(path, windows, array, checksum, inside)

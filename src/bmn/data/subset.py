@@ -32,9 +32,11 @@ class Subset:
 
     @cached_property
     def digest(self) -> str:
-        """A checksum of the content: 16 hexadecimal digits over features, windows, videos and ground truth."""
+        """A checksum of the content: 16 hexadecimal digits over features, windows, videos and ground truth, and over
+        what part of a segment its windows must hold."""
         videos = [[asdict(video) for video in part] for part in (self.videos.values(), self.ground_truth)]
-        content = [self.store.sha256, [asdict(window) for window in self.store.windows], videos]
+        content: list[object] = [self.store.sha256, [asdict(window) for window in self.store.windows], videos]
+        content += [self.store.inside] if self.store.inside else []
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def first(self, rows: int) -> "Subset":

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from bmn.data.videos import Segment
 
-INSIDE = 0.75
-"""The smallest fraction of a segment that a window must contain to be trained on it (OpenTAD, TadTR)."""
 FAR_AWAY = -2.0
 """Start and end of padding segments, as a fraction of the window: far enough before it to overlap no cell."""
 
@@ -54,18 +52,21 @@ def cut(features: NDArray[np.float32], video: str, duration: float, tscale: int,
     ]
 
 
-def fractions(segments: Sequence[Segment], window: Window) -> NDArray[np.float64]:
-    """The segments of which at least :data:`INSIDE` lies in a window, as fractions of it, clipped to [0, 1].
+def fractions(segments: Sequence[Segment], window: Window, inside: float) -> NDArray[np.float64]:
+    """The segments that lie in a window, as fractions of it, clipped to [0, 1].
+
+    Args:
+        inside: the smallest fraction of a segment that a window must hold (0.75 in OpenTAD and TadTR).
 
     Returns:
         ``[segment, 2]``, start and end.
     """
-    inside = [
+    held = [
         (segment.start, segment.end)
         for segment in segments
-        if min(segment.end, window.end) - max(segment.start, window.start) >= INSIDE * (segment.end - segment.start)
+        if min(segment.end, window.end) - max(segment.start, window.start) >= inside * (segment.end - segment.start)
     ]
-    seconds = np.asarray(inside, dtype=np.float64).reshape(-1, 2)
+    seconds = np.asarray(held, dtype=np.float64).reshape(-1, 2)
     return np.clip((seconds - window.start) / (window.end - window.start), 0.0, 1.0)
 
 

@@ -1,6 +1,6 @@
 """Jobs, what is heard of them, and the one loop that keeps an engine busy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
@@ -19,11 +19,13 @@ class Job:
         name: told from the others that run by it.
         entry: ``package.module:function``; it is called with the arguments and with ``tell``, which takes what is to
             be heard while it runs, and it returns the result. All of that is JSON.
+        reads: files and folders, by their whole paths, which have to be where it runs.
     """
 
     name: str
     entry: str
     arguments: dict[str, Any]
+    reads: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import ray
-from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
+from ray.exceptions import (
+    ObjectStoreFullError,
+    OutOfDiskError,
+    OutOfMemoryError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from bmn.base.errors import BmnError
 from bmn.execution.jobs import Event, Job
@@ -68,7 +75,7 @@ class Cluster:
         task = _relay.options(
             num_cpus=self._needs["CPU"], num_gpus=self._needs.get("GPU", 0), num_returns="streaming", max_retries=0
         )
-        self._at_work[job.name] = task.remote(job.entry, job.arguments, self._needs["CPU"], str(Path.cwd()))
+        self._at_work[job.name] = task.remote(job, self._needs["CPU"], str(Path.cwd()))
 
     def event(self, timeout: float) -> Event | None:
         """The next event of any job; None where there is none for so many seconds."""
@@ -81,6 +88,9 @@ class Cluster:
         except (ObjectStoreFullError, OutOfDiskError):
             del self._at_work[name]
             return Event(name, "error", {"type": BmnError.__name__, "text": f"{name}: {FULL}"})
+        except (WorkerCrashedError, OutOfMemoryError) as error:
+            del self._at_work[name]
+            return Event(name, "died", f"its Ray worker was killed ({type(error).__name__})")
         except RayTaskError as error:
             del self._at_work[name]
             return Event(name, "died", f"its node cannot run it ({str(error).strip().splitlines()[-1]})")
@@ -124,9 +134,14 @@ def _connect(address: str | None) -> None:
             include_dashboard=None if address else False,
             runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([CODE, os.environ.get("PYTHONPATH", "")])}},
         )
-    except (OSError, ValueError, RuntimeError, RayError) as error:
+    except Exception as error:  # Ray raises no narrower one where a node does not start in time
         ray.shutdown()  # it may be half connected
         cause = " ".join(str(error).split())
+        if address is None:
+            raise BmnError(
+                f"params.yaml: execution.address is null; a Ray cluster of this machine does not start ({cause}): try "
+                "again when the machine is less busy, name a running cluster, or set execution.engine=processes"
+            ) from error
         raise BmnError(
             f"params.yaml: execution.address is {address!r}; no Ray cluster can be used there ({cause}): start one "
             f"with ray start --head, with this version of Ray ({ray.__version__}) and Python, or correct the address"
@@ -139,15 +154,16 @@ def _nodes() -> list[dict[str, float]]:
 
 
 @ray.remote  # type: ignore[untyped-decorator]
-def _relay(entry: str, arguments: dict[str, Any], cpus: int, folder: str) -> Iterator[Told]:
+def _relay(job: Job, cpus: int, folder: str) -> Iterator[Told]:
     """Run a job on a node; gives its events."""
-    if not Path(folder).is_dir():
-        text = f"{folder}: not on the node {socket.gethostname()}; put the project on a path that all nodes share"
-        yield "error", {"type": "BmnError", "text": text}
+    missing = next((path for path in [folder, *job.reads] if not Path(path).exists()), None)
+    if missing is not None:
+        text = f"{missing}: not on the node {socket.gethostname()}; put project and data on paths that all nodes share"
+        yield "error", {"type": BmnError.__name__, "text": text}
         return
-    process = OF_WORKER.take(0, entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
+    process = OF_WORKER.take(0, job.entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
     try:
-        yield from process.run(arguments)
+        yield from process.run(job.arguments)
     finally:
         process.stop()
         process.end()

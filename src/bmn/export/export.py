@@ -19,13 +19,13 @@ from bmn.base.errors import BmnError
 from bmn.base.files import atomic_folder, write_json
 from bmn.base.schema import ExportParams, ModelParams
 from bmn.classify.classifier import FILE, SegmentClassifier, write_classifier
-from bmn.export.manifest import OUTPUTS, manifest
+from bmn.export.manifest import manifest
 from bmn.export.onnx import write_onnx
 from bmn.export.program import NAME
 from bmn.export.quantize import quantize
 from bmn.launch.lifetime import die_with
 from bmn.model.paddle import paddle
-from bmn.model.weights import load_network
+from bmn.model.weights import make_network, read_weights
 from bmn.runtimes.engines import Maps, Program, open_engine
 from bmn.runtimes.programs import MANIFEST
 
@@ -60,20 +60,19 @@ def export(
         BmnError: the weights do not fit, a program cannot be written, or one exceeds its tolerance.
     """
     paddle.set_device("cpu")  # the programs run there too
-    network = load_network(model, weights)
+    arrays = read_weights(weights)
+    network = make_network(model, arrays, weights)
     with paddle.no_grad():
         wanted = tuple(tensor.numpy() for tensor in network(paddle.to_tensor(features)))
     with atomic_folder(folder) as unchecked:
-        programs = write_programs(model, weights, unchecked)
+        whole = unchecked / f"{NAME}.onnx"
+        write_onnx(model, arrays, whole)
+        programs = [*write_programs(model, weights, unchecked), whole]
         limits = dict.fromkeys(programs, ("tolerance", settings.tolerance))
-        if settings.onnx:
-            whole = unchecked / f"{NAME}.onnx"
-            write_onnx(programs[-1], whole, OUTPUTS)
-            limits[whole] = "tolerance", settings.tolerance
-            for precision, tolerance in settings.lower_precision.items():
-                quantized = unchecked / f"{NAME}.{precision}.onnx"
-                quantize(whole, quantized, precision)
-                limits[quantized] = f"lower_precision.{precision}", tolerance
+        for precision, tolerance in settings.lower_precision.items():
+            quantized = unchecked / f"{NAME}.{precision}.onnx"
+            quantize(whole, quantized, precision)
+            limits[quantized] = f"lower_precision.{precision}", tolerance
         measured = {}
         for file, (name, tolerance) in limits.items():
             program = open_engine(file)

@@ -11,8 +11,9 @@ from bmn.base.checksums import sha256
 from bmn.base.schema import ModelParams
 from bmn.runtimes.programs import PARAMETERS
 
+INPUT = "feat_input"  # PaddleVideo's name
 OUTPUTS = ["confidence_map", "start", "end"]
-PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "paddle2onnx", "onnx", "onnxruntime")
+PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "onnx", "onnxruntime")
 
 
 def manifest(
@@ -31,7 +32,7 @@ def manifest(
     return {
         "inputs": [
             {
-                "name": "feat_input",
+                "name": INPUT,
                 "dtype": "float32",
                 "shape": [batch, model.feat_dim, tscale],
                 "meaning": "features [batch, channel, snippet], snippets evenly spaced over the video",

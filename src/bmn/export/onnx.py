@@ -1,79 +1,134 @@
-"""The exported program as ONNX, for onnxruntime and other run times.
+"""The network as ONNX, for onnxruntime and other runtimes: written operator by operator, from weights and plan.
 
-``python -m bmn.export.onnx PROGRAM FILE OUTPUT …`` converts; :func:`write_onnx` runs it in its own process, because
-the converter is noisy.
+Everything that the weights and the plan determine is a constant here, laid out as the products read it.
 """
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from bmn.base.errors import BmnError
-from bmn.launch.lifetime import die_with
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 17
-INSTALL = "pip install -r requirements-onnx.txt (for Paddle 3), or set export.onnx to false"
+from bmn.base.schema import ModelParams
+from bmn.export.manifest import INPUT, OUTPUTS
+from bmn.model.triangle import Tiles, make_plan
+
+OPSET, IR_VERSION = 17, 8
+Weights = dict[str, NDArray[np.float32]]
 
 
-def write_onnx(program: Path, file: Path, outputs: list[str]) -> None:
-    """Convert a Paddle program next to its ``.pdiparams``.
+def write_onnx(model: ModelParams, weights: Weights, file: Path) -> None:
+    """Write the network as ONNX, for any number of videos at once.
 
     Args:
+        model: network sizes.
+        weights: by their published names.
         file: the ``.onnx`` to write.
-        outputs: their names, in order; Paddle does not keep them.
-
-    Raises:
-        BmnError: the converter is not installed, or failed.
     """
-    if not find_spec("paddle2onnx"):
-        raise BmnError(f"{file.name}: paddle2onnx is not installed; {INSTALL}")
-    command = [sys.executable, "-m", "bmn.export.onnx", str(program), str(file), *outputs]
-    run_converter(command, file, program, INSTALL)
+    graph = _Graph(weights)
+    base = graph.conv("b_conv2", graph.conv("b_conv1", INPUT, groups=4), groups=4)
+    for output, branch in zip(OUTPUTS[1:], ("ts", "te"), strict=True):
+        score = graph.conv(f"{branch}_conv2", graph.conv(f"{branch}_conv1", base, groups=4), activation="Sigmoid")
+        graph.add("Squeeze", score, graph.constant([1]), name=output)
+    _confidence_map(graph, graph.conv("p_conv1", base), model)
+
+    batch, dscale, tscale = "batch", model.dscale, model.tscale
+    shapes = zip(OUTPUTS, ([batch, 2, dscale, tscale], [batch, tscale], [batch, tscale]), strict=True)
+    made = helper.make_graph(
+        graph.nodes,
+        "BMN",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [batch, model.feat_dim, tscale])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes],
+        graph.constants,
+    )
+    program = helper.make_model(
+        made, producer_name="bmn", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+    )
+    onnx.checker.check_model(program)
+    onnx.save(program, file)
 
 
-def run_converter(command: list[str], file: Path, program: Path, remedy: str) -> None:
-    """Run a command that converts ``program`` to ``file``; its output is shown only if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=die_with(os.getpid()))
-    if done.returncode != 0:
-        print(done.stdout, done.stderr, file=sys.stderr)
-        raise BmnError(f"{file.name}: could not be converted from {program.name}, see above; {remedy}")
+class _Graph:
+    """A graph in the making; operators and constants are named by their number."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.weights, self.nodes, self.constants = weights, list[Any](), list[Any]()
+
+    def constant(self, value: Any) -> str:
+        """Add a constant; numbers of rows and sizes are integers, everything else float32."""
+        array = np.asarray(value)
+        name = f"constant_{len(self.constants)}"
+        array = array.astype(np.float32) if array.dtype.kind == "f" else array
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def add(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Add an operator; returns its output."""
+        name = name or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        return name
+
+    def conv(self, layer: str, given: str, groups: int = 1, activation: str = "Relu") -> str:
+        """Add a 1-D convolution of the network, ``[batch, channel, snippet]``."""
+        weight = self.weights[f"{layer}.weight"]
+        constants = (self.constant(weight), self.constant(self.weights[f"{layer}.bias"]))
+        pads = [weight.shape[2] // 2] * 2
+        return self.add(activation, self.add("Conv", given, *constants, group=groups, pads=pads))
+
+    def linear(self, layer: str, matrix: NDArray[np.float32], given: str, activation: str = "Relu") -> str:
+        """Add a convolution on rows as a matrix product, ``[row, in]`` to ``[row, out]``."""
+        constants = (self.constant(matrix), self.constant(self.weights[f"{layer}.bias"]))
+        return self.add(activation, self.add("Gemm", given, *constants))
+
+    def reshape(self, given: str, *shape: int) -> str:
+        """Add a reshape; -1 is what is left."""
+        return self.add("Reshape", given, self.constant(shape))
+
+    def with_row_0(self, rows: str) -> str:
+        """Put the zeros beyond the edges of the map before the rows, ``[video, row, channel]``."""
+        return self.add("Pad", rows, self.constant([0, 1, 0, 0, 0, 0]))
 
 
-def main() -> None:
-    """Convert one program."""
-    program, file, *outputs = sys.argv[1:]
-
-    import paddle2onnx
-
-    # Every other optimize_tool installs packages into the environment.
-    weights = str(Path(program).with_suffix(".pdiparams"))
-    paddle2onnx.export(program, weights, file, opset_version=OPSET, optimize_tool="None")
-    _tidy(Path(file), outputs)
-
-
-def _tidy(file: Path, outputs: list[str]) -> None:
-    """Name the outputs and the batch dimension, and drop unused constants."""
-    import onnx
-
-    model = onnx.load(file)
-    graph = model.graph
-    names = dict(zip((output.name for output in graph.output), outputs, strict=True))
-    for node in graph.node:
-        node.output[:] = [names.get(name, name) for name in node.output]
-        node.input[:] = [names.get(name, name) for name in node.input]
-    for output in graph.output:
-        output.name = names[output.name]
-    for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    read = {name for node in graph.node for name in node.input}
-    kept = [constant for constant in graph.initializer if constant.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    onnx.checker.check_model(model)
-    onnx.save(model, file)
+def _confidence_map(graph: _Graph, sequence: str, model: ModelParams) -> None:
+    """Add the proposal branch after its first convolution, as :mod:`bmn.model.network` and its rows compute it."""
+    plan = make_plan(**model.model_dump(exclude={"feat_dim"}))
+    weight = graph.weights["p_conv3d1.weight"]
+    hidden, channels = weight.shape[:2]
+    matrix = weight[..., 0, 0].transpose(1, 2, 0).reshape(channels, -1)
+    by_snippet = graph.reshape(graph.add("Transpose", sequence, perm=[0, 2, 1]), -1, channels)
+    contracted = graph.add("MatMul", by_snippet, graph.constant(matrix))
+    contracted = graph.reshape(contracted, -1, model.tscale * model.num_sample, hidden)
+    bias = graph.constant(graph.weights["p_conv3d1.bias"])
+    parts = [_sample(graph, contracted, bias, tiles) for tiles in plan.tiles]
+    rows = graph.add("Concat", graph.with_row_0(parts[0]), *parts[1:], axis=1)
+    rows = graph.with_row_0(_convolve(graph, "p_conv2d2", rows, plan.slots_to_ring.read))
+    rows = _convolve(graph, "p_conv2d3", rows, plan.ring_to_valid.read)
+    channels = graph.weights["p_conv2d4.weight"].shape[1]
+    matrix = graph.weights["p_conv2d4.weight"].reshape(-1, channels).T
+    scores = graph.linear("p_conv2d4", matrix, graph.reshape(rows, -1, channels), "Sigmoid")
+    scores = graph.with_row_0(graph.reshape(scores, -1, len(plan.ring_to_valid.read), matrix.shape[1]))
+    scores = graph.add("Gather", graph.add("Transpose", scores, perm=[0, 2, 1]), graph.constant(plan.map_rows), axis=2)
+    shape = graph.constant([-1, matrix.shape[1], model.dscale, model.tscale])
+    graph.add("Reshape", scores, shape, name=OUTPUTS[0])
 
 
-if __name__ == "__main__":
-    main()
+def _sample(graph: _Graph, contracted: str, bias: str, tiles: Tiles) -> str:
+    """Add the boundary-matching layer of a group of tiles and the 1 × 1 convolution after it: its rows."""
+    gathered = graph.add("Gather", contracted, graph.constant(tiles.reads), axis=1)
+    sampled = graph.add("MatMul", graph.constant(tiles.weights), gathered)
+    hidden = graph.add("Relu", graph.add("Add", sampled, bias))
+    weight = graph.weights["p_conv2d1.weight"][..., 0, 0]
+    rows = graph.linear("p_conv2d1", weight.T, graph.reshape(hidden, -1, weight.shape[1]))
+    return graph.reshape(rows, -1, tiles.weights.shape[0] * tiles.weights.shape[1], weight.shape[0])
+
+
+def _convolve(graph: _Graph, layer: str, rows: str, read: NDArray[np.int32]) -> str:
+    """Add a 3 × 3 convolution at the cells that read these rows."""
+    weight = graph.weights[f"{layer}.weight"]
+    out, channels = weight.shape[:2]
+    gathered = graph.add("Gather", rows, graph.constant(read), axis=1)
+    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, out)
+    found = graph.linear(layer, matrix, graph.reshape(gathered, -1, 9 * channels))
+    return graph.reshape(found, -1, len(read), out)

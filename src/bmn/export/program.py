@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from bmn.base.schema import ModelParams
+from bmn.export.manifest import INPUT
 from bmn.launch.command import command
 from bmn.model.paddle import paddle
 from bmn.model.weights import load_network
 
 NAME = "BMN"
-INPUT = "feat_input"  # PaddleVideo's name
 
 
 @command

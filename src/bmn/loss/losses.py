@@ -6,10 +6,11 @@ documented below.
 
 from typing import NamedTuple
 
-from bmn.loss.normalizers import Labels, Normalizers, positive, sampling_weights, valid_cells
+from bmn.loss.normalizers import HIT, Labels, Normalizers, positive, sampling_weights, valid_cells
 from bmn.model.paddle import Tensor, paddle
 
 LOG_EPSILON = 1e-6
+SCALE_ALPHA = 0.2  # share of the hits in the scale-invariant loss, as in OpenTAD's TSI
 
 
 class Losses(NamedTuple):
@@ -31,8 +32,9 @@ def balanced_log_loss(
 
     Args:
         score: probabilities in (0, 1), any shape.
-        positives, negatives: 0/1 masks of that shape; entries in neither are ignored.
-        positive_count, negative_count: scalars, the number of each in the global batch.
+        positives, negatives: weights of that shape; entries with 0 in both are ignored.
+        positive_count, negative_count: scalars, what each side is divided by; for masks their number in the global
+            batch.
     """
     log_positive = (paddle.log(score + LOG_EPSILON) * positives).sum()
     log_negative = (paddle.log(1.0 - score + LOG_EPSILON) * negatives).sum()
@@ -69,16 +71,26 @@ def pem_reg_loss(regression: Tensor, gt_iou_map: Tensor, uniform: Tensor, normal
     return 0.5 * (paddle.square(regression - gt_iou_map) * weights).sum() / normalizers.sampled.clip(min=1.0)
 
 
-def pem_cls_loss(classification: Tensor, gt_iou_map: Tensor, normalizers: Normalizers) -> Tensor:
+def pem_cls_loss(
+    classification: Tensor, gt_iou_map: Tensor, normalizers: Normalizers, weights: Tensor | None = None
+) -> Tensor:
     """Proposal classification: the balanced log loss over the valid cells, positive where tIoU > 0.9.
+
+    With ``weights`` the scale-invariant loss of TSI: per window, 0.2 · the weighted sum over the hits + 0.8 · that over
+    the other cells, averaged over the windows of the global batch.
 
     Args:
         classification: predicted confidence ``[batch, duration, start]``.
         gt_iou_map: labels of that shape, 0 outside the triangle of valid cells.
         normalizers: of the global batch.
+        weights: of the cells, from :func:`bmn.loss.labels.scale_weights`, in that shape.
     """
-    hits = positive(gt_iou_map, 0.9)
+    hits = positive(gt_iou_map, HIT)
     misses = valid_cells(gt_iou_map) - hits
+    if weights is not None:
+        windows = (normalizers.hits + normalizers.misses) / valid_cells(gt_iou_map)[0].sum()
+        shares = 2 * SCALE_ALPHA * weights * hits, 2 * (1 - SCALE_ALPHA) * weights * misses
+        return balanced_log_loss(classification, *shares, windows, windows)
     return balanced_log_loss(classification, hits, misses, normalizers.hits, normalizers.misses)
 
 
@@ -96,18 +108,18 @@ def bmn_loss(
     Args:
         outputs: confidence map ``[batch, 2, duration, start]`` (0 regression, 1 classification), start and end
             probabilities ``[batch, snippet]``.
-        labels: of the same windows.
+        labels: of the same windows; with weights the classification loss is the scale-invariant one.
         uniform: see :func:`pem_reg_loss`.
         normalizers: of the global batch, from :func:`bmn.loss.normalizers.normalizers`.
         loss_weights: of tem, pem_reg and pem_cls.
     """
     confidence_map, start, end = outputs
-    gt_iou_map, gt_start, gt_end = labels
+    gt_iou_map, gt_start, gt_end, *weights = labels
     gt_iou_map = gt_iou_map * valid_cells(gt_iou_map)
     parts = (
         tem_loss(start, end, gt_start, gt_end, normalizers),
         pem_reg_loss(confidence_map[:, 0], gt_iou_map, uniform, normalizers),
-        pem_cls_loss(confidence_map[:, 1], gt_iou_map, normalizers),
+        pem_cls_loss(confidence_map[:, 1], gt_iou_map, normalizers, *weights),
     )
     loss = sum(weight * part for weight, part in zip(loss_weights, parts, strict=True))
     return Losses(loss, *parts)

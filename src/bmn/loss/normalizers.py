@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from bmn.model.paddle import Tensor, paddle
 
-Labels = tuple[Tensor, Tensor, Tensor]
-"""tIoU map ``[batch, duration, start]``, start and end labels ``[batch, snippet]``, all in [0, 1]."""
+Labels = tuple[Tensor, ...]
+"""tIoU map ``[batch, duration, start]``, start and end labels ``[batch, snippet]``, all in [0, 1]; then, for the
+scale-invariant loss, its weights ``[batch, duration, start]`` (:func:`bmn.loss.labels.label_maps`)."""
 
+HIT = 0.9  # tIoU above which a cell is a hit in the classification loss
 NO_CELL = 1e-30  # replaces a zero divisor: 0 / NO_CELL is 0, n / NO_CELL is practically infinite
 
 
@@ -53,9 +55,9 @@ def normalizers(labels: Labels, uniform: Tensor, all_sum: Callable[[Tensor], Ten
         uniform: see :func:`sampling_weights`.
         all_sum: sums a tensor over the processes that share the batch.
     """
-    gt_iou_map, gt_start, gt_end = labels
+    gt_iou_map, gt_start, gt_end = labels[:3]
     gt_iou_map = gt_iou_map * valid_cells(gt_iou_map)
-    start, end, hit = positive(gt_start), positive(gt_end), positive(gt_iou_map, 0.9)
+    start, end, hit = positive(gt_start), positive(gt_end), positive(gt_iou_map, HIT)
     entries = (start, 1 - start, end, 1 - end, hit, valid_cells(gt_iou_map) - hit, *levels(gt_iou_map))
     counts = all_sum(paddle.stack([count.sum(dtype="int64") for count in entries])).astype(gt_iou_map.dtype).unbind()
     sampled = all_sum(sampling_weights(gt_iou_map, uniform, *counts[-3:]).sum(dtype="int64"))

@@ -10,7 +10,7 @@ from bmn.data.videos import Video
 from bmn.metrics.breakdown import Part, by_length, by_number, what_proposals_are
 from bmn.metrics.confusion import confusion
 from bmn.metrics.detection import Detection, assess_detections
-from bmn.metrics.intervals import intervals
+from bmn.metrics.intervals import VideoResults, intervals, video_results
 from bmn.metrics.recall import Recall, proposal_recall
 
 Floats = NDArray[np.float64]
@@ -23,6 +23,7 @@ class Assessment:
     Attributes:
         videos: their number.
         recall: the metrics of the ActivityNet challenge.
+        by_video: what each video contributes to them.
         intervals: 95 % confidence intervals of the headline, in percent.
         by_length, by_number: its breakdowns.
         kinds: ``[rank, kind]``, the fraction of each kind among the proposals of each rank.
@@ -32,6 +33,7 @@ class Assessment:
 
     videos: int
     recall: Recall
+    by_video: VideoResults
     intervals: dict[str, tuple[float, float]]
     by_length: list[Part]
     by_number: list[Part]
@@ -62,11 +64,13 @@ def assess(
     truth = {video.id: [(segment.start, segment.end) for segment in video.segments] for video in videos}
     labelled = {video.id: [(one.start, one.end, one.label) for one in video.segments] for video in videos}
     recall = proposal_recall(truth, proposals)
+    by_video = video_results(recall)
     detection = assess_detections(labelled, detected) if detected is not None else None
     return Assessment(
         len(videos),
         recall,
-        intervals(recall) | (detection.intervals() if detection else {}),
+        by_video,
+        intervals(by_video) | (detection.intervals() if detection else {}),
         by_length(recall, truth, {video.id: video.duration for video in videos}),
         by_number(recall),
         what_proposals_are(truth, proposals),

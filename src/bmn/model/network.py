@@ -28,6 +28,12 @@ def _conv1d(in_channels: int, out_channels: int, kernel_size: int, groups: int =
     )
 
 
+def _probability(logits: Tensor) -> Tensor:
+    """The sigmoid, of 16 bits in 32: in 16, what is near 1 is 1."""
+    narrow = logits.dtype in (paddle.float16, paddle.bfloat16)
+    return F.sigmoid(logits.astype("float32") if narrow else logits)
+
+
 class BMN(nn.Layer):  # type: ignore[misc]
     """Score the boundaries and all proposals of a video at once.
 
@@ -97,8 +103,8 @@ class BMN(nn.Layer):  # type: ignore[misc]
             outside the triangle), and the start and end probabilities, each ``[batch, snippet]``.
         """
         base = F.relu(self.b_conv2(F.relu(self.b_conv1(x))))
-        start = F.sigmoid(self.ts_conv2(F.relu(self.ts_conv1(base)))).squeeze(1)
-        end = F.sigmoid(self.te_conv2(F.relu(self.te_conv1(base)))).squeeze(1)
+        start = _probability(self.ts_conv2(F.relu(self.ts_conv1(base)))).squeeze(1)
+        end = _probability(self.te_conv2(F.relu(self.te_conv1(base)))).squeeze(1)
         sequence = F.relu(self.p_conv1(base))
         return self._confidence_map(sequence), start, end
 
@@ -116,6 +122,6 @@ class BMN(nn.Layer):  # type: ignore[misc]
         rows = convolve(rows, self.p_conv2d3.weight, self.p_conv2d3.bias, self.valid_read, self.ring_readers)
         logits = paddle.matmul(rows, self.p_conv2d4.weight.flatten(1), transpose_y=True) + self.p_conv2d4.bias
         # Not paddle.gather, whose gradient along an axis is wrong in Paddle 2.6.2.
-        scores = paddle.index_select(F.sigmoid(logits), self.map_rows, axis=1).transpose([0, 2, 1])
+        scores = paddle.index_select(_probability(logits), self.map_rows, axis=1).transpose([0, 2, 1])
         scores = scores * (self.map_rows > 0).astype(scores.dtype)
         return scores.reshape([-1, 2, self.dscale, self.tscale])

@@ -62,16 +62,21 @@ def _match(
     hiddens, parts = [], []
     for reads, weights in tiles:
         gathered = _gather(contracted, videos, reads)
-        hidden = F.relu(paddle.matmul(weights, gathered).flatten(1, 2) + bias)
+        hidden = _activated(paddle.matmul(weights, gathered).flatten(1, 2), bias)
         hiddens.append(hidden)
-        parts.append(F.relu(paddle.matmul(hidden, weight, transpose_y=True) + out_bias))
+        parts.append(_activated(paddle.matmul(hidden, weight, transpose_y=True), out_bias))
     return _with_row_0(parts), hiddens
 
 
 def _convolve(videos: Tensor, table: Tensor, weight: Tensor, bias: Tensor, read: Tensor) -> Tensor:
     kernel = weight.transpose([2, 3, 1, 0]).flatten(0, 2)
     gathered = _gather(table, videos, read).flatten(2)
-    return _with_row_0([F.relu(paddle.matmul(gathered, kernel) + bias)])
+    return _with_row_0([_activated(paddle.matmul(gathered, kernel), bias)])
+
+
+def _activated(sums: Tensor, bias: Tensor) -> Tensor:
+    """Add the bias and apply the ReLU: in place, where the program does not keep the operators."""
+    return F.relu_(sums.add_(bias)) if paddle.in_dynamic_mode() else F.relu(sums + bias)
 
 
 def _with_row_0(parts: list[Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_file
 from bmn.base.schema import ModelParams
+from bmn.model.device import require_gpus
 from bmn.model.network import BMN
 from bmn.model.paddle import paddle
 from bmn.model.pickles import Array, read_pickle
@@ -71,8 +72,10 @@ def make_network(model: ModelParams, weights: dict[str, NDArray[np.float32]], or
     """A network with given weights, in evaluation mode.
 
     Raises:
-        BmnError: they do not fit; see :func:`load_weights`.
+        BmnError: they do not fit (:func:`load_weights`), or Paddle has no code for its GPU.
     """
+    if (device := paddle.get_device()).startswith("gpu"):
+        require_gpus(device)
     network = BMN(**model.model_dump())
     load_weights(network, weights, origin or Path("the weights"))
     network.eval()

@@ -1,7 +1,8 @@
 """Proposals for any number of feature files, printed like PaddleVideo's predict.py."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bmn.base.errors import BmnError
 from bmn.base.prefetch import prefetch
 from bmn.classify.classifier import FILE
 from bmn.classify.results import labelled_results
+from bmn.execution.lists import Task
 from bmn.predict.inputs import Item
 from bmn.predict.outputs import Save
 from bmn.predict.partial import PartFile
@@ -25,11 +27,12 @@ from bmn.proposals import ProposalSettings, Result, results
 PRINTED = 5  # best proposals per file
 RESULT = "bmn_results_inference"  # the published name
 AHEAD = 2  # batches read ahead
+CHUNK = 32  # batches of a job
 
 Found = tuple[Item, Sequence[Result]]
-Done = tuple[list[Found], list[str]]  # of a batch: the results, and the errors of the unreadable files
-Batches = Sequence[Sequence[Item]]
-Compute = Callable[[Batches], Iterator[Done]]
+Batches = Sequence[Sequence[tuple[str, float]]]  # the files, and how long their videos are in seconds
+Hear = Callable[[dict[str, Any]], None]
+Compute = Callable[[Batches, Hear], None]
 
 
 def predict_files(
@@ -45,7 +48,7 @@ def predict_files(
     """Print the best proposals of each feature file and save all of them; resume after an interruption.
 
     Args:
-        compute: computes batches, in any order: :func:`here` or :func:`bmn.predict.jobs.by_jobs`.
+        compute: computes batches, in any order, and tells of each as :func:`predict_batches` does.
         origin: what the results depend on besides the files (:func:`origin_of`).
         folder: for the results, ``bmn_results_inference`` plus the suffix of each format.
         savers: by suffix.
@@ -63,36 +66,61 @@ def predict_files(
     held = sum(map(part.holds, items))
     if held:
         print(f"{part.path}: already holds {held} of {len(items)} files")
-    skipped = 0
-    with tqdm(total=len(items), initial=len(items) - sum(map(len, todo)), unit="file", disable=None) as progress:
-        for found, unreadable in compute(todo):
-            if strict and unreadable:
-                raise BmnError(unreadable[0])
-            for error in unreadable:
-                tqdm.write(f"skipped: {error}", file=sys.stderr)
-            skipped += len(unreadable)
-            if found:
-                part.append([(item, proposals) for item, proposals in found if not part.holds(item)])
-            if not quiet:
-                for item, proposals in found:
-                    tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
-            progress.update(len(found) + len(unreadable))
-    if skipped < len(items):
+    skipped: list[str] = []
+    progress = tqdm(total=len(items), initial=len(items) - sum(map(len, todo)), unit="file", disable=None)
+
+    def hear(told: dict[str, Any]) -> None:
+        if strict and told["unreadable"]:
+            raise BmnError(told["unreadable"][0])
+        for error in told["unreadable"]:
+            tqdm.write(f"skipped: {error}", file=sys.stderr)
+        skipped.extend(told["unreadable"])
+        found = [(Item(*item), proposals) for item, proposals in told["found"]]
+        if found:
+            part.append([(item, proposals) for item, proposals in found if not part.holds(item)])
+        if not quiet:
+            for item, proposals in found:
+                tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
+        progress.update(len(found) + len(told["unreadable"]))
+
+    with progress:
+        compute([[astuple(item) for item in batch] for batch in todo], hear)
+    if len(skipped) < len(items):
         for suffix, save in savers.items():
             save(folder / f"{RESULT}.{suffix}", part.read(items))
         part.remove()
     if skipped:
-        raise BmnError(f"{skipped} of {len(items)} files were skipped, see above; the others are done")
+        raise BmnError(f"{len(skipped)} of {len(items)} files were skipped, see above; the others are done")
 
 
-def here(predictor: Predictor, labels: bool = False) -> Compute:
-    """Compute in this process, reading ahead; with ``labels`` detections instead of proposals."""
+def predict_batches(batches: Batches, predictor: Predictor, labels: bool, tell: Hear) -> None:
+    """Predict batches of feature files, reading ahead.
 
-    def compute(batches: Batches) -> Iterator[Done]:
-        for items, features, unreadable in prefetch(partial(read_batch, predictor.channels), batches, AHEAD):
-            yield propose(items, features, predictor, labels), unreadable
+    Args:
+        labels: predict detections instead of proposals.
+        tell: receives of each batch ``found``, its files with their results, and ``unreadable``, the errors of the
+            others.
+    """
+    files = [[Item(*item) for item in batch] for batch in batches]
+    for items, features, unreadable in prefetch(partial(read_batch, predictor.channels), files, AHEAD):
+        found = [(astuple(item), each) for item, each in propose(items, features, predictor, labels)]
+        tell({"found": found, "unreadable": unreadable})
 
-    return compute
+
+def predict(arguments: dict[str, Any], tell: Hear) -> None:
+    """The job: :func:`predict_batches` of some ``items``, with the arguments of the ``predictor`` and ``labels``."""
+    program, settings, device, use_tensorrt = arguments["predictor"]
+    predictor = Predictor(Path(program), ProposalSettings(**settings), device, use_tensorrt)
+    predict_batches(arguments["items"], predictor, arguments["labels"], tell)
+
+
+def task_of(
+    items: Sequence[Item], program: Path, settings: ProposalSettings, device: str, use_tensorrt: bool, labels: bool
+) -> Task:
+    """The prediction of batches of files; see :class:`bmn.predict.predictor.Predictor`."""
+    predictor = [str(program.absolute()), settings.model_dump(), device, use_tensorrt]
+    reads = {program, *(Path(item.path).parent for item in items)}
+    return Task(f"{__name__}:{predict.__name__}", {"predictor": predictor, "labels": labels}, CHUNK, reads)
 
 
 def origin_of(program: Path, settings: ProposalSettings, labels: bool) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
 from bmn.base.params import load_params
+from bmn.base.schema import ExecutionParams
 from bmn.classify.classifier import FILE, Detected, SegmentClassifier, read_classifier
 from bmn.classify.results import LabelledResult, labelled_results
 from bmn.data.windows import Cut, Window, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
 from bmn.runtimes.engines import LARGEST_BATCH
-from bmn.runtimes.programs import MANIFEST, find_program, open_program
+from bmn.runtimes.programs import MANIFEST, find_program, open_program, told
 
 CPU_BATCH = 2  # videos: more are no faster, and take 200 MB each
 
@@ -41,17 +42,30 @@ def settings_of(params: str | Path | None) -> ProposalSettings:
     return load_params(Path(params)).proposals if params else PUBLISHED
 
 
+def execution_of(params: str | Path | None, jobs: int | None, device: str) -> ExecutionParams:
+    """Where a list is predicted, as a ``params.yaml`` says, or in this process without it.
+
+    Args:
+        jobs: at once, instead of ``execution.jobs``.
+        device: ``cpu`` or ``gpu``.
+    """
+    execution = load_params(Path(params)).execution if params else ExecutionParams()
+    devices = "auto" if device == "gpu" else "cpu"
+    return execution.model_copy(update={"jobs": jobs or execution.jobs, "devices": devices})
+
+
 class Predictor:
     """An exported BMN: features in, proposals out.
 
     Args:
         model: a ``.pdmodel`` or ``.json`` program next to its ``.pdiparams``, ours or PaddleVideo's; an ``.onnx``
-            file; or the folder that holds them.
+            file; or the folder that holds them, of which the fastest is taken.
         settings: how candidates are scored and suppressed; the published ones by default.
         device: ``cpu`` or ``gpu``.
         use_tensorrt: let TensorRT run what it can (GPU only).
 
     Attributes:
+        program: the file that runs; ``str(predictor)`` also says in what.
         classifier: labels proposals; None if the model has none.
 
     Raises:
@@ -63,7 +77,7 @@ class Predictor:
         self, model: Path, settings: ProposalSettings = PUBLISHED, device: str = "cpu", use_tensorrt: bool = False
     ) -> None:
         self.settings = settings
-        self.program = find_program(model)
+        self.program = find_program(model, device)
         opened = open_program(self.program, device, use_tensorrt)
         self._run, self.channels, self.tscale = opened.run, opened.channels, opened.tscale
         self.overlap = _overlap(self.program.with_name(MANIFEST))
@@ -71,6 +85,9 @@ class Predictor:
         classifier = self.program.with_name(FILE)
         self.classifier = read_classifier(classifier) if classifier.exists() else None
         self._batch = CPU_BATCH if device == "cpu" else LARGEST_BATCH
+
+    def __str__(self) -> str:
+        return told(self.program)
 
     def maps(self, features: NDArray[np.float32]) -> Maps:
         """Run the network.

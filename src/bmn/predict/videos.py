@@ -6,8 +6,6 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from bmn.acquire.features import VIDEO_SUFFIXES, find_videos
 from bmn.base.errors import BmnError
 from bmn.base.files import write_json
@@ -105,13 +103,11 @@ def watch_videos(
     paths: Sequence[Path], extractor: Extractor, predictor: Predictor
 ) -> Iterator[tuple[Path, Watched | BmnError]]:
     """The proposals of videos as they get ready, in any order, or what is wrong with a video."""
-    with tqdm(total=len(paths), unit="video", disable=None) as bar:
-        for path, features in extract_videos(paths, extractor):
-            if isinstance(features, BmnError):
-                yield path, features
-            else:
-                yield path, Watched(path, features.duration, *predictor.watch(features.array, features.duration))
-            bar.update()
+    for path, features in extract_videos(paths, extractor):
+        if isinstance(features, BmnError):
+            yield path, features
+        else:
+            yield path, Watched(path, features.duration, *predictor.watch(features.array, features.duration))
 
 
 def distinct(proposals: Sequence[Result], count: int) -> list[Result]:
@@ -125,22 +121,22 @@ def distinct(proposals: Sequence[Result], count: int) -> list[Result]:
     return chosen
 
 
+def contents(watched: Watched) -> dict[str, Any]:
+    """All that was found in a video, for JSON."""
+    boundaries = watched.boundaries
+    return {
+        "duration": watched.duration,
+        "proposals": watched.proposals,
+        "boundaries": {
+            "step": boundaries.step,
+            "start": boundaries.start.round(4).tolist(),
+            "end": boundaries.end.round(4).tolist(),
+        },
+    }
+
+
 def save(watched: Watched, stem: Path) -> None:
     """Write ``<stem>.json``, all that was found, and ``<stem>.csv``, one line per proposal."""
-    boundaries = watched.boundaries
-    write_json(
-        stem.with_name(f"{stem.name}.json"),
-        {
-            "video": watched.path.name,
-            "duration": watched.duration,
-            "proposals": watched.proposals,
-            "boundaries": {
-                "step": boundaries.step,
-                "start": boundaries.start.round(4).tolist(),
-                "end": boundaries.end.round(4).tolist(),
-            },
-        },
-        indent=None,
-    )
+    write_json(stem.with_name(f"{stem.name}.json"), {"video": watched.path.name, **contents(watched)}, indent=None)
     found = [(Item(watched.path.name, watched.duration), watched.proposals)]
     save_csv(stem.with_name(f"{stem.name}.csv"), found, labels=any("label" in each for each in watched.proposals[:1]))

@@ -14,6 +14,7 @@ from bmn.base.schema import ProposalSettings
 from bmn.data.windows import Window
 from bmn.proposals.candidates import Candidates, Float32s, Floats, decode, merge
 from bmn.proposals.suppression import Proposals, score, soft_nms
+from bmn.proposals.voting import vote
 
 Maps = tuple[Float32s, Float32s, Float32s]
 """Confidence map ``[window, 2, D, T]``, start and end probabilities ``[window, T]``."""
@@ -60,12 +61,15 @@ def whole_videos(candidates: Candidates, windows: Sequence[Window], durations: M
 
 
 def select(found: VideoCandidates, settings: ProposalSettings) -> dict[str, Floats]:
-    """Score the candidates and suppress those that overlap better ones.
+    """Score the candidates, suppress those that overlap better ones, and let them vote if ``voting_tiou`` says so.
 
     Returns:
         By video ``[proposal, 3]``: start and end in seconds, clipped to the video, and score; best first.
     """
-    kept = soft_nms(score(found.candidates, settings), settings)
+    scored = score(found.candidates, settings)
+    kept = soft_nms(scored, settings)
+    if settings.voting_tiou is not None:
+        kept = vote(kept, scored, settings.voting_tiou)
     return dict(zip(found.videos, in_seconds(kept, found.units, found.durations), strict=True))
 
 

@@ -1,12 +1,15 @@
 """Presets for params.yaml: data that come with the project, and published recipes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bmn.acquire.inputs import is_url
 from bmn.base.errors import BmnError
 from bmn.base.params import flatten, load_params
 from bmn.base.schema import Params
 from bmn.recipes.edits import edit
+from bmn.recipes.published import PUBLISHED
 
 # Differences from the defaults in bmn.base.schema, which are the published values.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -25,16 +28,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "model": {"feat_dim": 32, "tscale": 64, "dscale": 48, "num_sample": 16},
         "train": {"epochs": 8, "batch_size": 8, "decay_iteration": 108},
     },
-    "activitynet": {
-        "data": {
-            "source": "activitynet",
-            "strict": False,  # 215 of its segments extend beyond their video, 12 are empty
-            "features": "https://paddlemodels.bj.bcebos.com/video_detection/bmn_feat.tar.gz",
-            "annotations": "https://paddlemodels.bj.bcebos.com/video_detection/activitynet_1.3_annotations.json",
-            "ground_truth": "https://paddlemodels.bj.bcebos.com/video_detection/activity_net_1_3_new.json",
-        }
-    },
-    "bmn_lite": {  # PaddleVideo's small excerpt of it
+    **{name: recipe.params for name, recipe in PUBLISHED.items()},
+    "bmn_lite": {  # PaddleVideo's small excerpt of ActivityNet
         "data": {
             "source": "activitynet",
             "strict": False,
@@ -82,16 +77,26 @@ def _same_data(one: Params, other: Params) -> bool:
     return all(getattr(one.data, key) == getattr(other.data, key) for key in IN_USE)
 
 
-def use_preset(name: str, path: Path, reset: bool = False) -> str:
+def use_preset(name: str, path: Path, reset: bool = False, places: Mapping[str, str] | None = None) -> str:
     """Write a preset into a parameter file, except machine and personal settings; see :func:`edit`.
 
-    If its data are already in use, nothing changes: the recipe may have been tuned. ``reset`` writes it anyway.
+    If its data are already in use, the recipe stays as it is: it may have been tuned. ``reset`` writes it anyway.
+
+    Args:
+        places: where its data are instead, by dotted key.
+
+    Raises:
+        BmnError: there is no such preset, or one of the places does not exist.
     """
-    preset, current = preset_params(name), load_params(path)
-    if name == "clips" and not (path.parent / str(preset.data.features)).exists():
+    places, current = dict(places or {}), load_params(path)
+    for place in places.values():
+        if not is_url(place) and not (path.parent / place).exists():
+            raise BmnError(f"{place}: no such file or folder; correct what names it")
+    values = dict(flatten(preset_params(name).model_dump())) | places
+    if name == "clips" and not (path.parent / values["data.features"]).exists():
         from bmn.video.clips import make_clips  # needs PyAV, which the other presets do not
 
-        make_clips(path.parent / str(preset.data.features), **CLIPS)
-    if not reset and _same_data(preset, current):
-        return ""
-    return edit(path, {key: value for key, value in flatten(preset.model_dump()) if not key.startswith(KEPT)})
+        make_clips(path.parent / values["data.features"], **CLIPS)
+    if not reset and all(values[f"data.{key}"] == getattr(current.data, key) for key in IN_USE):
+        values = places
+    return edit(path, {key: value for key, value in values.items() if not key.startswith(KEPT)})

@@ -1,4 +1,4 @@
-"""Files of an evaluation: proposals in ActivityNet's result format, and class scores of videos."""
+"""Files of an evaluation: proposals and detections in ActivityNet's result format."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,6 @@ from bmn.base.errors import BmnError
 from bmn.base.files import read_json, write_json
 from bmn.base.ids import video_id
 from bmn.classify.results import labelled_results
-from bmn.metrics.detection import VideoScores
 from bmn.proposals import Floats, results
 
 
@@ -53,28 +52,6 @@ def write_detections(path: Path, detected: Mapping[str, Mapping[str, Floats]]) -
             videos.setdefault(video, {})[name] = rows
     listed = {video: labelled_results(found) for video, found in sorted(videos.items())}
     write_json(path, {"version": "VERSION 1.3", "results": listed, "external_data": {}}, indent=None)
-
-
-def read_video_scores(path: Path) -> VideoScores:
-    """Read class scores in the format of CUHK's for ActivityNet: ``{"results": {video: […]}, "class": […]}``.
-
-    Raises:
-        BmnError: the file has another format.
-    """
-    match read_json(path):
-        case {"results": dict(results), "class": list(classes)}:
-            pass
-        case _:
-            raise BmnError(f'{path}: expected {{"results": {{video: [scores]}}, "class": [names]}}')
-    scores = {}
-    for video, given in _by_id(path, results).items():
-        try:
-            scores[video] = row = np.asarray(given, np.float64)
-        except (TypeError, ValueError) as error:
-            raise BmnError(f"{path}: the scores of {video} are not numbers") from error
-        if row.shape != (len(classes),) or not np.isfinite(row).all():
-            raise BmnError(f"{path}: the scores of {video} should be {len(classes)} finite numbers, one per class")
-    return VideoScores([str(name) for name in classes], scores)
 
 
 def _by_id(path: Path, entries: dict[str, Any]) -> dict[str, Any]:

@@ -117,6 +117,7 @@ def _form(program: Path, shape: Sequence[int], frames: int, size: int) -> str:
 
 def _paddle(program: Path, name: str, output: str | None, device: str, threads: int) -> Run:
     try:
+        from bmn.model.device import require_gpus
         from bmn.model.paddle import paddle
     except ImportError as error:
         raise BmnError(f"{program}: Paddle is not installed; pip install paddlepaddle, or take a .onnx") from error
@@ -125,10 +126,8 @@ def _paddle(program: Path, name: str, output: str | None, device: str, threads: 
     config.disable_glog_info()
     if program.suffix == ".pdmodel":
         config.enable_memory_optim()
-    has_gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
-    if device == "gpu" or (device == "auto" and has_gpu):
-        if not has_gpu:
-            raise BmnError(f"{program}: this Paddle cannot use a GPU; choose the device cpu")
+    if device == "gpu" or (device == "auto" and paddle.device.cuda.device_count() > 0):
+        require_gpus(device)
         config.enable_use_gpu(GPU_MEMORY, 0)
     else:
         config.disable_gpu()

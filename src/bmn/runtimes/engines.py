@@ -97,11 +97,14 @@ def _paddle(
     program: Path, name: str, sizes: tuple[int, int], device: str, use_tensorrt: bool
 ) -> Callable[[NDArray[np.float32]], Sequence[Any]]:
     try:
+        from bmn.model.device import require_gpus
         from bmn.model.paddle import paddle
     except ImportError as error:
         raise BmnError(
             f"{program}: Paddle is not installed; pip install paddlepaddle, or use a .onnx program"
         ) from error
+    if device == "gpu":
+        require_gpus(device)
     with _without_onednn(paddle):
         predictor = _predictor(paddle, program, name, sizes, device, use_tensorrt)
     given = predictor.get_input_handle(name)
@@ -133,10 +136,6 @@ def _predictor(paddle: Any, program: Path, name: str, sizes: tuple[int, int], de
     if program.suffix == ".pdmodel":  # without it all activations stay in memory; .json does not need it
         config.enable_memory_optim()
     if device == "gpu":
-        if not paddle.is_compiled_with_cuda():
-            raise BmnError(
-                f"{program}: this Paddle cannot use a GPU; install paddlepaddle-gpu or choose the device cpu"
-            )
         config.enable_use_gpu(GPU_MEMORY, 0)
     else:
         config.disable_gpu()

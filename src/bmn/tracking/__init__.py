@@ -1,8 +1,12 @@
 """Everything that talks to MLflow.
 
-More than ten modules, since three neighbours share this room, the only one that knows MLflow: the store and its runs
-(``store``, ``moved``, ``runs``, ``journal``, ``outbox``, ``delivery``, ``filing``), what is read from it (``compare``,
-``models``, ``trials``, ``ui``), and the served model (``served``, ``serving``, ``gate``).
+More than ten modules, since three neighbours share this room, the only one that knows MLflow:
+
+- the store and its runs: where they are (``store``, ``moved``), how trainings, sweeps and evaluations are written
+  (``runs``, ``journal``, ``outbox``, ``delivery``, ``filing``, ``evaluations``, ``logged_models``, ``trials``), and
+  what can be deleted (``garbage``);
+- what is read from it and decided: ``compare``, ``models``, ``champions``, ``ui``;
+- the served model: ``served``, ``serving``, ``gate``, ``connections``, ``watching``, ``metered``.
 """
 
 from bmn.tracking.filing import log_data_report, log_evaluation, log_export

@@ -8,6 +8,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from bmn.base.errors import BmnError
+from bmn.metrics.intervals import difference
+from bmn.tracking.evaluations import evaluation_on
 from bmn.tracking.logged_models import validation_data
 from bmn.tracking.models import CHAMPION, DATA, REGISTERED, VALIDATED, alias, champion_of
 
@@ -104,9 +106,19 @@ def roll_back(number: str, reason: str) -> str:
 
 
 def compared(version: ModelVersion, former: ModelVersion) -> str:
-    """By how much a version is better or worse than another on the same data."""
+    """By how much a version is better or worse than another on the same data, and whether chance may explain it."""
     own, other = (float(one.tags[VALIDATED]) for one in (version, former))
-    return f"AUC {own:.2f}, {own - other:+.2f} against version {former.version} ({other:.2f})"
+    margin = f"AUC {own:.2f}, {own - other:+.2f} against version {former.version} ({other:.2f})"
+    return f"{margin}; {_on_the_same_videos(version, former)}"
+
+
+def _on_the_same_videos(version: ModelVersion, former: ModelVersion) -> str:
+    """The difference between the evaluations of two versions on their validation data, with its 95 % interval."""
+    client = MlflowClient()
+    own, other = (evaluation_on(client, one.run_id, version.tags[DATA]) for one in (version, former))
+    if own is None or other is None:
+        return "not both were evaluated on these data, so chance may explain it"
+    return f"evaluated {difference(own, other)}"
 
 
 def _version(client: MlflowClient, run_id: str, model_id: str, tags: dict[str, str]) -> ModelVersion:
@@ -129,7 +141,7 @@ def _verdict(champion: ModelVersion | None, own: ModelVersion, auc: float) -> st
         return f"{CHAMPION} on these data"
     previous = f"version {champion.version} ({float(champion.tags[VALIDATED]):.2f})"
     if auc > float(champion.tags[VALIDATED]):
-        return f"new {CHAMPION} on these data, replacing {previous}"
+        return f"new {CHAMPION} on these data, replacing {previous}; {_on_the_same_videos(own, champion)}"
     return f"{previous} remains the {CHAMPION} on these data"
 
 

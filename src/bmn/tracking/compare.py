@@ -1,9 +1,13 @@
-"""Compare runs: what differs between them, their metrics and curves; in the terminal and as a page.
+"""Compare runs: what differs between them, their metrics with intervals, curves; in the terminal and as a page.
 
 The trials of a sweep have their own table; here they are compared only if named.
 """
 
+import re
+from dataclasses import dataclass
+
 import mlflow
+import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -11,9 +15,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from bmn.base.errors import BmnError
+from bmn.metrics.intervals import difference, intervals
+from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.report.figures import fill
-from bmn.tracking.logged_models import validation_data
-from bmn.tracking.models import CHAMPION, DATA, champion_runs
+from bmn.tracking.evaluations import evaluated_on, read_videos
+from bmn.tracking.models import CHAMPION, champion_runs
 from bmn.tracking.store import store_uri
 
 LAST = 10
@@ -25,61 +31,121 @@ CURVES = {
     "val/AUC": ("validation AUC in %", "iteration"),
     "evaluate/AR": ("AR in %", "average number of proposals per video"),
 }
+INTERVAL, DIFFERENCE = "AUC 95 %", "difference in AUC"
+MOST = 1000  # runs with the same name
+ID = re.compile("[0-9a-f]{4,32}")  # or the beginning of one, as the table shows it
 COLOURS = [*(f"C{number}" for number in range(LAST)), "black"]
 LABEL = 70  # characters
 SETTINGS = ("data.", "train.", "proposals.", "evaluate.", "export.")  # tags of a run
 
 
+@dataclass(frozen=True)
+class Group:
+    """Runs that were evaluated on the same data; others are not comparable with them.
+
+    Attributes:
+        title: names the data.
+        runs: newest first.
+        rows: one per run: id, status, parameters and settings that differ between the runs, metrics, the 95 % interval
+            of the AUC and the difference to the reference with its own, name.
+        reference: what the runs are compared with: the id of the champion, else of the best.
+    """
+
+    title: str
+    runs: list[Run]
+    rows: pd.DataFrame
+    reference: str | None
+
+
 def choose(names: list[str], experiment: str) -> list[Run]:
-    """The runs with these ids or names; without any, the last ten runs that are not trials of a sweep, and the
-    champions.
+    """The runs with these ids, beginnings of ids or names; without any, the last ten runs that are not trials of a
+    sweep, and the champions.
 
     Raises:
         BmnError: a run does not exist, or there are none.
     """
+    client = MlflowClient()
     number = mlflow.get_experiment_by_name(experiment).experiment_id
-    runs = list(MlflowClient().search_runs([number], order_by=["start_time DESC"], max_results=1000))
+
+    def search(condition: str, most: int) -> list[Run]:
+        return list(client.search_runs([number], condition, order_by=["start_time DESC"], max_results=most))
+
     if names:
-        chosen = [run for name in names for run in runs if name in (run.info.run_id, run.info.run_name)]
-        known = {key for run in chosen for key in (run.info.run_id, run.info.run_name)}
+        chosen: dict[str, Run] = {}
         for name in names:
-            if name not in known:
+            quote = '"' if "'" in name else "'"
+            found = search(f"attributes.run_name = {quote}{name}{quote}", MOST)
+            if ID.fullmatch(name):
+                found += search(f"attributes.run_id LIKE '{name}%'", MOST)
+            if not found:
                 raise BmnError(f"RUNS names {name!r}; the experiment {experiment} has no run with that id or name")
-        return chosen
-    runs = [run for run in runs if "optuna.study" not in run.data.tags]
+            chosen |= {run.info.run_id: run for run in found}
+        return list(chosen.values())
+    runs = search("tags.`optuna.study` IS NULL", LAST)
     if not runs:
         raise BmnError(f"the experiment {experiment} has no runs yet; run make repro")
-    champions = champion_runs()
-    return runs[:LAST] + [run for run in runs[LAST:] if run.info.run_id in champions]
+    others = champion_runs() - {run.info.run_id for run in runs}
+    older = [client.get_run(run_id) for run_id in sorted(others)]
+    return runs + [run for run in older if run.info.experiment_id == number]
 
 
 def differing(runs: list[Run]) -> list[dict[str, str]]:
-    """For each run, the parameters, settings and validation data that are not the same in all runs."""
+    """For each run, the parameters and settings that are not the same in all runs; no checksums or paths."""
     values = [_values(run) for run in runs]
     names = sorted({name for found in values for name in found})
     different = [name for name in names if len({found.get(name) for found in values}) > 1]
     return [{name: _short(found.get(name, "")) for name in different} for found in values]
 
 
-def table(runs: list[Run]) -> pd.DataFrame:
-    """One row per run: id, status, parameters and settings that differ between the runs, metrics, name."""
+def grouped(runs: list[Run]) -> list[Group]:
+    """The runs by the data that they were evaluated on, in the order of each group's newest run."""
     champions = champion_runs()
-    return pd.DataFrame(
-        [
-            {
-                "id": run.info.run_id[:8],
-                "status": run.info.status,
-                **different,
-                **{name: run.data.metrics[key] for key, name in METRICS.items() if key in run.data.metrics},
-                "run": f"{run.info.run_name}{f' ({CHAMPION})' if run.info.run_id in champions else ''}",
-            }
-            for run, different in zip(runs, differing(runs), strict=True)
-        ]
+    by_data: dict[str, list[Run]] = {}
+    for run in runs:
+        by_data.setdefault(evaluated_on(run), []).append(run)
+    names = [data.rpartition(" (")[0] or data for data in by_data]
+    titles = [
+        name if names.count(name) == 1 else data for name, data in zip(names, by_data, strict=True)
+    ]  # the digest only tells data of the same name apart
+    return [_group(title, found, champions) for title, found in zip(titles, by_data.values(), strict=True)]
+
+
+def _group(title: str, runs: list[Run], champions: set[str]) -> Group:
+    client = MlflowClient()
+    results = {run.info.run_id: found for run in runs if (found := read_videos(client, run))}
+    reference = max(
+        (run for run in runs if run.info.run_id in results),
+        key=lambda run: (run.info.run_id in champions, run.data.metrics.get("evaluate/AUC", 0.0)),
+        default=None,
     )
+    rows = []
+    for run, different in zip(runs, differing(runs), strict=True):
+        metrics = {name: run.data.metrics[key] for key, name in METRICS.items() if key in run.data.metrics}
+        row = {"id": run.info.run_id[:8], "status": run.info.status, **different}
+        if reference and (own := results.get(run.info.run_id)):
+            low, high = intervals(own)["AUC"]
+            row["AUC"], row[INTERVAL] = metrics.pop("AUC", np.nan), f"{low:.2f} – {high:.2f}"
+            row[DIFFERENCE] = "reference" if run is reference else str(difference(own, results[reference.info.run_id]))
+        row |= metrics
+        rows.append({**row, "run": f"{run.info.run_name}{f' ({CHAMPION})' if run.info.run_id in champions else ''}"})
+    table = pd.DataFrame(rows)
+    return Group(title, runs, table[_order(table)], reference.info.run_id[:8] if reference else None)
 
 
-def text(rows: pd.DataFrame) -> str:
-    """The table for a terminal; names can be long, so they come last, left-aligned."""
+def _order(rows: pd.DataFrame) -> list[str]:
+    """The columns, each kind together: what the run is, its settings, its figures, its name."""
+    first, last = ["id", "status"], [*METRICS.values(), "run"]
+    last[1:1] = [INTERVAL, DIFFERENCE]
+    return [name for name in [*first, *(name for name in rows if name not in first + last), *last] if name in rows]
+
+
+def text(groups: list[Group]) -> str:
+    """A table for each group, for a terminal."""
+    return "\n\n".join(f"on {group.title}:\n{_aligned(group.rows)}" for group in groups)
+
+
+def _aligned(rows: pd.DataFrame) -> str:
+    """Names can be long, so they come last, left-aligned."""
     width = max(map(len, ["run", *rows["run"]]))
     rows = rows.assign(run=rows["run"].str.ljust(width)).rename(columns={"run": "run".ljust(width)})
     shown = rows.to_string(index=False, na_rep="", float_format="{:.2f}".format)
@@ -112,30 +178,41 @@ def colours(runs: list[Run]) -> list[str]:
     return [to_hex(COLOURS[number % len(COLOURS)]) for number in range(len(runs))]
 
 
-def page(runs: list[Run], rows: pd.DataFrame, figure: Figure) -> str:
-    """Table and figure as one self-contained HTML page; each run links to MLflow's UI."""
+def page(groups: list[Group], figure: Figure) -> str:
+    """Tables and figure as one self-contained HTML page; each run links to MLflow's UI."""
     server = store_uri() if store_uri().startswith("http") else "http://localhost:5000"
-    links = [
-        f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?workflowType=machine_learning"
-        for run in runs
-    ]
-    figures = [name for name in METRICS.values() if name in rows]
+    runs = [run for group in groups for run in group.runs]
+    shades = dict(zip((run.info.run_id for run in runs), colours(runs), strict=True))
     return fill(
         "comparison.html",
         title="Run comparison",
-        rows=rows.to_dict("records"),
-        links=links,
-        colours=colours(runs),
-        best={name: rows[name].min() if name.endswith("loss") else rows[name].max() for name in figures},
+        groups=[
+            {
+                "title": group.title,
+                "reference": group.reference,
+                "rows": group.rows.to_dict("records"),
+                "links": [
+                    f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+                    f"?workflowType=machine_learning"
+                    for run in group.runs
+                ],
+                "colours": [shades[run.info.run_id] for run in group.runs],
+                "best": {
+                    name: group.rows[name].min() if name.endswith("loss") else group.rows[name].max()
+                    for name in METRICS.values()
+                    if name in group.rows
+                },
+            }
+            for group in groups
+        ],
         curves=figure,
     )
 
 
 def _values(run: Run) -> dict[str, str]:
     settings = {key: value for key, value in run.data.tags.items() if key.startswith(SETTINGS)}
-    data = validation_data(run)
-    found: dict[str, str] = run.data.params | settings | ({DATA: data.digest} if data else {})
-    return found
+    found: dict[str, str] = run.data.params | settings
+    return {name: value for name, value in found.items() if name not in NEUTRAL_PARAMETERS and "sha256" not in name}
 
 
 def _short(value: str) -> str:

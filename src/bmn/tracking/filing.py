@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from bmn.base.schema import Params
 from bmn.data.subset import Subset
+from bmn.metrics.intervals import VideoResults
 from bmn.tracking.champions import register
 from bmn.tracking.delivery import deliver, outboxes, send
+from bmn.tracking.evaluations import EVALUATED_ON, NEWEST, log_videos, run_of_evaluation
 from bmn.tracking.journal import Journal, metric_name, milliseconds
 from bmn.tracking.models import exported_content, log_inference_model
 from bmn.tracking.outbox import dataset_message
@@ -30,12 +32,22 @@ Curve = tuple[Iterable[int], Iterable[float]]
 
 
 def log_evaluation(
-    params: Params, run_id: str, metrics: Mapping[str, float], curves: Mapping[str, Curve], files: Mapping[Path, str]
+    params: Params,
+    run_id: str,
+    subset: Subset,
+    videos: VideoResults,
+    metrics: Mapping[str, float],
+    curves: Mapping[str, Curve],
+    files: Mapping[Path, str],
 ) -> None:
-    """Log an evaluation to its training run; its settings are logged last, once everything else is there.
+    """Log an evaluation: the first to its training's run, each other one to a child of that run, found by its identity.
+
+    Its settings are logged last, once everything else is there.
 
     Args:
         run_id: of the training; if this store does not have it, a new run stands in for it.
+        subset: what is evaluated on.
+        videos: what was found in each of its videos.
         metrics: by name.
         curves: metrics over something other than time, such as AR over the number of proposals: steps and values.
         files: each with its folder among the run's artifacts.
@@ -43,16 +55,22 @@ def log_evaluation(
     Raises:
         BmnError: MLflow does not respond.
     """
-    with _run_of(params, run_id) as (client, run):
-        points = [(metric_name(name), value, 0) for name, value in metrics.items()]
-        points += [(name, value, step) for name, curve in curves.items() for step, value in zip(*curve, strict=True)]
+    with _run_of(params, run_id) as (client, training):
         own = settings(params, "proposals", "evaluate")
-        now = _first_logged(client, run, "bmn.evaluation", json.dumps([own, points], sort_keys=True))
-        found = [Metric(name, float(value), now, step) for name, value, step in points]
-        client.log_batch(run.info.run_id, metrics=found)
-        for path, folder in files.items():
-            client.log_artifact(run.info.run_id, str(path), folder)
-        client.log_batch(run.info.run_id, tags=[RunTag(key, str(value)) for key, value in own.items()])
+        run = run_of_evaluation(client, training, own, subset)
+        with nullcontext() if run is training else _ended(client, run.info.run_id):
+            points = [(metric_name(name), value, 0) for name, value in metrics.items()]
+            for name, curve in curves.items():
+                points += [(name, value, step) for step, value in zip(*curve, strict=True)]
+            now = _first_logged(client, run, "bmn.evaluation", json.dumps([own, points], sort_keys=True))
+            found = [Metric(name, float(value), now, step) for name, value, step in points]
+            client.log_batch(run.info.run_id, metrics=found)
+            for path, folder in files.items():
+                client.log_artifact(run.info.run_id, str(path), folder)
+            log_videos(client, run.info.run_id, videos)
+            about = own | {EVALUATED_ON: f"{dataset_message(subset, params.data.source)['name']} ({subset.digest})"}
+            client.log_batch(run.info.run_id, tags=[RunTag(key, str(value)) for key, value in about.items()])
+        client.set_tag(training.info.run_id, NEWEST, run.info.run_id)
 
 
 def log_export(

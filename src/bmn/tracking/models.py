@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bmn.base.checksums import sha256
 from bmn.provenance import PACKAGE, identity
+from bmn.tracking.evaluations import NEWEST
 from bmn.tracking.logged_models import file_model
 
 REGISTERED, CHAMPION = "bmn", "champion"
@@ -62,7 +63,7 @@ def log_inference_model(
     Returns:
         The id of the logged model.
     """
-    packages = ("mlflow", "numpy", _paddle_package(), "setuptools")  # Paddle imports the last
+    packages = ("mlflow", "numpy", "onnxruntime")  # which runs BMN.onnx
     proposal = Object([Property("score", DataType.double), Property("segment", Array(DataType.double))])
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, -1, -1))]),  # the channels: see served.py
@@ -95,16 +96,30 @@ def log_inference_model(
 
 
 def evaluated_settings(folder: Path) -> dict[str, float]:
-    """The ``proposals.*`` with which the run of a downloaded model was last evaluated; empty if the store has none.
+    """The ``proposals.*`` of the newest evaluation of a downloaded model's training; empty if the store has none.
 
-    Evaluating other settings needs no new export, so the run can be newer than the model here.
+    Evaluating other settings needs no new export, so the evaluation can be newer than the model here.
     """
     run_id = Model.load(folder).run_id
+    client = MlflowClient()
     try:
-        tags = MlflowClient().get_run(run_id).data.tags if run_id else {}
+        tags = client.get_run(run_id).data.tags if run_id else {}
+        tags = client.get_run(tags[NEWEST]).data.tags if NEWEST in tags else tags
     except MlflowException:  # a model from another store
         return {}
     return {key.removeprefix(SETTINGS): json.loads(value) for key, value in tags.items() if key.startswith(SETTINGS)}
+
+
+def served_name(address: str) -> str:
+    """What a server calls its model: name and version of a registered one, else its MLflow URI.
+
+    Args:
+        address: its MLflow URI, of a model that exists.
+    """
+    name, _, chosen = address.removeprefix("models:/").partition("@")
+    if chosen and address.startswith("models:/"):
+        return f"{name}/{MlflowClient().get_model_version_by_alias(name, chosen).version}"
+    return address.removeprefix("models:/")
 
 
 def champion_of(data: str) -> ModelVersion | None:
@@ -133,12 +148,3 @@ def champion_runs() -> set[str]:
 def alias(data: str) -> str:
     """MLflow's alias of the champion of some validation data."""
     return f"{CHAMPION}-{data}"
-
-
-def _paddle_package() -> str:
-    """The name of the installed Paddle package."""
-    try:
-        version("paddlepaddle")
-    except PackageNotFoundError:
-        return "paddlepaddle-gpu"
-    return "paddlepaddle"

@@ -29,6 +29,7 @@ from bmn.tracking.outbox import Outbox, end_as_failed
 from bmn.tracking.store import connect, no_answer, open_store
 
 START = "bmn.start"  # tag of a run: a token that was saved before the run was created
+PARENT = "mlflow.parentRunId"
 
 
 def run_name(params: Params) -> str:

@@ -1,6 +1,8 @@
 """``bmn serve``: MLflow's scoring server on an inference model, kept within bounds.
 
-It answers JSON as ``mlflow models serve`` does, at ``/invocations``; :mod:`bmn.tracking.gate` keeps the bounds.
+It answers JSON as ``mlflow models serve`` does, at ``/invocations``, and videos at ``/videos``
+(:mod:`bmn.tracking.watching`); :mod:`bmn.tracking.gate` keeps the bounds, and :mod:`bmn.tracking.metered` tells
+Prometheus at ``/metrics``.
 """
 
 import asyncio
@@ -9,22 +11,31 @@ import signal
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import mlflow
 import uvicorn
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 from bmn.base.errors import BmnError
 from bmn.data.subset import open_subset
-from bmn.tracking.gate import AT_ONCE, Connection, Gate, refusal
-from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings
+from bmn.tracking.connections import Clients, Connection
+from bmn.tracking.gate import Endpoint, Gate, refusal
+from bmn.tracking.metered import MeteredGate
+from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings, served_name
 from bmn.tracking.store import first_line, open_store
+from bmn.tracking.watching import PATH, videos_endpoint
 
 EXAMPLE = "serving_input_example.json"
+CONNECTIONS = 512  # clients that may be sending or receiving, and requests that may wait for the model
+LARGEST_BODY = 32 * 2**20  # bytes of a request; about forty videos of the published size
+LARGEST_SUM = 8 * LARGEST_BODY  # bytes of all requests and answers in memory
+BODY_SECONDS = 30.0  # for a request to arrive
+AT_ONCE = 2  # requests in the model: one is computed while the next is parsed
 REFUSING = 1.0  # seconds to send refusals when the grace period has ended
 DATA = Path("data/processed")
 
@@ -56,10 +67,30 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
     application = scoring_server.init(served)
     for kind in (RecursionError, ValueError, TypeError, OverflowError, MemoryError):  # raised by json and NumPy
         application.add_exception_handler(kind, _unreadable)
+    ours = served.unwrap_python_model()
+    videos = videos_endpoint(ours.predictor, ours.alone)
+    gate = MeteredGate(served_name(address), _features_endpoint(application), {PATH: videos})
     server = f"http://{host}:{port}"
+    print(served.unwrap_python_model().predictor, file=sys.stderr)
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
-    asyncio.run(_serve(Gate(application), host, port, grace))
+    if ours.predictor.extractor:
+        print(f"curl -H 'Content-Type: video/mp4' --data-binary @clip.mp4 {server}{PATH}", flush=True)
+    asyncio.run(_serve(gate, host, port, grace))
+
+
+def _features_endpoint(application: FastAPI) -> Endpoint:
+    return Endpoint(
+        application,
+        kinds="application/json",
+        declaration="JSON; send it with Content-Type: application/json",
+        largest=LARGEST_BODY,
+        smaller="send fewer videos",
+        seconds=BODY_SECONDS,
+        store=BytesIO,
+        clients=Clients(CONNECTIONS, LARGEST_SUM),
+        places=asyncio.Semaphore(AT_ONCE),
+    )
 
 
 async def _serve(gate: Gate, host: str, port: int, grace: float) -> None:

@@ -10,11 +10,10 @@ from mlflow.entities import Metric, Param, RunTag
 from bmn.base.schema import Params
 from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.tracking.journal import metric_name
-from bmn.tracking.runs import START, find_run, origin, settings
+from bmn.tracking.runs import PARENT, START, find_run, origin, settings
 from bmn.tracking.store import connect
 
 LONGEST_NAME, LONGEST_TAG = 250, 5000  # characters
-PARENT = "mlflow.parentRunId"
 
 Row = Mapping[str, float]
 
@@ -26,6 +25,7 @@ class Record:
         key: what names the parent among all runs.
         name: what a person reads.
         params: as the run begins; what shapes no training is filed as tags.
+        tags: of the parent and of every child.
         about: parameters of the parent itself.
     """
 
@@ -33,6 +33,7 @@ class Record:
         self._experiment = connect(params.tracking.experiment)
         self._client = MlflowClient()
         self._filed: dict[str, int] = {}
+        self._tags = tags
         self.run = self._begin(key, name, {**settings(params, "data"), **tags, **origin()}, about)
 
     def begin(self, name: str, title: str, params: Params, tags: Mapping[str, str]) -> str:
@@ -43,7 +44,7 @@ class Record:
         """
         own = settings(params, "model", "train")
         shaping = {key: value for key, value in own.items() if key not in NEUTRAL_PARAMETERS}
-        return self._begin(f"{self.run} {name}", title, {**tags, PARENT: self.run}, shaping)
+        return self._begin(f"{self.run} {name}", title, {**self._tags, **tags, PARENT: self.run}, shaping)
 
     def log(self, run: str, row: Row) -> None:
         """File an epoch of a child, unless an earlier start did."""

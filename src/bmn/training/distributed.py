@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from bmn.model.device import require_gpus
 from bmn.model.paddle import Tensor, paddle
 
 Value = TypeVar("Value")
@@ -47,11 +48,17 @@ def launched() -> bool:
 
 
 def join(devices: str) -> World:
-    """Select the device that ``execution.devices`` names and join the other processes, if any."""
+    """Select the device that ``execution.devices`` names and join the other processes, if any.
+
+    Raises:
+        BmnError: a GPU that it names is not there, or this Paddle has no code for it.
+    """
     if devices.startswith("cpu"):
         paddle.set_device("cpu")
-    elif devices.startswith("gpu") and not launched():
-        paddle.set_device(devices)
+    elif devices != "auto" or paddle.device.cuda.device_count():
+        require_gpus(devices)
+        if devices.startswith("gpu") and not launched():
+            paddle.set_device(devices)
     if launched():
         paddle.distributed.init_parallel_env()
     return World(paddle.distributed.get_rank(), paddle.distributed.get_world_size())

@@ -37,8 +37,9 @@ def batch_gradient(
         ``[4]``, float64: loss, tem_loss, pem_reg_loss, pem_cls_loss; and ``[parameter]``, float64: the concatenated
         gradient of all parameters, times ``scale``. Both of the global batch.
     """
-    labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
-    draws = paddle.to_tensor(uniform)
+    # All uploads before anything runs on them: each waits for what the device has still to do.
+    features, draws = paddle.to_tensor(batch.features), paddle.to_tensor(uniform)
+    labels = label_maps(batch.segments, network.tscale, network.dscale, recipe.scale_invariant)
     divisors = normalizers(labels, draws, all_sum)
     parameters = network.parameters()
     gradient = paddle.zeros([sum(int(parameter.size) for parameter in parameters)], "float64")
@@ -46,7 +47,7 @@ def batch_gradient(
     for first in range(0, len(batch.rows), recipe.micro_batch_size):
         part = slice(first, first + recipe.micro_batch_size)
         with precision_of(network, recipe.precision) as dtype:
-            outputs = network(paddle.to_tensor(batch.features[part]).astype(dtype))
+            outputs = network(features[part].astype(dtype))
         losses = bmn_loss(
             tuple(output.astype("float32") for output in outputs),
             tuple(label[part] for label in labels),

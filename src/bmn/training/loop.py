@@ -90,6 +90,9 @@ class Trainer:
         self.world = world
         self.network = BMN(**model.model_dump())
         self.parameters = self.network.parameters()
+        if recipe.base_weight_decay is not None:
+            for parameter in self.network.b_conv1.parameters() + self.network.b_conv2.parameters():
+                parameter.regularizer = paddle.regularizer.L2Decay(recipe.base_weight_decay)
         self.optimizer = paddle.optimizer.Adam(
             learning_rate=recipe.learning_rate,
             parameters=self.parameters,
@@ -211,8 +214,10 @@ class Trainer:
         uniform = rng.random((2, network.dscale, network.tscale), dtype=np.float32)
         scale = self.loss_scale.scale
         losses, gradient = batch_gradient(network, batch, uniform, recipe, self.world.all_sum, scale)
-        stopped = self.world.all_sum(paddle.full([1], float(stop))).item() > 0
-        values, norm = losses.tolist(), gradient.norm().item() / scale
+        asked = self.world.all_sum(paddle.full([1], float(stop), "float64"))
+        # A step's one wait for the device: without the norm nobody knows whether the weights may change.
+        *values, norm, asked = paddle.concat([losses, gradient.norm().reshape([1]), asked]).tolist()
+        norm, stopped = norm / scale, asked > 0
         if not self.loss_scale.overflowed(bool(np.isfinite(norm))):
             if not np.isfinite([*values, norm]).all():
                 raise BmnError(self._not_finite(batch, rate, training, values, norm))
@@ -245,7 +250,7 @@ class Trainer:
         last = position.epoch + 1 == recipe.epochs
         if last or (position.epoch + 1) % recipe.validate_every == 0:
             with self._averaged():
-                found = validate(self.network, validation, recipe.loss_weights, self.world)
+                found = validate(self.network, validation, recipe, self.world)
                 row |= found.metrics()
                 if found.recall.auc > position.best_auc:
                     position.best_auc, position.best_epoch = found.recall.auc, position.epoch + 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bmn.base.schema import LossWeights
+from bmn.base.schema import TrainParams
 from bmn.data.batches import video_batches
 from bmn.data.subset import Subset
 from bmn.loss.labels import label_maps
@@ -39,15 +39,15 @@ class Validation:
         return {f"val/{name}": value for name, value in figures.items()}
 
 
-def validate(network: BMN, subset: Subset, loss_weights: LossWeights, world: World) -> Validation:
+def validate(network: BMN, subset: Subset, recipe: TrainParams, world: World) -> Validation:
     """Validate; every process takes a share of the batches and gets the result of all."""
     total = np.zeros(len(Losses._fields))
     proposer = Proposer(subset, ProposalSettings())
     uniform = paddle.to_tensor(np.random.default_rng(0).random((2, network.dscale, network.tscale), dtype=np.float32))
     batches = video_batches(subset.store.windows, BATCH_SIZE, world.rank, world.size)
     for batch, maps in network_maps(network, subset, batches):
-        labels = label_maps(paddle.to_tensor(batch.segments), network.tscale, network.dscale)
-        losses = bmn_loss(maps, labels, uniform, normalizers(labels, uniform), loss_weights.in_order())
+        labels = label_maps(batch.segments, network.tscale, network.dscale, recipe.scale_invariant)
+        losses = bmn_loss(maps, labels, uniform, normalizers(labels, uniform), recipe.loss_weights.in_order())
         total += len(batch.rows) * np.array([part.item() for part in losses])
         proposer.add(batch, maps)
     shares = world.gather((total, proposer.found))

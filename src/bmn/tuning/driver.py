@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from bmn.data.subset import open_subset
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Event
 from bmn.tracking.trials import Record
+from bmn.training_jobs.data import digest_of_data
+from bmn.training_jobs.trainings import Plan, Trainings
 from bmn.tuning.confirmation import candidates, confirmed, fresh_seeds, name_of
 from bmn.tuning.figures import page, pictures
-from bmn.tuning.space import check_space, digest, digest_of_data, suggest, with_values
-from bmn.tuning.study import FOLDER, named, only_driver, open_storage, open_study, rungs, sampler
-from bmn.tuning.trainings import Plan, Trainings
+from bmn.tuning.space import Space, check_space, digest, suggest, with_values
+from bmn.tuning.study import FOLDER, describe, named, only_driver, open_storage, open_study, sampler
 
 HOPELESS = 3  # failed trials, with none successful, after which the sweep stops
 ENDS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
@@ -43,13 +45,13 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
         BmnError: the space, data, storage, study or engine is unusable; another driver runs the study; the data
             changed during the sweep; or no trial succeeds.
     """
-    space = check_space(params)
+    current = check_space(params).defaults
     data_digest = digest_of_data(data)
     storage = open_storage(params.tune.storage)
     with only_driver(storage, params.tune.study):
         study = open_study(storage, params.tune.study, params.tune, digest(params, data_digest))
         if "current" not in study.user_attrs:
-            study.set_user_attr("current", space.defaults)
+            study.set_user_attr("current", current)
             study.set_user_attr("key", uuid.uuid4().hex)
         # tune-apply may have changed params.yaml; the sweep stays with the parameters it started from.
         params = with_values(params, study.user_attrs["current"], "params.yaml")
@@ -61,7 +63,7 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
             deadline = time.time() + timeout if timeout is not None else float("inf")
             status = "FAILED"
             try:
-                sweep = Sweep(study, storage, params, trainings, deadline)
+                sweep = Sweep(study, storage, params, check_space(params), trainings, deadline)
                 status = "FINISHED" if sweep.search() and sweep.confirm() else "KILLED"
             except (KeyboardInterrupt, SystemExit):
                 status = "KILLED"
@@ -70,27 +72,23 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
                 record.close(status)
 
 
+@dataclass
 class Sweep:
     """One run of a sweep.
 
-    Args:
+    Attributes:
+        params: those that the sweep started from.
         deadline: Unix time after which no training starts.
     """
 
-    def __init__(
-        self, study: optuna.Study, storage: BaseStorage, params: Params, trainings: Trainings, deadline: float
-    ) -> None:
-        self.study, self.storage, self.params, self.trainings, self.deadline = (
-            study,
-            storage,
-            params,
-            trainings,
-            deadline,
-        )
-        self.space = check_space(params)
-        self._tags = {"optuna.study": study.study_name}
-        self._running: dict[str, optuna.Trial] = {}
-        self._errors: list[str] = []
+    study: optuna.Study
+    storage: BaseStorage
+    params: Params
+    space: Space
+    trainings: Trainings
+    deadline: float
+    _running: dict[str, optuna.Trial] = field(default_factory=dict)
+    _errors: list[str] = field(default_factory=list)
 
     def search(self) -> bool:
         """Run trials until there are ``tune.trials`` or time is up; returns whether all are done."""
@@ -116,7 +114,7 @@ class Sweep:
         known = dict(self.study.user_attrs.get("confirmed trainings", {}))
         print(f"confirming {', '.join(found)} with {len(values)} trainings", flush=True)
         plans = (
-            Plan(name, name, with_values(self.params, values[name], name), self._tags)
+            Plan(name, name, with_values(self.params, values[name], name))
             for name in values
             if name not in known and time.time() < self.deadline
         )
@@ -154,10 +152,8 @@ class Sweep:
             except BmnError as error:
                 self._failed(name, str(error))
                 continue
-            tags = {**self._tags, "optuna.trial": str(trial.number)}
-            yield Plan(
-                name, f"{self.study.study_name} {trial.number}: {named(values)}", params, tags, self.space.searched
-            )
+            title = f"{self.study.study_name} {trial.number}: {named(values)}"
+            yield Plan(name, title, params, {"optuna.trial": str(trial.number)}, self.space.searched)
 
     def _resumed(self, number: int) -> optuna.Trial:
         study = self.storage.get_study_id_from_name(self.study.study_name)
@@ -175,14 +171,17 @@ class Sweep:
                 self._failed(event.job, event.content)
 
     def _prunes(self, trial: optuna.Trial, row: dict[str, float]) -> bool:
-        """Whether a trial is not among the best at an epoch where trials are compared."""
-        epoch, tune = int(row["epoch"]), self.params.tune
-        if tune.cost or "val/AUC" not in row or epoch not in rungs(tune, self.params.train.epochs)[:-1]:
+        """Whether a trial is not among the best at an epoch where trials are compared.
+
+        With two objectives Optuna compares none. A resumed job tells its earlier epochs once more.
+        """
+        epoch = int(row["epoch"])
+        if self.params.tune.cost or "val/AUC" not in row:
             return False
-        reported = self._all()[trial.number].intermediate_values
-        if epoch not in reported:
+        last = self._all()[trial.number].last_step or 0
+        if epoch > last:
             trial.report(row["val/AUC"], epoch)
-        return epoch >= max(reported, default=0) and trial.should_prune()
+        return last <= epoch < self.params.train.epochs and trial.should_prune()
 
     def _failed(self, name: str, why: str) -> None:
         self._running[name].set_user_attr("error", why)
@@ -225,17 +224,3 @@ def _end_of(trial: FrozenTrial) -> tuple[str, dict[str, float], dict[str, Any], 
     figures = {f"tune/{key}": value for key, value in attributes.get("figures", {}).items()}
     tags = {"optuna.state": trial.state.name} | {key: attributes[key] for key in ("error",) if key in attributes}
     return ENDS[trial.state], figures, attributes.get("proposals", {}), tags
-
-
-def describe(trial: FrozenTrial) -> str:
-    """A finished trial in one line: state, AUC, error, seconds."""
-    words = f"trial {trial.number} {trial.state.name.lower()}"
-    if trial.state == TrialState.COMPLETE:
-        words += f"  AUC {trial.values[0]:.2f}"
-    elif trial.state == TrialState.PRUNED:
-        epochs = max(trial.intermediate_values)
-        words += f"  after {epochs} epochs, AUC {trial.intermediate_values[epochs]:.2f}"
-    elif "error" in trial.user_attrs:
-        words += f"  {trial.user_attrs['error']}"
-    assert trial.duration is not None
-    return f"{words}  {trial.duration.total_seconds():.0f} s"

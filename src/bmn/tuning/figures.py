@@ -10,12 +10,12 @@ import optuna.visualization.matplotlib
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
 from bmn.report.figures import fill
 from bmn.tuning.confirmation import Confirmation
-from bmn.tuning.study import short
+from bmn.tuning.study import latest_auc, short
 
 TITLES = {
     "optimization_history": "Trial after trial",
@@ -41,7 +41,7 @@ def page(study: optuna.Study) -> str:
     study = _readable(study)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
     counts = Counter(trial.state.name.lower() for trial in trials)
-    best_first = sorted(trials, key=lambda trial: (trial.state != TrialState.COMPLETE, -(_auc(trial) or 0)))
+    best_first = sorted(trials, key=lambda trial: (trial.state != TrialState.COMPLETE, -(latest_auc(trial) or 0)))
     names = list(dict.fromkeys(key for trial in trials for key in trial.params))
     return fill(
         "sweep.html",
@@ -54,7 +54,7 @@ def page(study: optuna.Study) -> str:
             {
                 "number": trial.number,
                 "state": trial.state.name.lower(),
-                "auc": "–" if _auc(trial) is None else f"{_auc(trial):.2f}",
+                "auc": "–" if (auc := latest_auc(trial)) is None else f"{auc:.2f}",
                 "params": {key: short(value) for key, value in trial.params.items()},
             }
             for trial in best_first
@@ -137,8 +137,3 @@ def _words(study: optuna.Study, name: str) -> dict[str, Any]:
     # With a target of its own, the importance is that for low values of it.
     sign = -1.0 if name == "param_importances" else 1.0
     return {"target": lambda trial: sign * trial.values[0], "target_name": "AUC"}
-
-
-def _auc(trial: FrozenTrial) -> float | None:
-    reported = trial.intermediate_values
-    return trial.values[0] if trial.values else reported[max(reported)] if reported else None

@@ -1,57 +1,34 @@
-"""A job of a sweep: train or resume, then evaluate; nothing finished is repeated.
-
-A training's folder is named after all that shapes it, and so is the file of its evaluation. Checkpoints,
-``history.json`` and evaluations are therefore shared by all trials with the same parameters.
-"""
+"""The job of a trial: a training, evaluated with the proposal parameters that suit it best."""
 
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from bmn.base.files import read_json, write_json
 from bmn.base.params import validate_params
 from bmn.base.schema import Dimension, Params
 from bmn.data.batches import ordered_batches
-from bmn.data.subset import Subset, open_subset
-from bmn.launch.signals import StopRequest
-from bmn.metrics import proposal_recall
+from bmn.data.subset import Subset
 from bmn.model.network import BMN
-from bmn.model.weights import make_network
 from bmn.proposals import concatenate, decode, whole_videos
-from bmn.proposals.subset import network_maps, subset_proposals
-from bmn.provenance import identity
-from bmn.training.distributed import join
-from bmn.training.loop import Position
-from bmn.training.naming import name_of_training
-from bmn.training.train import Training
+from bmn.proposals.subset import network_maps
+from bmn.training_jobs.job import Tell, train
 from bmn.tuning.proposal_search import Decoded, find
-from bmn.tuning.space import open_data
 
 BATCH_SIZE = 16  # windows per forward pass of the evaluation
-INTERVAL = 5.0  # seconds between reports within an epoch
-
-Tell = Callable[[dict[str, Any]], None]
 
 
 def trial(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Train with the given parameters and evaluate on the validation subset.
+    """Train with the given parameters and evaluate on the validation subset; see :func:`bmn.training_jobs.job.train`.
 
     Args:
-        arguments: ``params``; ``searched``, the dimensions of ``proposals.`` for the inner search, if any; ``data``,
-            the folder of the converted data; ``digest``, of that data; ``folder``, for all trainings.
-        tell: receives ``epoch``, the epochs done, ``done``, the fraction of the training, and after each epoch
-            ``row``, its line of the history.
+        arguments: ``params``; ``searched``, the dimensions of ``proposals.`` for the inner search, if any; and those
+            of every training.
 
     Returns:
         ``figures``, metrics by name, with ``AUC`` (percent) and ``milliseconds a video``, and ``proposals``, the result
         of the inner search by dotted key.
-
-    Raises:
-        DataChangedError: the converted data changed since the sweep started.
-        BmnError: the training failed.
     """
     params = validate_params(arguments["params"], "the trial")
     searched = {key: Dimension(**values) for key, values in arguments["searched"].items()}
@@ -59,84 +36,7 @@ def trial(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
     def figures(network: BMN, validation: Subset) -> dict[str, Any]:
         return evaluate(network, validation, params, searched)
 
-    return _trained(params, [arguments["searched"], params.tune.evaluations], arguments, tell, figures)
-
-
-def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Train with the given parameters and evaluate as the pipeline does; see :func:`trial`.
-
-    Returns:
-        ``figures``: AR@AN and AUC, in percent, on ``evaluate.subset``.
-    """
-    params = validate_params(arguments["params"], "the training")
-
-    def figures(network: BMN, _: Subset) -> dict[str, Any]:
-        subset = open_subset(Path(arguments["data"]), params.evaluate.subset)
-        found = subset_proposals(network, subset, params.proposals, params.evaluate.batch_size)
-        return {"figures": proposal_recall(subset.truth(), found).headline()}
-
-    return _trained(params, params.evaluate.model_dump(), arguments, tell, figures)
-
-
-def names(params: Params, evaluation: Any, training: Subset, validation: Subset) -> tuple[str, str]:
-    """The names of a training's folder and of an evaluation's file in it.
-
-    Args:
-        evaluation: what shapes it besides ``proposals``, as JSON.
-    """
-    name = name_of_training(params, training, validation, Path())
-    return name, f"evaluation-{identity(Path(__file__), [params.proposals.model_dump(), evaluation], [name])}.json"
-
-
-def _trained(
-    params: Params,
-    evaluation: Any,
-    arguments: dict[str, Any],
-    tell: Tell,
-    figures: Callable[[BMN, Subset], dict[str, Any]],
-) -> dict[str, Any]:
-    """Train and evaluate, or return what an earlier run of the same job left."""
-    training, validation = open_data(Path(arguments["data"]), arguments["digest"])
-    name, file = names(params, evaluation, training, validation)
-    folder = Path(arguments["folder"]) / name
-    if not (folder / file).exists():
-        world = join(params.execution.devices)
-        # Another trial may be running with the same parameters: wait for it.
-        with (
-            StopRequest() as asked,
-            Training(params, training, validation, folder.parent, Path(), world, patience=-1) as session,
-        ):
-            report = _Report(params, session.position, len(training.store), tell)
-            trained = session.run(report, asked.came)
-            write_json(folder / "history.json", trained.history)
-            found = figures(make_network(params.model, trained.best), validation)
-            write_json(folder / file, found)
-            return found
-    for row in read_json(folder / "history.json"):
-        tell({"row": row, "epoch": row["epoch"], "done": 1.0})
-    result: dict[str, Any] = read_json(folder / file)
-    return result
-
-
-class _Report:
-    """Reports a training, including the epochs before it was resumed."""
-
-    def __init__(self, params: Params, position: Position, windows: int, tell: Tell) -> None:
-        self._iterations = params.train.epochs * (windows // params.train.batch_size)
-        self._position, self._tell, self._told = position, tell, time.monotonic()
-        for row in position.history:
-            self.epoch(row)
-
-    def iteration(self, position: Position, metrics: dict[str, float]) -> None:
-        if time.monotonic() - self._told > INTERVAL:
-            self._say({})
-
-    def epoch(self, row: dict[str, float]) -> None:
-        self._say({"row": row})
-
-    def _say(self, more: dict[str, Any]) -> None:
-        self._told = time.monotonic()
-        self._tell({"epoch": self._position.epoch, "done": self._position.iteration / self._iterations, **more})
+    return train(params, arguments, tell, figures, __file__, [arguments["searched"], params.tune.evaluations])
 
 
 def evaluate(network: BMN, validation: Subset, params: Params, searched: Mapping[str, Dimension]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The inner search of a trained trial: proposal parameters, tried on candidates that are decoded once.
+"""The search for proposal parameters of a trained network, tried on candidates that are decoded once.
 
 The videos are split in two by their ids, always in the same way. Parameters are searched on one part; the figure that
 is reported comes from the other, so that it is not one that was searched for.
@@ -18,6 +18,7 @@ from bmn.proposals import ProposalSettings, VideoCandidates, select
 from bmn.tuning.space import at, place_of
 
 SEARCHED_ON = 200  # videos at most: more make a search slower and hardly better
+FACTOR = 2  # standard errors that a gain must exceed
 
 
 @dataclass(frozen=True)
@@ -42,41 +43,76 @@ class Decoded:
 
     def split(self) -> tuple["Decoded", "Decoded"]:
         """The part to search on (half of the videos, at most ``SEARCHED_ON``) and the part to report on."""
+        return self.parts(min(len(self.candidates.videos) // 2, SEARCHED_ON))
+
+    def parts(self, count: int) -> tuple["Decoded", "Decoded"]:
+        """``count`` of the videos, or all if there are fewer, and the others."""
         videos = self.candidates.videos
         order = sorted(range(len(videos)), key=lambda row: hashlib.sha256(videos[row].encode()).digest())
-        searched = np.zeros(len(order), np.bool_)
-        searched[order[: min(len(order) // 2, SEARCHED_ON)]] = True
-        return self._of(searched), self._of(~searched)
+        chosen = np.zeros(len(order), np.bool_)
+        chosen[order[:count]] = True
+        return self._of(chosen), self._of(~chosen)
 
     def _of(self, chosen: NDArray[np.bool_]) -> "Decoded":
         candidates = self.candidates.of(chosen)
         return Decoded(candidates, {video: self.truth[video] for video in candidates.videos})
 
 
+@dataclass(frozen=True)
+class Gain:
+    """What a search gains on videos that it did not see.
+
+    Attributes:
+        before: AUC of the current settings, in percent.
+        after: AUC of those that were found on other videos, in percent.
+        error: standard error of the difference over the videos, in percent.
+    """
+
+    before: float
+    after: float
+    error: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the gain exceeds ``FACTOR`` standard errors."""
+        return self.after - self.before > FACTOR * self.error
+
+
 def find(
     decoded: Decoded, dimensions: Mapping[str, Dimension], current: ProposalSettings, evaluations: int
 ) -> ProposalSettings:
-    """The best settings for ``proposals.*``, where the videos are enough to tell; else the current ones.
-
-    Of many settings tried on few videos the best is partly the luckiest. So a search on each half of the videos comes
-    first, and what it finds is tried on the other half (cross-validation). It is searched on all only where that gains
-    more than twice its standard error over the videos.
+    """The best settings for ``proposals.*``, where :func:`cross_validate` finds that a search gains; else the current
+    ones.
 
     Args:
         dimensions: what is varied, by dotted key.
         evaluations: settings tried, in each of the three searches.
     """
+    gain = cross_validate(decoded, dimensions, current, evaluations)
+    return search(decoded.auc, dimensions, current, evaluations)[0] if gain.significant else current
+
+
+def cross_validate(
+    decoded: Decoded, dimensions: Mapping[str, Dimension], current: ProposalSettings, evaluations: int
+) -> Gain:
+    """What a search gains on other videos: each half of them is searched, what it finds is tried on the other half.
+
+    Of many settings tried on few videos the best is partly the luckiest, so the gain on the videos that were searched
+    says little.
+    """
     halves = decoded.split()
-    gains, segments = [], []
+    areas, gains, segments = [], [], []
     for searched, other in (halves, halves[::-1]):
         found, _ = search(searched.auc, dimensions, current, evaluations)
         before, after = other.recall(current), other.recall(found)
+        areas.append(before.areas)
         gains.append(after.areas - before.areas)
         segments.append(before.segments)
-    gain, weight = np.concatenate(gains), np.concatenate(segments)
+    area, gain, weight = np.concatenate(areas), np.concatenate(gains), np.concatenate(segments)
     # Of a ratio of sums: the error of the gain a segment (Cochran, Sampling Techniques, 6.3), times the segments.
     error = np.sqrt(np.square(gain - gain.sum() / weight.sum() * weight).sum())
-    return search(decoded.auc, dimensions, current, evaluations)[0] if gain.sum() > 2 * error else current
+    percent = 100 / weight.sum()
+    return Gain(percent * area.sum(), percent * (area + gain).sum(), percent * error)
 
 
 def search(

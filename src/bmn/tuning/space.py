@@ -11,7 +11,6 @@ from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
 from bmn.base.params import flatten, validate_params
 from bmn.base.schema import Dimension, Params
-from bmn.data.subset import Subset, open_subset
 from bmn.provenance import NEUTRAL_PARAMETERS, identity
 
 if TYPE_CHECKING:
@@ -25,12 +24,7 @@ FIXED = {  # keys that a sweep cannot vary, and why
     "train.epochs": "successive halving shortens trainings by itself",
     "train.validate_every": "it does not change the weights",
 }
-SUBSETS = ("training", "validation")
 NOT_COMPARED = ("tune.trials", "tune.storage", "tune.study", "tune.confirm", "tune.sampler", "tune.seed")
-
-
-class DataChangedError(BmnError):
-    """The converted data changed during a sweep."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,33 @@ def check_space(params: Params) -> Space:
         BmnError: it is empty or varies nothing that is trained; a key does not exist or cannot be varied; an end of a
             range or a choice is invalid; the current value is outside. One line for each.
     """
+    current = _checked(params)
+    trained = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
+    if not trained:
+        what = "is empty" if not params.tune.space else "varies proposals.* only, which make tune-proposals searches"
+        raise BmnError(f"params.yaml: tune.space {what}; name a key of model or train, such as train.learning_rate")
+    searched = _searched(params, current)
+    return Space(trained, searched, {key: current[key] for key in trained | searched})
+
+
+def check_searched(params: Params) -> dict[str, Dimension]:
+    """The dimensions of ``proposals.`` in ``tune.space``, checked as :func:`check_space` does.
+
+    Raises:
+        BmnError: there are none, or see :func:`check_space`.
+    """
+    searched = _searched(params, _checked(params))
+    if not searched:
+        raise BmnError("params.yaml: tune.space varies nothing of proposals; name a key such as proposals.alpha")
+    return searched
+
+
+def _searched(params: Params, current: Mapping[str, Any]) -> dict[str, Dimension]:
+    return {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
+
+
+def _checked(params: Params) -> dict[str, Any]:
+    """The current values by dotted key, where nothing in ``tune.space`` is wrong."""
     current = dict(flatten(params.model_dump(exclude={"tune", "execution"})))
     problems = [
         problem
@@ -63,12 +84,7 @@ def check_space(params: Params) -> Space:
     ]
     if problems:
         raise BmnError("\n".join(f"params.yaml: tune.space: {problem}" for problem in problems))
-    trained = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(TRAINED)}
-    if not trained:
-        what = "is empty" if not params.tune.space else "varies proposals.* only, which one training can try out"
-        raise BmnError(f"params.yaml: tune.space {what}; name a key of model or train, such as train.learning_rate")
-    searched = {key: _exact(dim, key, current) for key, dim in params.tune.space.items() if key.startswith(SEARCHED)}
-    return Space(trained, searched, {key: current[key] for key in trained | searched})
+    return current
 
 
 def _problems(key: str, dimension: Dimension, params: Params, current: Mapping[str, Any]) -> Iterable[str]:
@@ -182,7 +198,7 @@ def digest(params: Params, data: str) -> str:
     It stays the same when ``make tune-apply`` writes the best values.
 
     Args:
-        data: digest of the converted data (:func:`digest_of_data`).
+        data: digest of the converted data (:func:`bmn.training_jobs.data.digest_of_data`).
     """
     values = dict(flatten(params.model_dump(include={"model", "train", "proposals", "tune"})))
     kept = {
@@ -192,30 +208,3 @@ def digest(params: Params, data: str) -> str:
     }
     initial = [sha256(Path(params.train.init_from))] if params.train.init_from else []
     return identity(Path(__file__).with_name("job.py"), kept, [data, *initial])
-
-
-def digest_of_data(data: Path) -> str:
-    """Identifies the content of the converted data: training and validation subset.
-
-    Raises:
-        BmnError: the data is missing or damaged.
-    """
-    return "-".join(open_subset(data, name).digest for name in SUBSETS)
-
-
-def open_data(data: Path, expected: str) -> tuple[Subset, Subset]:
-    """The training and the validation subset of a sweep.
-
-    Raises:
-        DataChangedError: they changed since the sweep started.
-    """
-    try:
-        training, validation = (open_subset(data, name) for name in SUBSETS)
-    except BmnError as error:
-        raise DataChangedError(f"{error}; the sweep needs the data it started with") from error
-    if f"{training.digest}-{validation.digest}" != expected:
-        raise DataChangedError(
-            f"{data}: is not the data this sweep started with; to resume, run dvc repro convert with the parameters of "
-            f"that time, or start another study: make tune STUDY=<another name>"
-        )
-    return training, validation

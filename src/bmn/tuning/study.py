@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
+from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -21,8 +21,6 @@ from bmn.base.schema import Params, TuneParams
 from bmn.tuning.confirmation import Confirmation
 
 FOLDER = Path(".cache/tune")
-
-
 LOCKS = {  # held by a database connection until it closes, for whatever reason
     "postgresql": "SELECT pg_try_advisory_lock(hashtext(:name))",
     "mysql": "SELECT GET_LOCK(:name, 0)",
@@ -118,7 +116,7 @@ def open_study(storage: BaseStorage, name: str, tune: TuneParams, digest: str) -
     """
     directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: 1 + tune.cost]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
-    study.pruner = pruner(tune)
+    study.pruner = SuccessiveHalvingPruner(min_resource=tune.first_epochs, reduction_factor=tune.reduction)
     if study.user_attrs.setdefault("digest", digest) != digest:
         raise BmnError(
             f"params.yaml: the study {name!r} was started with another tune.space, other parameters, other data or "
@@ -136,30 +134,13 @@ def find_study(params: Params) -> optuna.Study:
         BmnError: it does not exist.
     """
     storage = open_storage(params.tune.storage)
-    names = [study.study_name for study in storage.get_all_studies()]
+    names = optuna.get_all_study_names(storage)
     if params.tune.study not in names:
         there = (
             f"existing studies: {', '.join(map(repr, names))}" if names else "there is none yet; make tune starts one"
         )
         raise BmnError(f"params.yaml: tune.study is {params.tune.study!r}; no such study: {there}")
     return optuna.load_study(study_name=params.tune.study, storage=storage)
-
-
-def pruner(tune: TuneParams) -> BasePruner:
-    """Asynchronous successive halving; none for two objectives, which Optuna cannot prune."""
-    if tune.cost:
-        return NopPruner()
-    return SuccessiveHalvingPruner(min_resource=tune.first_epochs, reduction_factor=tune.reduction)
-
-
-def rungs(tune: TuneParams, epochs: int) -> list[int]:
-    """The epochs after which trials are compared; the last is the full training."""
-    found = []
-    step = tune.first_epochs
-    while step < epochs:
-        found.append(step)
-        step *= tune.reduction
-    return [*found, epochs]
 
 
 def sampler(tune: TuneParams, number: int) -> BaseSampler:
@@ -179,17 +160,29 @@ def rows(study: optuna.Study) -> list[dict[str, Any]]:
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:
-    reported, attributes = trial.intermediate_values, trial.user_attrs
-    last = reported[max(reported)] if reported else None
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
-        "AUC": trial.values[0] if trial.values else last,
-        "epochs": None if trial.state == TrialState.COMPLETE else max(reported, default=0),
+        "AUC": latest_auc(trial),
+        "epochs": None if trial.state == TrialState.COMPLETE else trial.last_step or 0,
         "seconds": None if trial.duration is None else trial.duration.total_seconds(),
-        "values": {**trial.params, **attributes.get("proposals", {})},
-        "note": attributes.get("error", ""),
+        "values": {**trial.params, **trial.user_attrs.get("proposals", {})},
+        "note": trial.user_attrs.get("error", ""),
     }
+
+
+def latest_auc(trial: FrozenTrial) -> float | None:
+    """The AUC of a trial, in percent: the one that counts, or that of its last epoch so far."""
+    return trial.values[0] if trial.values else trial.intermediate_values.get(trial.last_step or 0)
+
+
+def describe(trial: FrozenTrial) -> str:
+    """A finished trial in one line."""
+    row = _row(trial)
+    auc = "" if row["AUC"] is None else f"AUC {row['AUC']:.2f}"
+    epochs = f"after {row['epochs']} epochs" if row["epochs"] else ""
+    words = [f"trial {row['number']} {row['state']}", epochs, auc, row["note"], f"{row['seconds']:.0f} s"]
+    return "  ".join(filter(None, words))
 
 
 def status(study: optuna.Study) -> str:

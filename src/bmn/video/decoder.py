@@ -5,11 +5,13 @@ of them ahead, so that it works while the network does; where nobody reads it wa
 """
 
 import json
+import math
 import os
 import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +47,22 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What a video may cost.
+
+    Attributes:
+        duration: seconds that it may last.
+        seconds: that may pass until all of its images have been taken.
+    """
+
+    duration: float = math.inf
+    seconds: float = math.inf
+
+
+UNBOUNDED = Bounds()
+
+
+@dataclass(frozen=True)
 class Decoded:
     """A video while it is decoded.
 
@@ -64,18 +82,21 @@ class Decoder:
 
     Args:
         threads: that decode.
+        bounds: of each video.
     """
 
-    def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
+    def __init__(self, threads: int = 1, bounds: Bounds = UNBOUNDED) -> None:
+        self._threads, self._bounds = threads, bounds
         self._process: subprocess.Popen[bytes] | None = None
 
     def open(self, path: Path, wanted: Wanted) -> Decoded:
         """Decode a video; the one before it must have been read to its end, or be left for good.
 
         Raises:
-            BmnError: it is no video, is damaged or endless, or ends the process; while images are taken, too.
+            BmnError: it is no video, is damaged, endless or out of bounds, or ends the process; while images are taken,
+                too.
         """
+        until = time.monotonic() + self._bounds.seconds
         process = self._ready()
         request = {"path": str(path), "seconds": wanted.seconds, "frames": wanted.frames, "size": wanted.size}
         assert process.stdin is not None
@@ -83,7 +104,10 @@ class Decoder:
         process.stdin.flush()
         answer = self._answer(path, IMAGE)
         duration, snippets = json.loads(answer)
-        return Decoded(duration, snippets, self._images(path, snippets, wanted))
+        if duration > self._bounds.duration:
+            self.close()
+            raise BmnError(f"{path}: lasts {duration:.0f} s; at most {self._bounds.duration:.0f} are allowed, cut it")
+        return Decoded(duration, snippets, self._images(path, snippets, wanted, until))
 
     def close(self) -> None:
         """End the process."""
@@ -93,18 +117,23 @@ class Decoder:
             self._process = None
 
     def _ready(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()  # it died while it had nothing to do
         if self._process is None:
             words = [sys.executable, "-m", "bmn.video.decoder", str(self._threads)]
             self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         return self._process
 
-    def _images(self, path: Path, snippets: int, wanted: Wanted) -> Iterator[NDArray[np.uint8]]:
+    def _images(self, path: Path, snippets: int, wanted: Wanted, until: float) -> Iterator[NDArray[np.uint8]]:
         shape = wanted.frames, wanted.size, wanted.size, 3
-        whole = False
+        whole = not snippets
         try:
-            for _ in range(snippets):
-                yield np.frombuffer(self._answer(path, IMAGE), np.uint8).reshape(shape)
-            whole = True
+            for left in reversed(range(snippets)):
+                if time.monotonic() > until:
+                    raise BmnError(f"{path}: takes more than {self._bounds.seconds:.0f} s; cut it or encode it smaller")
+                image = np.frombuffer(self._answer(path, IMAGE), np.uint8).reshape(shape)
+                whole = not left  # whoever takes the last one need not ask for more
+                yield image
         finally:
             if not whole:  # what it has yet to say is of no use
                 self.close()

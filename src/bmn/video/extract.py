@@ -22,7 +22,7 @@ from bmn.base.runtime import threads
 from bmn.base.schema import ExtractParams
 from bmn.provenance import code
 from bmn.video.backbones import backbone_program, checksum, opened
-from bmn.video.decoder import Decoder, Wanted
+from bmn.video.decoder import UNBOUNDED, Bounds, Decoder, Wanted
 
 TOGETHER = 16  # images that the network sees at once
 PLACES = {"backbone"}  # where it lies shapes no feature
@@ -89,22 +89,23 @@ class Lane:
     Args:
         extractor: how.
         threads: for the decoder and for the network, each.
+        bounds: of each video.
 
     Raises:
         BmnError: the backbone cannot be run.
     """
 
-    def __init__(self, extractor: Extractor, threads: int) -> None:
+    def __init__(self, extractor: Extractor, threads: int, bounds: Bounds = UNBOUNDED) -> None:
         self._params = extractor.params
         self._backbone = opened(extractor.params, extractor.program, extractor.device, threads)
-        self._decoder = Decoder(threads)
+        self._decoder = Decoder(threads, bounds)
         self.channels = self._backbone.channels * (2 if extractor.params.motion else 1)
 
     def extract(self, path: Path) -> Features:
         """The features of a video.
 
         Raises:
-            BmnError: it cannot be decoded, or the backbone gives numbers that are not finite.
+            BmnError: it cannot be decoded, is out of bounds, or the backbone gives numbers that are not finite.
         """
         params = self._params
         decoded = self._decoder.open(path, Wanted(params.frames / params.fps, params.frames, params.size))

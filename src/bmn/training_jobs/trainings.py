@@ -1,7 +1,7 @@
 """Trainings as jobs, logged to MLflow: the trials of a sweep, its confirmation, several seeds."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Engine, Event, Job, run
 from bmn.provenance import identity
 from bmn.tracking.trials import Record
-from bmn.tuning.space import DataChangedError, digest_of_data
+from bmn.training_jobs.data import DataChangedError, digest_of_data
 
 INTERVAL = 30.0  # seconds between progress lines of each training
 
@@ -39,9 +39,9 @@ class Trainings:
     """Runs trainings and logs them; the caller interprets the events.
 
     Attributes:
-        entry: the function that trains; see :mod:`bmn.tuning.job`.
+        entry: the function that trains; see :mod:`bmn.training_jobs.job`.
         data: folder of the converted data.
-        digest: of the data (:func:`bmn.tuning.space.digest_of_data`).
+        digest: of the data (:func:`bmn.training_jobs.data.digest_of_data`).
         folder: for all trainings.
     """
 
@@ -61,7 +61,7 @@ class Trainings:
         """
         progress = Progress()
         for event in run(self.engine, map(self._job, plans)):
-            progress.hear(event)
+            progress.hear(event, self.engine.running)
             if event is None:
                 continue
             if event.kind == "started":
@@ -111,7 +111,7 @@ class Trainings:
             "digest": self.digest,
             "folder": str(self.folder),
         }
-        return Job(plan.name, self.entry, arguments)
+        return Job(plan.name, self.entry, arguments, [str(self.data.absolute())])
 
 
 class Progress:
@@ -122,23 +122,26 @@ class Progress:
         self._begun: dict[str, tuple[float, float]] = {}
         self._last: dict[str, dict[str, Any]] = {}
 
-    def hear(self, event: Event | None) -> None:
-        """Take an event, if there is one."""
+    def hear(self, event: Event | None, running: Collection[str]) -> None:
+        """Take an event, if there is one.
+
+        Args:
+            running: the trainings that have not ended; of one that was pruned no event says so.
+        """
         now = time.monotonic()
-        if event is not None and event.kind == "told":
-            told = self._last.get(event.job, {}) | event.content
-            self._last[event.job] = told
-            self._begun.setdefault(event.job, (now, told["done"]))
-        elif event is not None and event.kind != "started":
-            self._last.pop(event.job, None)
+        if event is not None and event.kind == "started":
             self._begun.pop(event.job, None)
+        elif event is not None and event.kind == "told":
+            self._last[event.job] = self._last.get(event.job, {}) | event.content
+            self._begun.setdefault(event.job, (now, event.content["done"]))
         if now - self._said > INTERVAL:
             self._said = now
-            for name, told in self._last.items():
-                print(self._line(name, told, now), flush=True)
+            for name in self._last:
+                if name in running:
+                    print(self._line(name, now), flush=True)
 
-    def _line(self, name: str, told: Mapping[str, Any], now: float) -> str:
-        since, before = self._begun[name]
+    def _line(self, name: str, now: float) -> str:
+        told, (since, before) = self._last[name], self._begun[name]
         auc = told.get("row", {}).get("val/AUC")
         words = f"{name}  epoch {told['epoch']}" + ("" if auc is None else f"  AUC {auc:.2f}")
         if told["done"] > before:
@@ -162,12 +165,13 @@ def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> d
     for seed in seeds:
         train = params.train.model_copy(update={"seed": seed})
         plans.append(Plan(f"seed {seed}", f"seed {seed}", params.model_copy(update={"train": train})))
-    key = identity(Path(__file__), params.model_dump(include={"model", "train", "proposals"}), [digest])
+    shaping = params.model_dump(include={"model", "train", "proposals", "evaluate"})
+    key = identity(Path(__file__).with_name("seed.py"), shaping, [digest])
     with open_engine(params.execution) as engine:
         record = Record(f"seeds {key}", "seeds", params, {}, {})
         figures: dict[str, dict[str, float]] = {}
         try:
-            entry = "bmn.tuning.job:seed"
+            entry = "bmn.training_jobs.seed:seed"
             figures |= Trainings(engine, record, entry, data, digest, folder).figures(iter(plans))
         finally:
             record.close("FINISHED" if len(figures) == len(plans) else "FAILED")
