@@ -59,7 +59,7 @@ def _curves(revision: str) -> list[str]:
     try:
         lines = {revision: pd.read_csv(StringIO(read(CURVE, rev=revision))), **lines}
         legend = f"The first line is {revision}, the second is here."
-    except (DvcException, OSError):
+    except (DvcException, ImportError, OSError):  # a remote whose package is missing
         legend = f"The results of {revision} are not in DVC's cache; dvc pull, or make repro there, adds its line."
     chart = ["xychart-beta", '    title "AR over the average number of proposals, in %"']
     chart += [f'    x-axis "AN" {here["AN"].min()} --> {here["AN"].max()}', '    y-axis "AR" 0 --> 100']
