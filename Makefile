@@ -58,6 +58,9 @@ ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start may take
 compare: setup  ## compare runs: a table, a figure, a page (RUNS="id id", default: the last ten and the champion)
 	bmn compare $(RUNS)
 
+report: setup  ## what a change does to the results, as Markdown: against REV=main
+	@bmn report $(REV)
+
 send: setup  ## send MLflow what could not be logged while it was unreachable
 	bmn send
 

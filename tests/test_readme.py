@@ -52,6 +52,11 @@ SUBSTITUTES = {
     "mlflow models serve": "mlflow models serve --port {port}",
 }
 NOT_RUN = {
+    "dvc remote add": "needs a storage",
+    "dvc push": "so does this",
+    "dvc pull": "and this",
+    "pip install -r requirements-s3.txt": "installs into the environment that the tests run in",
+    "make report": "needs a revision whose results are in DVC's cache",
     "make setup": "installs the environment that the tests run in",
     "make setup PADDLE_INDEX": "installs a GPU build from Paddle's own index; needs an NVIDIA driver",
     "make setup REQUIREMENTS": "installs another Paddle over this one, and runs the tests, which would recurse",

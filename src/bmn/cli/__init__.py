@@ -15,7 +15,7 @@ from bmn.launch.command import command
 SECTIONS = {
     "Parameters and data": ("doctor", "use", "set", "data-report", "overfit"),
     "Models": ("propose", "predict", "serve", "evaluate", "export", "pretrained"),
-    "Runs": ("ui", "compare", "promote", "rollback", "seeds", "tune", "send", "gc"),
+    "Runs": ("ui", "compare", "report", "promote", "rollback", "seeds", "tune", "send", "gc"),
 }
 
 
