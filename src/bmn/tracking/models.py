@@ -95,7 +95,7 @@ def log_inference_model(
     return file_model(client, run, REGISTERED, "", content, 0, fill)
 
 
-def evaluated_settings(folder: Path) -> dict[str, float]:
+def evaluated_settings(folder: Path) -> dict[str, float | None]:
     """The ``proposals.*`` of the newest evaluation of a downloaded model's training; empty if the store has none.
 
     Evaluating other settings needs no new export, so the evaluation can be newer than the model here.
