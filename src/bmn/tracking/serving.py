@@ -71,7 +71,7 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
     videos = videos_endpoint(ours.predictor, ours.alone)
     gate = MeteredGate(served_name(address), _features_endpoint(application), {PATH: videos})
     server = f"http://{host}:{port}"
-    print(served.unwrap_python_model().predictor, file=sys.stderr)
+    print(ours.predictor, file=sys.stderr)
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
     print(f"curl -H 'Content-Type: application/json' -d @{folder / EXAMPLE} {server}/invocations", flush=True)
     if ours.predictor.extractor:

@@ -53,6 +53,7 @@ def overfit(
             "schedule": "piecewise",
             "warmup_iterations": 0,
             "decay_iteration": iterations,
+            "decay_epoch": None,
             "early_stopping": None,
         }
     )
