@@ -11,6 +11,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from mlflow.tracking._tracking_service import utils
 from tracking.subsets import validation
 from tracking.trainings import trained
 
@@ -43,6 +44,7 @@ def there(tmp_path, monkeypatch, request):
 def move(there, name, monkeypatch, keep):
     here = there.with_name(name)
     (shutil.copytree if keep else shutil.move)(there, here)
+    utils._artifact_repos_cache.clear()  # of this process: the next command is another one
     monkeypatch.chdir(here)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     return here
