@@ -28,7 +28,7 @@ from bmn.tuning.space import with_values
 
 FOLDER = Path(".cache/options")
 HALF = {"model.tscale": 32, "model.dscale": 24, "model.num_sample": 8}  # of the preset gestures
-METRICS = ("AUC", "AR@10", "mAP")
+METRICS = ("AUC", "AR@10", "AR@100_short", "mAP")
 OPTIONS: dict[str, dict[str, Any]] = {
     "none": {},
     "proposals.boundary_exponent: 0": {"proposals.boundary_exponent": 0.0},

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from bmn.data.videos import Segment, Video
 from bmn.metrics import proposal_recall
+from bmn.metrics.assessment import assess
 from bmn.metrics.breakdown import by_length, by_number, what_proposals_are
 from bmn.metrics.intervals import intervals, video_results
 
@@ -40,6 +42,16 @@ def test_groups_by_hand():
     assert [(part.name, part.segments) for part in by_number(recall)] == [
         ("1", 1), ("2–3", 3), ("4–7", 0), ("8 or more", 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("segments", "expected"),
+    [([(0, 5), (50, 60), (60, 100)], {"AR@100_short": 50.0}), ([(60, 100)], {})],
+)
+def test_recall_of_short_segments_by_hand(segments, expected):
+    """Half of those of at most a tenth of the video are found; the long one does not count."""
+    video = Video("v", "validation", 100.0, tuple(Segment(*segment, "label") for segment in segments))
+    assert assess([video], {"v": np.array([[0, 5, 0.9]])}).of_short() == expected
 
 
 def test_kinds_of_proposals_by_hand():

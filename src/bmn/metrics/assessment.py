@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmn.data.videos import Video
-from bmn.metrics.breakdown import Part, by_length, by_number, what_proposals_are
+from bmn.metrics.breakdown import LENGTHS, Part, by_length, by_number, what_proposals_are
 from bmn.metrics.confusion import confusion
 from bmn.metrics.detection import Detection, assess_detections
 from bmn.metrics.intervals import VideoResults, intervals, video_results
@@ -44,6 +44,13 @@ class Assessment:
     def metrics(self) -> dict[str, float]:
         """The headline, in percent; with detections their mAP too."""
         return self.recall.headline() | (self.detection.metrics() if self.detection else {})
+
+    def of_short(self) -> dict[str, float]:
+        """``AR@100_short``: AR@100, in percent, of segments of at most a tenth of their video; empty without any."""
+        short = self.by_length[: LENGTHS.index(0.1)]
+        number = sum(part.segments for part in short)
+        recalled = sum(part.segments * part.average_recall for part in short if part.average_recall is not None)
+        return {"AR@100_short": recalled / number} if number else {}
 
 
 def assess(

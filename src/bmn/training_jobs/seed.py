@@ -19,8 +19,8 @@ def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
         arguments: ``params``, and those of every training.
 
     Returns:
-        ``figures``: AR@AN, AUC and, where our own classifier tells labels apart, mAP, in percent, on
-        ``evaluate.subset``.
+        ``figures``: AR@AN, AUC, AR@100 of short segments and, where our own classifier tells labels apart, mAP, in
+        percent, on ``evaluate.subset``.
     """
     params = validate_params(arguments["params"], "the training")
     data = Path(arguments["data"])
@@ -30,6 +30,7 @@ def seed(arguments: dict[str, Any], tell: Tell) -> dict[str, Any]:
         found = subset_proposals(network, subset, params.proposals, params.evaluate.batch_size)
         learned = learn(network, open_subset(data, "training"), params.classify) if params.classify.enabled else None
         detected = subset_detections(learned, subset, found) if learned else None
-        return {"figures": assess(subset.ground_truth, found, detected).metrics()}
+        assessment = assess(subset.ground_truth, found, detected)
+        return {"figures": assessment.metrics() | assessment.of_short()}
 
     return train(params, arguments, tell, figures, __file__, params.model_dump(include={"evaluate", "classify"}))
