@@ -16,6 +16,7 @@ from video.seeing import PARAMS, write_seeing
 
 from bmn.base.schema import ExportParams, ExtractParams, ModelParams
 from bmn.export.export import export
+from bmn.predict.outputs import rounded
 from bmn.predict.predictor import Predictor
 from bmn.video.decode import measure
 from bmn.video.extract import extract_videos, find_extractor
@@ -60,7 +61,7 @@ def test_a_video_gets_the_proposals_of_its_features_and_a_page(model, place):
     done = bmn(place, "propose", "clip.mp4", "--model", model)
     assert done.returncode == 0, done.stderr
     [(_, features)] = extract_videos([place / "clip.mp4"], find_extractor(ExtractParams(**PARAMS), place, "cpu"))
-    wanted = Predictor(place / model).propose(features.array, features.duration)
+    wanted = rounded(Predictor(place / model).propose(features.array, features.duration), features.duration)
     found = json.loads((place / "clip.proposals.json").read_text())
     assert (found["video"], found["duration"], found["proposals"]) == ("clip.mp4", features.duration, wanted)
     boundaries = found["boundaries"]

@@ -25,6 +25,7 @@ from shell import BMN
 from tracking.serving import EVALUATED, FILED, SRC, environment, filed_model, serving
 
 from bmn.data.subset import open_subset
+from bmn.predict.outputs import rounded
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings
 
@@ -64,7 +65,7 @@ def predictor_of(exported, params):
 def test_loaded_by_itself_it_has_the_settings_it_was_logged_with(filed, exported, features):
     mlflow.set_tracking_uri(f"sqlite:///{filed[0]}/mlruns/mlflow.db")
     [given] = mlflow.pyfunc.load_model(filed[1]).predict(features[:1].transpose(0, 2, 1), params={"durations": [12.5]})
-    assert given["proposals"] == predictor_of(exported, FILED).propose(features[0].T, 12.5)
+    assert given["proposals"] == rounded(predictor_of(exported, FILED).propose(features[0].T, 12.5), 12.5)
 
 
 def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(server, exported, features):
@@ -76,7 +77,7 @@ def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(serv
     predictor = predictor_of(exported, EVALUATED)
     maps = predictor.maps(features[:2])
     for video, given in enumerate(answer["predictions"]):
-        assert given["proposals"] == predictor.propose(videos[video], durations[video])
+        assert given["proposals"] == rounded(predictor.propose(videos[video], durations[video]), durations[video])
         for name, array in zip(("confidence_map", "start", "end"), maps, strict=True):
             np.testing.assert_array_equal(np.asarray(given[name], np.float32), array[video])
 
@@ -88,7 +89,7 @@ def test_labels_come_on_request(server, exported, features):
     status, answer = post(address, body)
     assert status == 200
     [given] = answer["predictions"]
-    assert given["detections"] == predictor_of(exported, EVALUATED).detect(video, 12.5)
+    assert given["detections"] == rounded(predictor_of(exported, EVALUATED).detect(video, 12.5), 12.5)
 
 
 def test_without_durations_segments_are_fractions_and_any_number_of_snippets_works(server, exported):
@@ -97,7 +98,7 @@ def test_without_durations_segments_are_fractions_and_any_number_of_snippets_wor
     status, answer = post(address, {"inputs": [video.tolist()]})
     assert (status, answer) == (
         200,
-        {"predictions": [{"proposals": predictor_of(exported, EVALUATED).propose(video, 1.0)}]},
+        {"predictions": [{"proposals": rounded(predictor_of(exported, EVALUATED).propose(video, 1.0), 1.0)}]},
     )
 
 

@@ -11,7 +11,7 @@ from bmn.base.errors import BmnError
 from bmn.base.files import write_json
 from bmn.base.schema import ExtractParams
 from bmn.predict.inputs import Item
-from bmn.predict.outputs import save_csv
+from bmn.predict.outputs import rounded, save_csv
 from bmn.predict.predictor import Boundaries, Predictor
 from bmn.proposals import Result
 from bmn.video.extract import Extractor, extract_videos, find_extractor
@@ -126,7 +126,7 @@ def contents(watched: Watched) -> dict[str, Any]:
     boundaries = watched.boundaries
     return {
         "duration": watched.duration,
-        "proposals": watched.proposals,
+        "proposals": rounded(watched.proposals, watched.duration),
         "boundaries": {
             "step": boundaries.step,
             "start": boundaries.start.round(4).tolist(),

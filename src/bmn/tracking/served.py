@@ -16,6 +16,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from bmn.classify.results import labelled_results
 from bmn.data.windows import resize
+from bmn.predict.outputs import rounded
 from bmn.predict.predictor import Predictor
 from bmn.proposals import ProposalSettings, results
 
@@ -71,14 +72,17 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
             raise _refused("this model was trained without labels; request proposals only")
         answers: list[dict[str, Any]] = []
         for low in range(0, len(features), COMPUTED_TOGETHER):
-            part = features[low : low + COMPUTED_TOGETHER]
+            part, seconds = features[low : low + COMPUTED_TOGETHER], durations[low : low + COMPUTED_TOGETHER]
             with self.alone:
-                rows = self.predictor.propose_videos(list(part), durations[low : low + COMPUTED_TOGETHER])
-                answers += [{"proposals": results(found)} for found in rows]
+                rows = self.predictor.propose_videos(list(part), seconds)
+                answers += [
+                    {"proposals": rounded(results(found), duration)}
+                    for found, duration in zip(rows, seconds, strict=True)
+                ]
                 if params.get("labels"):
-                    all_detected = self.predictor.detect_videos(list(part), durations[low : low + COMPUTED_TOGETHER])
-                    for answer, detected in zip(answers[low:], all_detected, strict=True):
-                        answer["detections"] = labelled_results(detected)
+                    all_detected = self.predictor.detect_videos(list(part), seconds)
+                    for answer, detected, duration in zip(answers[low:], all_detected, seconds, strict=True):
+                        answer["detections"] = rounded(labelled_results(detected), duration)
                 if params.get("maps"):
                     maps = self.predictor.maps(np.stack([resize(video, self.predictor.tscale).T for video in part]))
                     for answer, *own in zip(answers[low:], *maps, strict=True):
