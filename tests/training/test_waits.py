@@ -1,4 +1,4 @@
-"""A step reads from the device once: every read waits until a GPU has done all that it was given."""
+"""A step uploads its batch, then reads from the device once: each waits until a GPU has done all that it was given."""
 
 import numpy as np
 import paddle
@@ -8,12 +8,13 @@ from bmn.data.batches import Batch
 from bmn.training.distributed import World
 from bmn.training.loop import Trainer
 
+UPLOADS = ["to_tensor"] * 4  # features, random numbers, segments and where the segments of each window are
 READS = ("numpy", "item", "tolist", "cpu", "__array__", "__bool__", "__float__", "__int__", "__index__")
 
 
 @pytest.fixture
 def reads(monkeypatch):
-    """The names of the methods that read a tensor, in the order of the calls."""
+    """The names of the functions that read or upload a tensor, in the order of the calls."""
     found, depth = [], []
 
     def counted(name, read):
@@ -30,6 +31,7 @@ def reads(monkeypatch):
 
     for name in READS:
         monkeypatch.setattr(paddle.Tensor, name, counted(name, getattr(paddle.Tensor, name)))
+    monkeypatch.setattr(paddle, "to_tensor", counted("to_tensor", paddle.to_tensor))
     return found
 
 
@@ -42,7 +44,7 @@ def test_a_step_waits_for_the_device_once(reads, model, recipe, training, choice
     trainer._step(batch, 1e-3, training, stop=False)  # the first one makes the optimizer's state
     reads.clear()
     trainer._step(batch, 1e-3, training, stop=False)
-    assert reads == ["tolist"]
+    assert reads == [*UPLOADS, "tolist"]
 
 
 def test_a_read_is_seen(reads):

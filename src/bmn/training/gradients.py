@@ -37,7 +37,7 @@ def batch_gradient(
         ``[4]``, float64: loss, tem_loss, pem_reg_loss, pem_cls_loss; and ``[parameter]``, float64: the concatenated
         gradient of all parameters, times ``scale``. Both of the global batch.
     """
-    # All uploads before anything runs on them: each waits for what the device has still to do.
+    # Uploads before the network runs: each waits for what the device has still to do.
     features, draws = paddle.to_tensor(batch.features), paddle.to_tensor(uniform)
     labels = label_maps(batch.segments, network.tscale, network.dscale, recipe.scale_invariant)
     divisors = normalizers(labels, draws, all_sum)
