@@ -68,6 +68,12 @@ def test_loaded_by_itself_it_has_the_settings_it_was_logged_with(filed, exported
     assert given["proposals"] == rounded(predictor_of(exported, FILED).propose(features[0].T, 12.5), 12.5)
 
 
+def test_it_is_imported_without_a_word():
+    """Stage 5 and every server do so: MLflow asks for type hints, which it would take for the signature."""
+    done = subprocess.run([sys.executable, "-c", "import bmn.tracking.served"], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
 def test_proposals_are_those_of_the_exported_model_and_maps_come_on_request(server, exported, features):
     _, address, _ = server
     durations = [12.5, 100.0]

@@ -34,8 +34,14 @@ class ServedBMN(PythonModel):  # type: ignore[misc]  # MLflow is untyped here
         self.predictor = Predictor(Path(context.artifacts["program"]), settings)
         self.alone = Lock()  # a server calls predict from many threads; a program runs one call at a time
 
-    # model_input has no type: MLflow checks the signature, and takes a type here for another one.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    # MLflow checks the signature with which the model is logged. Of the types here it takes only a bare one for none of
+    # its own, and warns if there is no type.
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: np.ndarray,
+        params: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
         """The proposals of each video, best first, and on request the maps they are derived from.
 
         Args:
