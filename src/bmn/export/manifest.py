@@ -1,14 +1,13 @@
 """The manifest of an exported model: what its users need to know, in ``manifest.json`` next to the programs."""
 
-import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import bmn
 from bmn.base.checksums import sha256
 from bmn.base.schema import ModelParams
+from bmn.base.versions import versions
 from bmn.runtimes.programs import PARAMETERS
 
 INPUT = "feat_input"  # PaddleVideo's name
@@ -68,15 +67,5 @@ def manifest(
         "weights_sha256": sha256(weights),
         "model": model.model_dump(),
         **about,
-        "versions": {"bmn": bmn.__version__, "python": platform.python_version(), **_versions()},
+        "versions": {"bmn": bmn.__version__, **versions(PACKAGES)},
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

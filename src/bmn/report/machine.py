@@ -2,7 +2,6 @@
 
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from bmn import __version__
 from bmn.base.errors import BmnError
 from bmn.base.runtime import threads
 from bmn.base.schema import ModelParams, Params
+from bmn.base.versions import versions
 from bmn.launch.launcher import processes
 
 PACKAGES = ("numpy", "onnxruntime", "mlflow", "optuna", "dvc", "ray", "av")
@@ -97,7 +97,7 @@ def examine(params: Params) -> Machine:
     if not on_gpus and "avx2" not in flags:
         hints.append("the processor has no AVX2: training is slow, and its bits may depend on the number of threads")
     return Machine(
-        versions={"bmn": __version__, "python": platform.python_version()} | _versions(),
+        versions={"bmn": __version__} | versions(PACKAGES),
         paddle=built.get("build"),
         nccl=built.get("nccl"),
         gpus=gpus,
@@ -184,16 +184,6 @@ def _refusal(devices: str) -> list[str]:
     except BmnError as error:
         return [str(error)]
     return []
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _processor() -> tuple[str, set[str]]:
