@@ -62,3 +62,15 @@ def test_other_parameters_never_resume(project, processed):
 def test_data_that_are_not_there(project):
     with pytest.raises(BmnError, match=r"annotations\.json: no such file"):
         bmn.train("params.yaml", project / "nowhere")
+
+
+@pytest.mark.parametrize("other", [{"model.feat_dim": 16}, {"model.tscale": 20}])
+def test_data_for_a_network_of_other_sizes(project, processed, other):
+    """Nobody has converted them since params.yaml changed."""
+    edit(project / "params.yaml", other)
+    [[name, value]] = other.items()
+    with pytest.raises(
+        BmnError, match=rf"have 8 channels and 16 snippets, but .*{name} (is )?{value}.*dvc repro convert"
+    ):
+        bmn.train("params.yaml", processed)
+    assert not (project / ".cache/train").exists()

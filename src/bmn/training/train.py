@@ -6,7 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bmn.base.schema import Params
+from bmn.base.errors import BmnError
+from bmn.base.schema import ModelParams, Params
 from bmn.data.subset import Subset
 from bmn.model.weights import read_weights
 from bmn.training.checkpoint import PATIENCE, Checkpoints
@@ -33,7 +34,8 @@ class Training:
         trainer: the network and its progress.
 
     Raises:
-        BmnError: the initial weights cannot be read or do not fit, or another process holds the lock.
+        BmnError: the data are for a network of other sizes, the initial weights cannot be read or do not fit, or another
+            process holds the lock.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Training:
         world: World,
         patience: float = PATIENCE,
     ) -> None:
+        _check_sizes(params.model, training)
         self._training, self._validation, self._world = training, validation, world
         self._minutes = params.execution.checkpoint_minutes
         self.trainer = Trainer(params.model, params.train, world)
@@ -79,3 +82,12 @@ class Training:
     def clear(self) -> None:
         """Delete the checkpoints, once the result is stored elsewhere."""
         self._checkpoints.clear()
+
+
+def _check_sizes(model: ModelParams, training: Subset) -> None:
+    _, channels, tscale = training.store.array.shape
+    if (channels, tscale) != (model.feat_dim, model.tscale):
+        raise BmnError(
+            f"the converted data have {channels} channels and {tscale} snippets, but model.feat_dim is {model.feat_dim} "
+            f"and model.tscale {model.tscale}; run dvc repro convert, or correct params.yaml"
+        )
