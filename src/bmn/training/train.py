@@ -34,8 +34,8 @@ class Training:
         trainer: the network and its progress.
 
     Raises:
-        BmnError: the data are for a network of other sizes, the initial weights cannot be read or do not fit, or another
-            process holds the lock.
+        BmnError: the data are for a network of other sizes, the initial weights cannot be read or do not fit, or
+            another process holds the lock.
     """
 
     def __init__(
@@ -88,6 +88,6 @@ def _check_sizes(model: ModelParams, training: Subset) -> None:
     _, channels, tscale = training.store.array.shape
     if (channels, tscale) != (model.feat_dim, model.tscale):
         raise BmnError(
-            f"the converted data have {channels} channels and {tscale} snippets, but model.feat_dim is {model.feat_dim} "
-            f"and model.tscale {model.tscale}; run dvc repro convert, or correct params.yaml"
+            f"the converted data have {channels} channels and {tscale} snippets, but model.feat_dim is "
+            f"{model.feat_dim} and model.tscale {model.tscale}; run dvc repro convert, or correct params.yaml"
         )
