@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import mlflow
@@ -227,6 +228,26 @@ def test_a_missing_model_is_reported(filed):
     done = refused(filed[0], "--model", "models:/nothing@champion")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: models:/nothing@champion: no such model")
+
+
+class Foreign(mlflow.pyfunc.PythonModel):
+    """Leaves a trace where it is loaded."""
+
+    def predict(self, context, model_input: np.ndarray, params=None):
+        return model_input
+
+    def __reduce__(self):
+        return Path.touch, (Path("loaded"),)
+
+
+def test_a_model_that_is_not_ours_is_refused_before_it_is_loaded(filed):
+    mlflow.pyfunc.save_model(filed[0] / "foreign", python_model=Foreign())
+    (filed[0] / "loaded").unlink(missing_ok=True)  # MLflow itself loads what it saves
+    done = refused(filed[0], "--model", "foreign")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: foreign: is a model of mlflow.pyfunc.model that this pipeline did not export")
+    assert not (filed[0] / "loaded").exists()
 
 
 def test_it_prints_which_model_it_serves(server, filed):

@@ -18,6 +18,7 @@ from mlflow.types.schema import Array, Object, Property
 from numpy.typing import NDArray
 
 from bmn.base.checksums import sha256
+from bmn.base.errors import BmnError
 from bmn.provenance import PACKAGE, identity
 from bmn.tracking.evaluations import NEWEST
 from bmn.tracking.logged_models import file_model
@@ -27,6 +28,7 @@ VALIDATED = "val/AUC"  # its maximum is that of the best weights, which are expo
 SETTINGS = "proposals."  # tags of a run
 DATA = "validation data"  # tag of a version: digest of its validation data
 SERVED = Path(__file__).with_name("served.py")
+LOADER = "mlflow.pyfunc.loaders.code_model"  # of models whose code is a file
 
 
 def exported_content(folder: Path, proposals: Mapping[str, float]) -> str:
@@ -109,6 +111,24 @@ def evaluated_settings(folder: Path) -> dict[str, float | None]:
         return {}
     given = {key.removeprefix(SETTINGS): value for key, value in tags.items() if key.startswith(SETTINGS)}
     return {key: None if value == "None" else json.loads(value) for key, value in given.items()}
+
+
+def check_exported(address: str, folder: Path) -> None:
+    """Check that a downloaded model is one that this pipeline exports: loading another one runs its code.
+
+    Args:
+        address: its MLflow URI.
+
+    Raises:
+        BmnError: it is another one.
+    """
+    flavor = Model.load(folder).flavors.get("python_function", {})
+    found = flavor.get("loader_module"), Path(flavor.get("model_code_path") or "").name
+    if found != (LOADER, SERVED.name):
+        raise BmnError(
+            f"{address}: is a model of {found[0] or 'another kind'} that this pipeline did not export, and loading it "
+            "would run its code; name a model that make repro made"
+        )
 
 
 def served_name(address: str) -> str:
