@@ -270,10 +270,24 @@ def test_the_champion_of_other_data_is_not_served(filed, tmp_path):
         r"error: no model was validated on the data in data/processed \([0-9a-f]{16}\); run make repro, or name a "
         r"--model$", done.stderr.splitlines()[-1],
     )  # fmt: skip
-    shutil.rmtree(tmp_path / "project/data")
-    done = refused(tmp_path / "project")
-    assert done.stderr.splitlines()[-1] == (
-        "error: data/processed: contains no validation data, hence no champion; run make repro, or name a --model"
+
+
+def test_without_data_the_only_champion_is_served(filed, tmp_path, monkeypatch):
+    """As on a team's server; of several one has to be named."""
+    shutil.copytree(filed[0] / "mlruns", tmp_path / "mlruns")
+    digest = open_subset(filed[0] / "data/processed", "validation").digest
+    with serving(tmp_path) as (printed, _, _):
+        assert printed[0].startswith(f"bmn version 1 (champion-{digest}, the only one) answers at ")
+    monkeypatch.chdir(tmp_path)
+    mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").set_registered_model_alias("bmn", "champion-0", "1")
+    assert refused(tmp_path).stderr.splitlines()[-1] == (
+        "error: data/processed: contains no validation data to tell which champion is meant; name a --model: "
+        f"models:/bmn@champion-0, models:/bmn@champion-{digest}"
+    )
+    shutil.rmtree(tmp_path / "mlruns")
+    assert refused(tmp_path).stderr.splitlines()[-1] == (
+        "error: data/processed: contains no validation data, and the store no champion; run make repro, or name a "
+        "--model"
     )
 
 

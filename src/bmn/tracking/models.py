@@ -166,6 +166,17 @@ def champion_runs() -> set[str]:
     return {str(client.get_model_version(REGISTERED, number).run_id) for number in champions}
 
 
+def champions() -> dict[str, str]:
+    """The version of each champion, by its alias."""
+    try:
+        found = MlflowClient().get_registered_model(REGISTERED).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
+    return {name: version for name, version in sorted(found.items()) if name.startswith(f"{CHAMPION}-")}
+
+
 def alias(data: str) -> str:
     """MLflow's alias of the champion of some validation data."""
     return f"{CHAMPION}-{data}"

@@ -26,7 +26,15 @@ from bmn.data.subset import open_subset
 from bmn.tracking.connections import Clients, Connection
 from bmn.tracking.gate import Endpoint, Gate, refusal
 from bmn.tracking.metered import MeteredGate
-from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, check_exported, evaluated_settings, served_name
+from bmn.tracking.models import (
+    REGISTERED,
+    VALIDATED,
+    champion_of,
+    champions,
+    check_exported,
+    evaluated_settings,
+    served_name,
+)
 from bmn.tracking.store import first_line, open_store
 from bmn.tracking.watching import PATH, videos_endpoint
 
@@ -120,14 +128,26 @@ class _Server(uvicorn.Server):
 
 
 def champion() -> tuple[str, str]:
-    """The MLflow URI of the champion of the current validation data, and a description of it.
+    """The MLflow URI of the champion of the current validation data, and a description of it; without data here that of
+    the only champion.
 
     Raises:
-        BmnError: there are no data, or no champion of them.
+        BmnError: there is no champion, or several and no data here that tell which is meant.
     """
-    data = open_subset(DATA, "validation").digest if (DATA / "validation.json").exists() else None
-    if data is None:
-        raise BmnError(f"{DATA}: contains no validation data, hence no champion; run make repro, or name a --model")
+    if not (DATA / "validation.json").exists():
+        known = champions()
+        if len(known) == 1:
+            [(name, number)] = known.items()
+            return f"models:/{REGISTERED}/{number}", f"{REGISTERED} version {number} ({name}, the only one)"
+        if known:
+            named = ", ".join(f"models:/{REGISTERED}@{name}" for name in known)
+            raise BmnError(
+                f"{DATA}: contains no validation data to tell which champion is meant; name a --model: {named}"
+            )
+        raise BmnError(
+            f"{DATA}: contains no validation data, and the store no champion; run make repro, or name a --model"
+        )
+    data = open_subset(DATA, "validation").digest
     found = champion_of(data)
     if found is None:
         raise BmnError(f"no model was validated on the data in {DATA} ({data}); run make repro, or name a --model")
