@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
 
+from bmn.base.params import load_params
 from bmn.data.subset import open_subset
 from bmn.metrics import proposal_recall
 from bmn.model.weights import read_weights
@@ -176,8 +177,41 @@ def test_another_threshold_runs_the_evaluation_only_and_is_a_run_of_its_own(proj
     assert "proposals.alpha" in project.run("dvc", "params", "diff").stdout
     difference = json.loads(project.run("dvc", "metrics", "diff", "--all", "--json").stdout)
     assert "outputs/evaluate/metrics.json" in difference
+    report = project.run("make", "--silent", "report", "REV=HEAD").stdout
+    assert re.search(r"^\| params.yaml *\| proposals.alpha *\| 0.4 *\| 0.7 *\|", report, re.MULTILINE)
+    assert re.search(r"^\| outputs/evaluate/metrics.json ", report, re.MULTILINE)
+    assert len(re.findall(r"^    line \[[\d., ]+\]$", report, re.MULTILINE)) == 2
+    assert "The first line is HEAD, the second is here." in report
     project.set(proposals__alpha=0.4)
     assert ran(project.run("dvc", "repro").stdout) == ["inputs"]  # DVC remembers
+
+
+def test_without_a_change_a_report_says_so(project):
+    report = project.run("make", "--silent", "report", "REV=HEAD").stdout
+    assert "No metric differs." in report
+    assert "No parameter differs." in report
+
+
+def test_a_report_on_no_revision_is_refused(project):
+    done = project.run("bmn", "report", "nowhere", check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: dvc metrics diff --md nowhere: .*'nowhere'.*", done.stderr.splitlines()[-1])
+
+
+def test_a_clone_pulls_the_results_and_trains_nothing(project, tmp_path):
+    project.run("dvc", "remote", "add", "--local", "--default", "--force", "storage", str(tmp_path / "storage"))
+    project.run("dvc", "push", "--quiet")
+    project.run("git", "clone", "--quiet", str(project.folder), str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone", project.environment | {"PYTHONPATH": str(tmp_path / "clone/src")})
+    clone.run("dvc", "remote", "add", "--local", "--default", "storage", str(tmp_path / "storage"))
+    clone.run("dvc", "pull", "--quiet")
+    done = clone.run("dvc", "repro")
+    assert ran(done.stdout) == ["inputs"]
+    assert "Stage 'train' didn't change, skipping" in done.stdout
+    assert not (clone.folder / "mlruns/mlflow.db").exists()
+    features = np.zeros((16, load_params(clone.folder / "params.yaml").model.feat_dim), np.float32)
+    np.save(clone.folder / "some.npy", features)
+    assert "Inference results of some.npy" in clone.run("bmn", "predict", "some.npy").stdout
 
 
 def test_plots_are_drawn(project):

@@ -24,13 +24,19 @@ def changes(revision: str) -> str:
         [
             f"# Changes since {revision}",
             "## Metrics",
-            _dvc("metrics", "diff", "--md", revision) or "No metric differs.",
+            _table("metrics", revision) or "No metric differs.",
             "## Parameters",
-            _dvc("params", "diff", "--md", revision) or "No parameter differs.",
+            _table("params", revision) or "No parameter differs.",
             "## Average recall",
             *_curves(revision),
         ]
     )
+
+
+def _table(kind: str, revision: str) -> str:
+    """What differs, as a table; empty if nothing does, where DVC prints its heading alone."""
+    table = _dvc(kind, "diff", "--md", revision)
+    return table if len(table.splitlines()) > 2 else ""
 
 
 def _dvc(*words: str) -> str:
