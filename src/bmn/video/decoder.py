@@ -89,6 +89,15 @@ class Decoder:
         self._threads, self._bounds = threads, bounds
         self._process: subprocess.Popen[bytes] | None = None
 
+    def start(self) -> subprocess.Popen[bytes]:
+        """The process, which is started where none runs: before a video is there, it need not be waited for later."""
+        if self._process is not None and self._process.poll() is not None:
+            self.close()  # it died while it had nothing to do
+        if self._process is None:
+            words = [sys.executable, "-m", "bmn.video.decoder", str(self._threads)]
+            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return self._process
+
     def open(self, path: Path, wanted: Wanted) -> Decoded:
         """Decode a video; the one before it must have been read to its end, or be left for good.
 
@@ -97,7 +106,7 @@ class Decoder:
                 too.
         """
         until = time.monotonic() + self._bounds.seconds
-        process = self._ready()
+        process = self.start()
         request = {"path": str(path), "seconds": wanted.seconds, "frames": wanted.frames, "size": wanted.size}
         assert process.stdin is not None
         process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -115,14 +124,6 @@ class Decoder:
             self._process.kill()
             self._process.communicate()
             self._process = None
-
-    def _ready(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is not None:
-            self.close()  # it died while it had nothing to do
-        if self._process is None:
-            words = [sys.executable, "-m", "bmn.video.decoder", str(self._threads)]
-            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        return self._process
 
     def _images(self, path: Path, snippets: int, wanted: Wanted, until: float) -> Iterator[NDArray[np.uint8]]:
         shape = wanted.frames, wanted.size, wanted.size, 3

@@ -97,9 +97,13 @@ class Lane:
 
     def __init__(self, extractor: Extractor, threads: int, bounds: Bounds = UNBOUNDED) -> None:
         self._params = extractor.params
-        self._backbone = opened(extractor.params, extractor.program, extractor.device, threads)
         self._decoder = Decoder(threads, bounds)
-        self.channels = self._backbone.channels * (2 if extractor.params.motion else 1)
+        self._decoder.start()  # it imports what it needs while the backbone is opened
+        try:
+            self._backbone = opened(extractor.params, extractor.program, extractor.device, threads)
+        except BaseException:
+            self.close()
+            raise
 
     def extract(self, path: Path) -> Features:
         """The features of a video.
@@ -147,7 +151,8 @@ def feature_channels(extractor: Extractor) -> int:
     Raises:
         BmnError: the backbone cannot be run.
     """
-    return Lane(extractor, threads()).channels
+    backbone = opened(extractor.params, extractor.program, extractor.device, threads())
+    return backbone.channels * (2 if extractor.params.motion else 1)
 
 
 def extract_videos(paths: Sequence[Path], extractor: Extractor) -> Iterator[tuple[Path, Features | BmnError]]:
@@ -157,10 +162,9 @@ def extract_videos(paths: Sequence[Path], extractor: Extractor) -> Iterator[tupl
         BmnError: the backbone cannot be run.
     """
     count = min(threads(), len(paths))
-    lanes = [Lane(extractor, max(1, threads() // count)) for _ in range(count)]
+    pool = ThreadPoolExecutor(count)
+    lanes = [pool.submit(Lane, extractor, max(1, threads() // count)) for _ in range(count)]
     free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
-    for lane in lanes:
-        free.put(lane)
 
     def extract(path: Path) -> Features | BmnError:
         lane = free.get()
@@ -171,9 +175,10 @@ def extract_videos(paths: Sequence[Path], extractor: Extractor) -> Iterator[tupl
         finally:
             free.put(lane)
 
-    pool = ThreadPoolExecutor(count)
     todo: dict[Future[Features | BmnError], Path] = {}
     try:
+        for lane in lanes:
+            free.put(lane.result())
         todo = {pool.submit(extract, path): path for path in paths}
         for done in as_completed(todo):
             yield todo.pop(done), done.result()
@@ -181,5 +186,6 @@ def extract_videos(paths: Sequence[Path], extractor: Extractor) -> Iterator[tupl
         for future in todo:
             future.cancel()
         for lane in lanes:
-            lane.close()
+            if lane.exception() is None:
+                lane.result().close()
         pool.shutdown()
