@@ -5,6 +5,7 @@ import pytest
 
 from bmn.base.errors import BmnError
 from bmn.runtimes.backbone import open_backbone
+from bmn.runtimes.programs import PROGRAMS
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402
@@ -65,6 +66,17 @@ def test_a_program_of_paddle_is_a_backbone(suffix, snippets, tmp_path):
     with paddle.no_grad():
         wanted = network(paddle.to_tensor(snippets.reshape(6, 3, 8, 8))).numpy().mean(axis=(2, 3))
     np.testing.assert_allclose(backbone.describe(snippets), wanted.reshape(3, 2, 4).mean(axis=1), rtol=1e-4)
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(tmp_path):
+    from bmn.model.paddle import nn, paddle
+
+    network = nn.Sequential(nn.Conv2D(3, 64, 7, 2), nn.ReLU(), nn.Conv2D(64, 256, 3, groups=64), nn.Conv2D(256, 320, 1))
+    paddle.jit.save(network, str(tmp_path / "b"), input_spec=[paddle.static.InputSpec([None, 3, None, None])])
+    seen = np.random.default_rng(0).random((4, 2, 3, 64, 64)).astype("float32")
+    [program] = (path for path in tmp_path.iterdir() if path.suffix in PROGRAMS)
+    found = [open_backbone(program, None, 2, 64, "cpu", threads).describe(seen).tobytes() for threads in (1, 2, 3)]
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ def test_a_process_is_used_again_even_if_nobody_looks_behind_the_last_image(deco
     assert decoder._process is first
 
 
+def test_a_process_can_be_started_ahead_of_its_first_video(decoder, tmp_path):
+    process = decoder.start()
+    assert len(list(decoder.open(film(tmp_path / "a.mp4", seconds=2), WANTED).images)) == 4
+    assert decoder._process is process
+
+
 def test_a_process_that_died_while_it_had_nothing_to_do_is_started_again(decoder, tmp_path):
     path = film(tmp_path / "a.mp4", seconds=2)
     for _ in range(2):

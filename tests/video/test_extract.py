@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 from video.films import BLACK, STEP, film
 from video.seeing import PARAMS, write_seeing
@@ -78,6 +79,16 @@ def test_a_lane_that_is_closed_leaves_no_process(seeing, tmp_path):
     process = lane._decoder._process
     lane.close()
     assert process.poll() is not None
+
+
+def test_a_backbone_that_cannot_be_opened_is_refused_and_leaves_no_process(seeing, tmp_path):
+    extractor = seeing()
+    (tmp_path / "seeing.onnx").write_bytes(b"damaged")
+    paths = [film(tmp_path / f"{number}.mp4", seconds=2) for number in range(2)]
+    before = psutil.Process().children(recursive=True)
+    with pytest.raises(BmnError, match=r"seeing\.onnx: "):
+        only(paths, extractor)
+    assert psutil.Process().children(recursive=True) == before
 
 
 MEASURED = """

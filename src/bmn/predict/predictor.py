@@ -17,7 +17,7 @@ from bmn.classify.classifier import FILE, Detected, SegmentClassifier, read_clas
 from bmn.classify.results import LabelledResult, labelled_results
 from bmn.data.windows import Cut, Window, cut
 from bmn.proposals import PUBLISHED, Floats, Maps, ProposalSettings, Result, propose, results
-from bmn.runtimes.engines import LARGEST_BATCH
+from bmn.runtimes.inference import LARGEST_BATCH
 from bmn.runtimes.programs import MANIFEST, find_program, open_program, told
 
 CPU_BATCH = 2  # videos: more are no faster, and take 200 MB each

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bmn.base.errors import BmnError
 from bmn.runtimes.descriptions import describe
-from bmn.runtimes.engines import GPU_MEMORY
+from bmn.runtimes.inference import open_predictor
 from bmn.runtimes.programs import PROGRAMS
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -116,24 +116,7 @@ def _form(program: Path, shape: Sequence[int], frames: int, size: int) -> str:
 
 
 def _paddle(program: Path, name: str, output: str | None, device: str, threads: int) -> Run:
-    try:
-        from bmn.model.device import require_gpus
-        from bmn.model.paddle import paddle
-    except ImportError as error:
-        raise BmnError(f"{program}: Paddle is not installed; pip install paddlepaddle, or take a .onnx") from error
-    inference = paddle.inference
-    config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
-    config.disable_glog_info()
-    if program.suffix == ".pdmodel":
-        config.enable_memory_optim()
-    if device == "gpu" or (device == "auto" and paddle.device.cuda.device_count() > 0):
-        require_gpus(device)
-        config.enable_use_gpu(GPU_MEMORY, 0)
-    else:
-        config.disable_gpu()
-        config.enable_mkldnn()
-        config.set_cpu_math_library_num_threads(threads)
-    predictor = inference.create_predictor(config)
+    predictor = open_predictor(program, device, threads, onednn=True)
     outputs = predictor.get_output_names()
     if output is not None and output not in outputs:
         raise BmnError(f"{program}: has no output {output!r}, but {', '.join(outputs)}; correct extract.output")

@@ -3,8 +3,7 @@
 Paddle and onnxruntime are imported on demand, so that each works without the other.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.runtime import threads
 from bmn.runtimes.descriptions import describe
+from bmn.runtimes.inference import open_predictor
 
 Maps = tuple[NDArray[np.float32], ...]
 Run = Callable[[NDArray[np.float32]], Maps]
 
-GPU_MEMORY = 200  # MiB that Paddle reserves at first; it grows
-LARGEST_BATCH = 64  # on a GPU; TensorRT is built for it
 LARGEST_TSCALE = 10_000  # the maps grow with its square; published models have 100 to 256
 
 
@@ -96,17 +94,8 @@ def _reason(error: Exception) -> str:
 def _paddle(
     program: Path, name: str, sizes: tuple[int, int], device: str, use_tensorrt: bool
 ) -> Callable[[NDArray[np.float32]], Sequence[Any]]:
-    try:
-        from bmn.model.device import require_gpus
-        from bmn.model.paddle import paddle
-    except ImportError as error:
-        raise BmnError(
-            f"{program}: Paddle is not installed; pip install paddlepaddle, or use a .onnx program"
-        ) from error
-    if device == "gpu":
-        require_gpus(device)
-    with _without_onednn(paddle):
-        predictor = _predictor(paddle, program, name, sizes, device, use_tensorrt)
+    tensorrt = {name: sizes} if use_tensorrt else None
+    predictor = open_predictor(program, device, threads(), onednn=False, tensorrt=tensorrt)
     given = predictor.get_input_handle(name)
     wanted = [predictor.get_output_handle(output) for output in predictor.get_output_names()]
 
@@ -116,36 +105,6 @@ def _paddle(
         return [handle.copy_to_cpu() for handle in wanted]
 
     return compute
-
-
-@contextmanager
-def _without_onednn(paddle: Any) -> Iterator[None]:
-    """Programs opened in it multiply by MKL: the last bits of oneDNN's products depend on the number of threads."""
-    flags = paddle.get_flags("FLAGS_use_mkldnn")
-    paddle.set_flags({"FLAGS_use_mkldnn": False})
-    try:
-        yield
-    finally:
-        paddle.set_flags(flags)
-
-
-def _predictor(paddle: Any, program: Path, name: str, sizes: tuple[int, int], device: str, use_tensorrt: bool) -> Any:
-    inference = paddle.inference
-    config = inference.Config(str(program), str(program.with_suffix(".pdiparams")))
-    config.disable_glog_info()
-    if program.suffix == ".pdmodel":  # without it all activations stay in memory; .json does not need it
-        config.enable_memory_optim()
-    if device == "gpu":
-        config.enable_use_gpu(GPU_MEMORY, 0)
-    else:
-        config.disable_gpu()
-        config.disable_mkldnn()
-        config.set_cpu_math_library_num_threads(threads())
-    if use_tensorrt:
-        config.enable_tensorrt_engine(max_batch_size=LARGEST_BATCH, precision_mode=inference.PrecisionType.Float32)
-        least, usual, most = ({name: [batch, *sizes]} for batch in (1, 16, LARGEST_BATCH))
-        config.set_trt_dynamic_shape_info(least, most, usual)
-    return inference.create_predictor(config)
 
 
 def _onnx(

@@ -98,10 +98,10 @@ class Lane:
     def __init__(self, extractor: Extractor, threads: int, bounds: Bounds = UNBOUNDED) -> None:
         self._params = extractor.params
         self._decoder = Decoder(threads, bounds)
-        self._decoder.start()  # while the backbone is opened
+        self._decoder.start()  # it imports what it needs while the backbone is opened
         try:
             self._backbone = opened(extractor.params, extractor.program, extractor.device, threads)
-        except BmnError:
+        except BaseException:
             self.close()
             raise
 
@@ -163,10 +163,8 @@ def extract_videos(paths: Sequence[Path], extractor: Extractor) -> Iterator[tupl
     """
     count = min(threads(), len(paths))
     pool = ThreadPoolExecutor(count)
-    lanes = list(pool.map(lambda _: Lane(extractor, max(1, threads() // count)), range(count)))
+    lanes = [pool.submit(Lane, extractor, max(1, threads() // count)) for _ in range(count)]
     free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
-    for lane in lanes:
-        free.put(lane)
 
     def extract(path: Path) -> Features | BmnError:
         lane = free.get()
@@ -179,6 +177,8 @@ def extract_videos(paths: Sequence[Path], extractor: Extractor) -> Iterator[tupl
 
     todo: dict[Future[Features | BmnError], Path] = {}
     try:
+        for lane in lanes:
+            free.put(lane.result())
         todo = {pool.submit(extract, path): path for path in paths}
         for done in as_completed(todo):
             yield todo.pop(done), done.result()
@@ -186,5 +186,6 @@ def extract_videos(paths: Sequence[Path], extractor: Extractor) -> Iterator[tupl
         for future in todo:
             future.cancel()
         for lane in lanes:
-            lane.close()
+            if lane.exception() is None:
+                lane.result().close()
         pool.shutdown()
