@@ -38,10 +38,11 @@ def main(seeds: list[int], as_json: bool, data: Path) -> None:
     params = load_params()
     import pandas as pd
 
+    from bmn.training_jobs.folders import SEEDS
     from bmn.training_jobs.trainings import train_seeds  # here, because MLflow takes seconds to import
 
     with redirect_stdout(sys.stderr):
-        trained = train_seeds(params, seeds, data, Path(".cache/seeds"))
+        trained = train_seeds(params, seeds, data, SEEDS)
     figures = summary(pd.DataFrame(trained).T)
     print(figures.to_json(orient="index") if as_json else figures.to_string(float_format="{:.2f}".format))
 

@@ -1,5 +1,5 @@
 """Trainings as jobs: resumed, never repeated, logged to MLflow as the children of one run.
 
 :mod:`trainings` is the driver's side (of a sweep, of ``bmn seeds``); :mod:`job` runs in a job's process, which imports
-neither MLflow nor Optuna.
+neither MLflow nor Optuna; :mod:`garbage` is what they leave behind.
 """
