@@ -14,7 +14,7 @@ def main(for_good: bool, days: float) -> None:
     again; a deleted run can no longer be restored with its files.
     """
     from bmn.tracking.garbage import of_deleted_runs
-    from bmn.tuning.garbage import delete, of_trainings
+    from bmn.training_jobs.garbage import delete, of_trainings
 
     total = 0
     for found in [*of_trainings(days), *of_deleted_runs()]:

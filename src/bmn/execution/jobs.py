@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, Self
 LOOK = 1.0  # seconds after which silence is reported
 
 Kind = Literal["started", "told", "result", "error", "died", "lost"]
+ENDS = ("result", "error", "died", "lost")
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,13 @@ from bmn.data.subset import open_subset
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Event
 from bmn.tracking.trials import Record
+from bmn.training_jobs import SWEEPS
 from bmn.training_jobs.data import digest_of_data
 from bmn.training_jobs.trainings import Plan, Trainings
 from bmn.tuning.confirmation import candidates, confirmed, fresh_seeds, name_of
 from bmn.tuning.figures import page, pictures
 from bmn.tuning.space import Space, check_space, digest, suggest, with_values
-from bmn.tuning.study import FOLDER, describe, named, only_driver, open_storage, open_study, sampler
+from bmn.tuning.study import describe, named, only_driver, open_storage, open_study, sampler
 
 HOPELESS = 3  # failed trials, with none successful, after which the sweep stops
 ENDS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
@@ -59,7 +60,7 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
             dimensions = {key: json.dumps(dimension.model_dump()) for key, dimension in params.tune.space.items()}
             tags = {"optuna.study": study.study_name}
             record = Record(study.user_attrs["key"], f"sweep {study.study_name}", params, tags, dimensions)
-            trainings = Trainings(engine, record, entry, data, data_digest, FOLDER / "trainings")
+            trainings = Trainings(engine, record, entry, data, data_digest, SWEEPS / "trainings")
             deadline = time.time() + timeout if timeout is not None else float("inf")
             status = "FAILED"
             try:

@@ -18,9 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bmn.base.errors import BmnError
 from bmn.base.schema import Params, TuneParams
+from bmn.training_jobs import SWEEPS
 from bmn.tuning.confirmation import Confirmation
 
-FOLDER = Path(".cache/tune")
 LOCKS = {  # held by a database connection until it closes, for whatever reason
     "postgresql": "SELECT pg_try_advisory_lock(hashtext(:name))",
     "mysql": "SELECT GET_LOCK(:name, 0)",
@@ -28,7 +28,7 @@ LOCKS = {  # held by a database connection until it closes, for whatever reason
 
 
 @contextmanager
-def only_driver(storage: BaseStorage, name: str, folder: Path = FOLDER) -> Iterator[None]:
+def only_driver(storage: BaseStorage, name: str, folder: Path = SWEEPS) -> Iterator[None]:
     """Lock a study for one driver; the lock dies with its process.
 
     Raises:
@@ -56,7 +56,7 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = FOLDER) -> Itera
         yield
 
 
-def open_storage(url: str | None, folder: Path = FOLDER) -> BaseStorage:
+def open_storage(url: str | None, folder: Path = SWEEPS) -> BaseStorage:
     """The storage of all studies: a journal file in a folder, or the database at a URL.
 
     Raises:

@@ -9,22 +9,22 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bmn.tracking.garbage import Garbage
-from bmn.tuning.study import FOLDER
+from bmn.training_jobs import SWEEPS
 
 DAY = 86400.0  # seconds
 CACHES = {
     Path(".cache/train"): "checkpoints of a training that did not end",
     Path(".cache/seeds"): "a cached training of bmn seeds",
-    FOLDER / "trainings": "a cached training of a sweep",
+    SWEEPS / "trainings": "a cached training of a sweep",
 }
 
 
 def of_trainings(days: float) -> list[Garbage]:
     """The folders of trainings that were not written to for so many days; none that a training or sweep is using."""
-    sweeping = any(_is_held(lock) for lock in FOLDER.glob("*.lock"))
+    sweeping = any(_is_held(lock) for lock in SWEEPS.glob("*.lock"))
     found = []
     for cache, reason in CACHES.items():
-        if cache.is_relative_to(FOLDER) and sweeping:
+        if cache.is_relative_to(SWEEPS) and sweeping:
             continue
         for folder in sorted(path for path in cache.glob("*") if path.is_dir() and not path.is_symlink()):
             written = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
