@@ -109,7 +109,7 @@ class Cluster:
         return Event(name, kind, content)
 
     def cancel(self, name: str) -> None:
-        """Kill a job; nothing is heard of it any more."""
+        """End a job, by force where it does not heed; nothing is heard of it any more."""
         ray.cancel(self._at_work.pop(name))  # by force it would kill the worker, with the process in its reserve
 
     def __enter__(self) -> Self:
@@ -170,7 +170,12 @@ def _relay(job: Job, cpus: int, folder: str) -> Iterator[Told]:
         return
     process = OF_WORKER.take(0, job.entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
     told: queue.SimpleQueue[Told] = queue.SimpleQueue()
-    threading.Thread(target=lambda: [told.put(one) for one in process.run(job.arguments)], daemon=True).start()
+
+    def listen() -> None:
+        for one in process.run(job.arguments):
+            told.put(one)
+
+    threading.Thread(target=listen, daemon=True).start()
     kind = ""
     try:
         while kind not in ENDS:
