@@ -16,8 +16,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ray.cluster_utils import Cluster
-
 from benchmarks.child import ROOT
 from benchmarks.table import table
 from benchmarks.tiny import EPOCH
@@ -76,6 +74,8 @@ def main() -> None:
     if arguments.driver:
         drive(*arguments.driver)
         return
+    from ray.cluster_utils import Cluster  # here, because Ray is optional
+
     tune = {"trials": arguments.trials, "sampler": "random", "space": SPACE, "confirm": {"top": 1, "seeds": 2}}
     small = with_values(preset_params("embedded"), SMALL, "the benchmark")
     walls, trials = {}, {}
