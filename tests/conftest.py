@@ -107,8 +107,9 @@ def ray_head():
     tests = Path(__file__).parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{tests.parent / 'src'}:{tests}")
-        patch.setenv("RAY_worker_niceness", "0")  # at Ray's 15, a busy machine would hardly run them
-        cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        urgent = {"_system_config": {"worker_niceness": 0}}  # at Ray's 15, a busy machine would hardly run them
+        node = {"num_cpus": 1, "include_dashboard": False}
+        cluster = utils.Cluster(initialize_head=True, head_node_args=node | urgent)
         cluster.other = None
         yield cluster
         cluster.shutdown()

@@ -89,6 +89,20 @@ def test_a_cancelled_job_is_killed_and_makes_room(engine):
     assert {event.job for event in found if event.kind == "result"} == {"short", "last"}
 
 
+def test_a_cancelled_job_leaves_its_ray_worker(ray_cluster):
+    """With the process in its reserve: else each trial after a pruned one would wait for Ray and Paddle to start."""
+    with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
+        engine.submit(Job("quiet", "execution.work:wait", {"file": "never made"}))
+        while (event := engine.event(1.0)) is None:
+            pass
+        process = process_of(event)
+        worker = process.parent()
+        [reserve] = set(worker.children()) - {process}
+        engine.cancel("quiet")
+        assert gone(process)
+        assert worker.children() == [reserve]
+
+
 def test_what_still_runs_is_stopped_with_the_engine(engine):
     engine.submit(count("long", to=9999, seconds=0.1))
     while (event := engine.event(1.0)) is None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, Self
 LOOK = 1.0  # seconds after which silence is reported
 
 Kind = Literal["started", "told", "result", "error", "died", "lost"]
+ENDS = ("result", "error", "died", "lost")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Engine(Protocol):
         """The next event of any job; None where there is none for so many seconds."""
 
     def cancel(self, name: str) -> None:
-        """Kill a job; nothing is heard of it any more."""
+        """End a job, by force where it does not heed; nothing is heard of it any more."""
 
     def __enter__(self) -> Self: ...
 

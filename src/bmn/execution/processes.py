@@ -8,7 +8,7 @@ import threading
 from typing import Self
 
 from bmn.base.runtime import child_environment
-from bmn.execution.jobs import Event, Job
+from bmn.execution.jobs import ENDS, Event, Job
 from bmn.execution.process import JobProcess, Reserve
 
 
@@ -51,7 +51,7 @@ class Processes:
                     break
         except queue.Empty:
             return None
-        if event.kind not in ("started", "told"):
+        if event.kind in ENDS:
             del self._at_work[event.job]
         return event
 

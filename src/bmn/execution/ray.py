@@ -5,7 +5,9 @@ at the same path on every node; that is where the code, the data and the checkpo
 """
 
 import os
+import queue
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,12 +24,17 @@ from ray.exceptions import (
 )
 
 from bmn.base.errors import BmnError
-from bmn.execution.jobs import Event, Job
+from bmn.execution.jobs import ENDS, Event, Job
 from bmn.execution.process import OF_WORKER, Told
 
 CODE = str(Path(__file__).parents[2])
 FULL = "Ray's object store is full; start the nodes with more --object-store-memory, or free their disks"
 ANSWER = 10.0  # seconds in which a cluster has to answer
+LOCAL: dict[str, Any] = {  # jobs here are as urgent as the engine processes has them; Ray's own niceness is 15
+    "include_dashboard": False,
+    "_system_config": {"worker_niceness": 0},
+}
+HEED = 0.2  # seconds in which a job notices that it is cancelled: Ray interrupts Python, not a read that waits
 
 
 class Cluster:
@@ -97,13 +104,13 @@ class Cluster:
         except (RayError, StopIteration) as error:
             del self._at_work[name]
             return Event(name, "lost", f"its node was lost ({type(error).__name__})")
-        if kind not in ("started", "told"):
+        if kind in ENDS:
             del self._at_work[name]
         return Event(name, kind, content)
 
     def cancel(self, name: str) -> None:
-        """Kill a job; nothing is heard of it any more."""
-        ray.cancel(self._at_work.pop(name), force=True)
+        """End a job, by force where it does not heed; nothing is heard of it any more."""
+        ray.cancel(self._at_work.pop(name))  # by force it would kill the worker, with the process in its reserve
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +138,7 @@ def _connect(address: str | None) -> None:
             address=address or "local",
             log_to_driver=False,
             logging_level="ERROR",
-            include_dashboard=None if address else False,
+            **({} if address else LOCAL),
             runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([CODE, os.environ.get("PYTHONPATH", "")])}},
         )
     except Exception as error:  # Ray raises no narrower one where a node does not start in time
@@ -162,8 +169,19 @@ def _relay(job: Job, cpus: int, folder: str) -> Iterator[Told]:
         yield "error", {"type": BmnError.__name__, "text": text}
         return
     process = OF_WORKER.take(0, job.entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
+    told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for one in process.run(job.arguments):
+            told.put(one)
+
+    threading.Thread(target=listen, daemon=True).start()
+    kind = ""
     try:
-        yield from process.run(job.arguments)
+        while kind not in ENDS:
+            with suppress(queue.Empty):
+                kind, content = told.get(timeout=HEED)
+                yield kind, content
     finally:
         process.stop()
         process.end()
