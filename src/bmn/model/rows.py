@@ -81,12 +81,16 @@ def _match(
 
 def _convolve(table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, transforms: Transforms) -> Tensor:
     kernel = _transformed_kernel(weight, transforms)
-    tables = []
-    for videos in _pieces(table):
-        products = paddle.matmul(_transformed_patches(videos, table, read, transforms), kernel)
-        sums = paddle.matmul(transforms.block, products.flatten(2)).reshape([-1, 4 * read.shape[1], weight.shape[0]])
-        tables.append(_with_row_0([_activated(sums, bias)]))
-    return paddle.concat(tables)
+    return paddle.concat([_blocks(videos, table, kernel, bias, read, transforms) for videos in _pieces(table)])
+
+
+def _blocks(
+    videos: Tensor, table: Tensor, kernel: Tensor, bias: Tensor, read: Tensor, transforms: Transforms
+) -> Tensor:
+    """The result for some videos, given the transformed kernel."""
+    products = paddle.matmul(_transformed_patches(videos, table, read, transforms), kernel)
+    sums = paddle.matmul(transforms.block, products.flatten(2))
+    return _with_row_0([_activated(sums.reshape([-1, 4 * read.shape[1], kernel.shape[2]]), bias)])
 
 
 def _transformed_kernel(weight: Tensor, transforms: Transforms) -> Tensor:
@@ -99,6 +103,22 @@ def _transformed_patches(videos: Tensor, table: Tensor, read: Tensor, transforms
     """Of some videos, ``[video, 16, block, in]``."""
     patches = _gather(table, videos, read).flatten(2)
     return paddle.matmul(transforms.patch, patches).reshape([-1, *read.shape, table.shape[2]])
+
+
+def _product_grad(videos: Tensor, out_grads: Tensor, transforms: Transforms) -> Tensor:
+    """The gradient of the products of some videos, ``[video, 16, block, out]``."""
+    out = out_grads.shape[2]
+    blocks = paddle.index_select(out_grads, videos)[:, 1:].reshape([len(videos), 4, -1])
+    return paddle.matmul(transforms.block, blocks, transpose_x=True).reshape([len(videos), 16, -1, out])
+
+
+def _table_grad(product_grad: Tensor, kernel: Tensor, readers: Tensor, transforms: Transforms) -> Tensor:
+    """The gradient of the table of some videos: the sum over the patches that each of its rows is in."""
+    videos, channels = product_grad.shape[0], kernel.shape[1]
+    grad = paddle.matmul(product_grad, kernel, transpose_y=True).flatten(2)
+    grad = paddle.matmul(transforms.patch, grad, transpose_x=True).reshape([videos, -1, channels])
+    grad = _gather(grad, paddle.arange(videos, dtype="int32"), readers)
+    return _sum(grad.flatten(2)).reshape([videos, -1, channels])
 
 
 def _activated(sums: Tensor, bias: Tensor) -> Tensor:
@@ -196,21 +216,18 @@ class _Convolve(paddle.autograd.PyLayer):  # type: ignore[misc]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         table, weight, output = ctx.saved_tensor()
         out, channels = weight.shape[:2]
-        (_, blocks), transforms = ctx.read.shape, ctx.transforms
+        transforms = ctx.transforms
         out_grads = _before_relu(grad, output)
         kernel = _transformed_kernel(weight, transforms)
         kernel_grad = paddle.zeros_like(kernel)
         table_grads = []
         for videos in _pieces(table):
-            out_grad = paddle.index_select(out_grads, videos)[:, 1:].reshape([-1, 4, blocks * out])
-            product_grad = paddle.matmul(transforms.block, out_grad, transpose_x=True).reshape([-1, 16, blocks, out])
-            patches = _transformed_patches(videos, table, ctx.read, transforms)
-            kernel_grad += paddle.matmul(patches, product_grad, transpose_x=True).sum(0)
-            patch_grad = paddle.matmul(product_grad, kernel, transpose_y=True).flatten(2)
-            read_grad = paddle.matmul(transforms.patch, patch_grad, transpose_x=True)
-            read_grad = read_grad.reshape([-1, 16 * blocks, channels])
-            parts = _gather(read_grad, videos - videos[0], ctx.readers)
-            table_grads.append(_sum(parts.flatten(2)).reshape([-1, *table.shape[1:]]))
+            product_grad = _product_grad(videos, out_grads, transforms)
+            # No variable holds what is transformed: it is as large as all the rest.
+            kernel_grad += paddle.matmul(
+                _transformed_patches(videos, table, ctx.read, transforms), product_grad, transpose_x=True
+            ).sum(0)
+            table_grads.append(_table_grad(product_grad, kernel, ctx.readers, transforms))
         weight_grad = paddle.matmul(transforms.kernel, kernel_grad.flatten(1), transpose_x=True)
         weight_grad = weight_grad.reshape([3, 3, channels, out]).transpose([3, 2, 0, 1])
         return paddle.concat(table_grads), weight_grad, _column_sums(out_grads)
