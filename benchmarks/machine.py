@@ -11,6 +11,7 @@ import paddle.nn.functional as F
 from benchmarks.forms import Step
 from benchmarks.timing import Call, seconds_in_turns
 from bmn.model.network import BMN
+from bmn.model.sampling import cells_before
 from bmn.model.triangle import make_plan
 
 SIDE = 2000  # of the matrices
@@ -53,8 +54,9 @@ def operations(network: BMN) -> tuple[int, int]:
     """Multiplications and additions of a forward pass and of a training step per video, from the plan.
 
     Each gradient, for the weights and for the input, costs as much as the forward product. The tiles' weights are
-    constants and the features need no gradient, so those take one instead of two. Gathering and everything other than
-    products is not counted.
+    constants and the features need no gradient, so those take one instead of two. The 3 x 3 convolutions count as
+    they are defined, although a transform does them in fewer. Gathering and everything other than products is not
+    counted.
     """
     plan = make_plan(
         network.tscale,
@@ -65,7 +67,7 @@ def operations(network: BMN) -> tuple[int, int]:
     )
     hidden, width = network.p_conv3d1.weight.shape[:2]
     slots = sum(group.weights.shape[0] * group.weights.shape[1] for group in plan.tiles)
-    ring, valid = len(plan.slots_to_ring.read), len(plan.ring_to_valid.read)
+    ring, valid = (len(cells_before(network.tscale + margin, network.tscale, network.dscale)[0]) for margin in (2, 0))
     sequence_layers = (network.b_conv2, network.ts_conv1, network.ts_conv2, network.te_conv1, network.te_conv2)
     whole = 2 * (
         sum(int(layer.weight.size) * network.tscale for layer in (*sequence_layers, network.p_conv1))

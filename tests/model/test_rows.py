@@ -1,8 +1,37 @@
 import numpy as np
 import paddle
+import paddle.nn.functional as F
+import pytest
 
-from bmn.model import rows
+from bmn.model import rows, triangle, winograd
 from bmn.model.network import BMN
+
+
+@pytest.mark.parametrize(("tscale", "dscale"), [(1, 1), (2, 2), (5, 4), (8, 5), (9, 9), (12, 12), (13, 1), (14, 3)])
+def test_a_convolution_in_blocks_is_that_of_the_map_and_so_are_its_gradients(tscale, dscale):
+    cells = 1 + np.arange(dscale * tscale, dtype=np.int32).reshape(dscale, tscale)
+    blocks = triangle._blocks(tscale, dscale, margin=0)
+    neighbours = [paddle.to_tensor(ids) for ids in vars(triangle._neighbours(cells, cells.size, blocks)).values()]
+    matrices = (winograd.PATCH, winograd.KERNEL, winograd.BLOCK)
+    transforms = rows.Transforms(*(paddle.to_tensor(matrix.astype("float64")) for matrix in matrices))
+
+    paddle.seed(tscale)
+    shapes = [2, 3, dscale, tscale], [4, 3, 3, 3], [4]
+    image, weight, bias = (paddle.randn(shape, "float64") for shape in shapes)
+    for leaf in (image, weight, bias):
+        leaf.stop_gradient = False
+    table = F.pad(image.flatten(2).transpose([0, 2, 1]), [1, 0], data_format="NLC")
+    valid = np.flatnonzero(blocks.rows)
+    in_blocks = rows.convolve(table, weight, bias, *neighbours, transforms)
+    ours = paddle.index_select(in_blocks, paddle.to_tensor(blocks.rows.ravel()[valid]), axis=1)
+    of_the_map = F.relu(F.conv2d(image, weight, bias, padding=1)).flatten(2).transpose([0, 2, 1])
+    theirs = paddle.index_select(of_the_map, paddle.to_tensor(valid), axis=1)
+
+    upstream = paddle.randn(theirs.shape, "float64")
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-12)
+    assert not in_blocks[:, 0].numpy().any()
+    for one, other in zip(*(paddle.grad(out, [image, weight, bias], upstream) for out in (ours, theirs)), strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-12)
 
 
 def test_a_batch_at_once_gives_what_video_by_video_gives(monkeypatch):

@@ -21,12 +21,28 @@ def plans(draw):
     return size, make_plan(*size, durations, slots, groups)
 
 
+def rows_in_blocks(tscale, dscale, end):
+    """The row of each cell ``{(d, t): row}`` with ``d + t < end``: by the position in its block, then by block."""
+    corners = [(d, t) for d in range(0, dscale, 2) for t in range(0, tscale, 2) if d + t < end]
+    return {
+        (d + i, t + j): 1 + (2 * i + j) * (len(corners) + 1) + block
+        for block, (d, t) in enumerate(corners)
+        for i, j in np.ndindex(2, 2)
+        if d + i < dscale and t + j < tscale and d + i + t + j < end
+    }
+
+
+def read_around(neighbours, row):
+    """The 3 x 3 rows that the cell of an output row reads."""
+    position, block = divmod(row - 1, neighbours.read.shape[1])
+    i, j = divmod(position, 2)
+    return neighbours.read[:, block].reshape(4, 4)[i : i + 3, j : j + 3]
+
+
 def rows_of_lists(plan, tscale, dscale):
-    """The row of each cell ``{(d, t): row}`` in the three lists, read off the middle column of the neighbours."""
-    valid = {(d, t): plan.map_rows[d * tscale + t] for d in range(dscale) for t in range(tscale) if d + t < tscale}
-    ring_cells = [(d, t) for d in range(dscale) for t in range(tscale) if d + t < tscale + 2]
-    ring = {cell: 1 + index for index, cell in enumerate(ring_cells)}
-    slots = {cell: plan.slots_to_ring.read[row - 1, 4] for cell, row in ring.items()}
+    """The row of each cell ``{(d, t): row}`` in the three lists; of the slots, those that the ring has too."""
+    valid, ring = (rows_in_blocks(tscale, dscale, tscale + margin) for margin in (0, 2))
+    slots = {cell: read_around(plan.slots_to_ring, row)[1, 1] for cell, row in ring.items()}
     return slots, ring, valid
 
 
@@ -59,19 +75,22 @@ def test_no_two_cells_share_a_row(case):
 
 @settings(deadline=None)
 @given(plans())
+def test_the_map_is_read_from_the_valid_list(case):
+    (tscale, dscale, *_), plan = case
+    _, _, valid = rows_of_lists(plan, tscale, dscale)
+    assert {cell: row for cell, row in np.ndenumerate(plan.map_rows.reshape(dscale, tscale)) if row} == valid
+
+
+@settings(deadline=None)
+@given(plans())
 def test_neighbours_are_the_cells_around(case):
     (tscale, dscale, *_), plan = case
     slots, ring, valid = rows_of_lists(plan, tscale, dscale)
-    for cells, made, read in (
-        (slots, ring, plan.slots_to_ring.read),
-        (ring, valid, plan.ring_to_valid.read),
-    ):
-        assert read.shape == (len(made), 9)
+    for cells, made, neighbours in ((slots, ring, plan.slots_to_ring), (ring, valid, plan.ring_to_valid)):
         for (duration, start), row in made.items():
-            for k, (d, t) in enumerate(np.ndindex(3, 3)):
+            for (d, t), seen in np.ndenumerate(read_around(neighbours, row)):
                 neighbour = (duration + d - 1, start + t - 1)
                 on_the_map = 0 <= neighbour[0] < dscale and 0 <= neighbour[1] < tscale
-                seen = read[row - 1, k]
                 assert (seen > 0) == on_the_map
                 if neighbour in cells:
                     assert seen == cells[neighbour]
@@ -82,12 +101,13 @@ def test_neighbours_are_the_cells_around(case):
 def test_readers_are_the_transpose_of_what_is_read(case):
     _, plan = case
     for neighbours in (plan.slots_to_ring, plan.ring_to_valid):
-        read = {(row, k, 1 + cell) for cell, rows in enumerate(neighbours.read) for k, row in enumerate(rows) if row}
-        readers = {
-            (row, k, cell) for row, cells in enumerate(neighbours.readers) for k, cell in enumerate(cells) if cell
-        }
-        assert read == readers
-        assert not neighbours.readers[0].any()
+        in_the_empty_block = neighbours.read.shape[1] - 1
+        assert not neighbours.read[:, in_the_empty_block].any()
+        read = [(row, place) for place, row in enumerate(neighbours.read.flat) if row]
+        readers = [
+            (row, place) for (_, row), place in np.ndenumerate(neighbours.readers) if place != in_the_empty_block
+        ]
+        assert sorted(readers) == sorted(read)
 
 
 def test_the_same_sizes_give_the_same_plan():

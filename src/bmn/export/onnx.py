@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -108,7 +109,7 @@ def _confidence_map(graph: _Graph, sequence: str, model: ModelParams) -> None:
     channels = graph.weights["p_conv2d4.weight"].shape[1]
     matrix = graph.weights["p_conv2d4.weight"].reshape(-1, channels).T
     scores = graph.linear("p_conv2d4", matrix, graph.reshape(rows, -1, channels), "Sigmoid")
-    scores = graph.with_row_0(graph.reshape(scores, -1, len(plan.ring_to_valid.read), matrix.shape[1]))
+    scores = graph.with_row_0(graph.reshape(scores, -1, 4 * plan.ring_to_valid.read.shape[1], matrix.shape[1]))
     scores = graph.add("Gather", graph.add("Transpose", scores, perm=[0, 2, 1]), graph.constant(plan.map_rows), axis=2)
     shape = graph.constant([-1, matrix.shape[1], model.dscale, model.tscale])
     graph.add("Reshape", scores, shape, name=OUTPUTS[0])
@@ -125,10 +126,11 @@ def _sample(graph: _Graph, contracted: str, bias: str, tiles: Tiles) -> str:
 
 
 def _convolve(graph: _Graph, layer: str, rows: str, read: NDArray[np.int32]) -> str:
-    """Add a 3 × 3 convolution at the cells that read these rows."""
+    """Add a 3 × 3 convolution at blocks of cells, given the rows in their patches; here as it stands, untransformed."""
     weight = graph.weights[f"{layer}.weight"]
     out, channels = weight.shape[:2]
-    gathered = graph.add("Gather", rows, graph.constant(read), axis=1)
+    around = sliding_window_view(read.reshape(4, 4, -1), (3, 3), (0, 1)).reshape(-1, 9)
+    gathered = graph.add("Gather", rows, graph.constant(around), axis=1)
     matrix = weight.transpose(2, 3, 1, 0).reshape(-1, out)
     found = graph.linear(layer, matrix, graph.reshape(gathered, -1, 9 * channels))
-    return graph.reshape(found, -1, len(read), out)
+    return graph.reshape(found, -1, len(around), out)

@@ -5,8 +5,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from bmn.model import winograd
 from bmn.model.paddle import F, Tensor, nn, paddle
-from bmn.model.rows import convolve, match_boundaries
+from bmn.model.rows import Transforms, convolve, match_boundaries
 from bmn.model.triangle import make_plan
 
 HIDDEN_1D = 256
@@ -86,6 +87,9 @@ class BMN(nn.Layer):  # type: ignore[misc]
         self._add_constant("valid_read", plan.ring_to_valid.read)
         self._add_constant("ring_readers", plan.ring_to_valid.readers)
         self._add_constant("map_rows", plan.map_rows)
+        self._add_constant("transform_patch", winograd.PATCH)
+        self._add_constant("transform_kernel", winograd.KERNEL)
+        self._add_constant("transform_block", winograd.BLOCK)
 
     def _add_constant(self, name: str, value: NDArray[Any]) -> None:
         """Register a constant of the plan: it moves with the network and is exported, but is in no checkpoint."""
@@ -118,8 +122,10 @@ class BMN(nn.Layer):  # type: ignore[misc]
         rows = match_boundaries(
             contracted, self.p_conv3d1.bias, self.p_conv2d1.weight.flatten(1), self.p_conv2d1.bias, tiles
         )
-        rows = convolve(rows, self.p_conv2d2.weight, self.p_conv2d2.bias, self.ring_read, self.slot_readers)
-        rows = convolve(rows, self.p_conv2d3.weight, self.p_conv2d3.bias, self.valid_read, self.ring_readers)
+        transforms = Transforms(self.transform_patch, self.transform_kernel, self.transform_block)
+        first, second = self.p_conv2d2, self.p_conv2d3
+        rows = convolve(rows, first.weight, first.bias, self.ring_read, self.slot_readers, transforms)
+        rows = convolve(rows, second.weight, second.bias, self.valid_read, self.ring_readers, transforms)
         logits = paddle.matmul(rows, self.p_conv2d4.weight.flatten(1), transpose_y=True) + self.p_conv2d4.bias
         # Not paddle.gather, whose gradient along an axis is wrong in Paddle 2.6.2.
         scores = paddle.index_select(_probability(logits), self.map_rows, axis=1).transpose([0, 2, 1])

@@ -6,11 +6,19 @@ every back end runs at peak speed.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bmn.model.paddle import F, Tensor, paddle
 
 Pairs = Sequence[tuple[Tensor, Tensor]]
+
+
+class Transforms(NamedTuple):
+    """The matrices of :mod:`bmn.model.winograd`."""
+
+    patch: Tensor
+    kernel: Tensor
+    block: Tensor
 
 
 def match_boundaries(contracted: Tensor, bias: Tensor, weight: Tensor, out_bias: Tensor, tiles: Pairs) -> Tensor:
@@ -32,22 +40,25 @@ def match_boundaries(contracted: Tensor, bias: Tensor, weight: Tensor, out_bias:
     return paddle.concat(pieces)
 
 
-def convolve(table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers: Tensor) -> Tensor:
-    """A 3 x 3 convolution and its ReLU at selected cells.
+def convolve(
+    table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers: Tensor, transforms: Transforms
+) -> Tensor:
+    """A 3 x 3 convolution and its ReLU at blocks of 2 x 2 cells.
 
     Args:
         table: ``[video, row, in]``; row 0 is zero.
         weight: ``[out, in, 3, 3]``.
         bias: ``[out]``.
-        read: the rows of ``table`` around every selected cell, ``[cell, 9]``.
-        readers: the rows of the result that read each row of ``table``, ``[row, 9]``.
+        read: the rows of ``table`` in the patch around every block, ``[16, block]``.
+        readers: where each row of ``table`` is in ``read``, ``[4, row]``.
+        transforms: of patches, kernels and blocks.
 
     Returns:
-        ``[video, 1 + cell, out]``; row 0 is zero.
+        ``[video, 1 + 4 * block, out]``, by the position in the block, then by block; row 0 is zero.
     """
     if _needs_grad():
-        return _Convolve.apply(table, weight, bias, read, readers)
-    return paddle.concat([_convolve(videos, table, weight, bias, read) for videos in _pieces(table)])
+        return _Convolve.apply(table, weight, bias, read, readers, transforms)
+    return _convolve(table, weight, bias, read, transforms)
 
 
 def _needs_grad() -> bool:
@@ -68,10 +79,46 @@ def _match(
     return _with_row_0(parts), hiddens
 
 
-def _convolve(videos: Tensor, table: Tensor, weight: Tensor, bias: Tensor, read: Tensor) -> Tensor:
-    kernel = weight.transpose([2, 3, 1, 0]).flatten(0, 2)
-    gathered = _gather(table, videos, read).flatten(2)
-    return _with_row_0([_activated(paddle.matmul(gathered, kernel), bias)])
+def _convolve(table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, transforms: Transforms) -> Tensor:
+    kernel = _transformed_kernel(weight, transforms)
+    return paddle.concat([_blocks(videos, table, kernel, bias, read, transforms) for videos in _pieces(table)])
+
+
+def _blocks(
+    videos: Tensor, table: Tensor, kernel: Tensor, bias: Tensor, read: Tensor, transforms: Transforms
+) -> Tensor:
+    """The result for some videos, given the transformed kernel."""
+    products = paddle.matmul(_transformed_patches(videos, table, read, transforms), kernel)
+    sums = paddle.matmul(transforms.block, products.flatten(2))
+    return _with_row_0([_activated(sums.reshape([-1, 4 * read.shape[1], kernel.shape[2]]), bias)])
+
+
+def _transformed_kernel(weight: Tensor, transforms: Transforms) -> Tensor:
+    """``[16, in, out]``."""
+    kernel = weight.transpose([2, 3, 1, 0]).reshape([9, -1])
+    return paddle.matmul(transforms.kernel, kernel).reshape([16, weight.shape[1], weight.shape[0]])
+
+
+def _transformed_patches(videos: Tensor, table: Tensor, read: Tensor, transforms: Transforms) -> Tensor:
+    """Of some videos, ``[video, 16, block, in]``."""
+    patches = _gather(table, videos, read).flatten(2)
+    return paddle.matmul(transforms.patch, patches).reshape([-1, *read.shape, table.shape[2]])
+
+
+def _product_grad(videos: Tensor, out_grads: Tensor, transforms: Transforms) -> Tensor:
+    """The gradient of the products of some videos, ``[video, 16, block, out]``."""
+    out = out_grads.shape[2]
+    blocks = paddle.index_select(out_grads, videos)[:, 1:].reshape([len(videos), 4, -1])
+    return paddle.matmul(transforms.block, blocks, transpose_x=True).reshape([len(videos), 16, -1, out])
+
+
+def _table_grad(product_grad: Tensor, kernel: Tensor, readers: Tensor, transforms: Transforms) -> Tensor:
+    """The gradient of the table of some videos: the sum over the patches that each of its rows is in."""
+    videos, channels = product_grad.shape[0], kernel.shape[1]
+    grad = paddle.matmul(product_grad, kernel, transpose_y=True).flatten(2)
+    grad = paddle.matmul(transforms.patch, grad, transpose_x=True).reshape([videos, -1, channels])
+    grad = _gather(grad, paddle.arange(videos, dtype="int32"), readers)
+    return _sum(grad.flatten(2)).reshape([videos, -1, channels])
 
 
 def _activated(sums: Tensor, bias: Tensor) -> Tensor:
@@ -107,12 +154,18 @@ def _gather(table: Tensor, videos: Tensor, rows: Tensor) -> Tensor:
 
 def _before_relu(grad: Tensor, output: Tensor) -> Tensor:
     """The gradient before a ReLU."""
+    if hasattr(paddle._C_ops, "relu_grad"):  # not in Paddle 2.6: one operator, in a third of the time
+        return paddle._C_ops.relu_grad(output, grad)
     return grad * (output > 0).astype(grad.dtype)
 
 
+def _sum(rows: Tensor) -> Tensor:
+    """Over the last axis but one, which is left with length 1: a matrix product is the fastest sum."""
+    return paddle.matmul(paddle.ones([1, rows.shape[-2]], rows.dtype), rows)
+
+
 def _column_sums(rows: Tensor) -> Tensor:
-    rows = rows.flatten(0, -2)
-    return paddle.matmul(paddle.ones([1, rows.shape[0]], rows.dtype), rows).flatten()
+    return _sum(rows.flatten(0, -2)).flatten()
 
 
 class _MatchBoundaries(paddle.autograd.PyLayer):  # type: ignore[misc]
@@ -151,25 +204,30 @@ class _MatchBoundaries(paddle.autograd.PyLayer):  # type: ignore[misc]
 
 class _Convolve(paddle.autograd.PyLayer):  # type: ignore[misc]
     @staticmethod
-    def forward(ctx: Any, table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers: Tensor) -> Tensor:
-        output = paddle.concat([_convolve(videos, table, weight, bias, read) for videos in _pieces(table)])
+    def forward(
+        ctx: Any, table: Tensor, weight: Tensor, bias: Tensor, read: Tensor, readers: Tensor, transforms: Transforms
+    ) -> Tensor:
+        output = _convolve(table, weight, bias, read, transforms)
         ctx.save_for_backward(table, weight, output)
-        ctx.read, ctx.readers = read, readers
+        ctx.read, ctx.readers, ctx.transforms = read, readers, transforms
         return output
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         table, weight, output = ctx.saved_tensor()
         out, channels = weight.shape[:2]
+        transforms = ctx.transforms
         out_grads = _before_relu(grad, output)
-        transposed = weight.transpose([2, 3, 0, 1]).flatten(0, 2)
-        kernel_grad = paddle.zeros([9 * channels, out], weight.dtype)
+        kernel = _transformed_kernel(weight, transforms)
+        kernel_grad = paddle.zeros_like(kernel)
         table_grads = []
         for videos in _pieces(table):
-            out_grad = paddle.index_select(out_grads, videos)[:, 1:].flatten(0, 1)
-            gathered = _gather(table, videos, ctx.read).reshape([-1, 9 * channels])
-            kernel_grad += paddle.matmul(gathered, out_grad, transpose_x=True)
-            # The gradient at a row is itself a convolution, of the gradients at the cells that read it.
-            table_grads.append(paddle.matmul(_gather(out_grads, videos, ctx.readers).flatten(2), transposed))
-        weight_grad = kernel_grad.reshape([3, 3, channels, out]).transpose([3, 2, 0, 1])
+            product_grad = _product_grad(videos, out_grads, transforms)
+            # No variable holds what is transformed: it is as large as all the rest.
+            kernel_grad += paddle.matmul(
+                _transformed_patches(videos, table, ctx.read, transforms), product_grad, transpose_x=True
+            ).sum(0)
+            table_grads.append(_table_grad(product_grad, kernel, ctx.readers, transforms))
+        weight_grad = paddle.matmul(transforms.kernel, kernel_grad.flatten(1), transpose_x=True)
+        weight_grad = weight_grad.reshape([3, 3, channels, out]).transpose([3, 2, 0, 1])
         return paddle.concat(table_grads), weight_grad, _column_sums(out_grads)

@@ -10,6 +10,11 @@ cells whose ``d + t`` is larger by up to 2, so each list extends 2 further than 
 
 Row 0 of a list is not a cell but the zero padding beyond the edges of the map.
 
+The convolutions compute blocks of 2 x 2 cells, from the patches of 4 x 4 cells around them. The ring and the valid
+list are therefore ``[position in the block, block]``, and have rows for more than their cells: for the rest of the
+blocks that are only partly in the list, and for a last block, which is empty: it reads nothing but zeros. Nothing reads
+those rows, so their gradients are 0.
+
 The plan follows from the sizes alone, so checkpoints do not contain it.
 """
 
@@ -44,8 +49,9 @@ class Neighbours:
     """Which rows of one list a 3 x 3 convolution reads to compute the next.
 
     Attributes:
-        read: the 9 input rows that each output cell reads, ``[cell, 9]``.
-        readers: the 9 output rows that read each input row, ``[1 + row, 9]``, in the order of the kernel.
+        read: the input rows in the patch around each block, ``[16, block]``.
+        readers: where each input row is in ``read``, flattened: ``[4, 1 + row]``; rows that are in fewer patches are
+            padded with a place of the empty block.
     """
 
     read: Ids
@@ -88,40 +94,58 @@ def make_plan(
     """
     reads = sampling_reads(tscale, dscale, num_sample, num_sample_perbin, prop_boundary_ratio)
     tiles, slot_rows = _tiles(tscale, dscale, num_sample, reads, durations, slots, groups)
-    ring_rows = _numbered(tscale, dscale, margin=2)
-    valid_rows = _numbered(tscale, dscale, margin=0)
+    ring, valid = _blocks(tscale, dscale, margin=2), _blocks(tscale, dscale, margin=0)
     return Plan(
         tiles=tiles,
-        slots_to_ring=_neighbours(slot_rows, ring_rows, slots * sum(len(group.reads) for group in tiles)),
-        ring_to_valid=_neighbours(ring_rows, valid_rows, int(ring_rows.max())),
-        map_rows=valid_rows.ravel(),
+        slots_to_ring=_neighbours(slot_rows, slots * sum(len(group.reads) for group in tiles), ring),
+        ring_to_valid=_neighbours(ring.rows, 4 * ring.count, valid),
+        map_rows=valid.rows.ravel(),
     )
 
 
-def _numbered(tscale: int, dscale: int, margin: int) -> Ids:
-    """The row of each map cell in a list, ``[dscale, tscale]``: numbered from 1, 0 for cells not in it."""
+@dataclass(frozen=True)
+class _Blocks:
+    """A list in blocks of 2 x 2 cells.
+
+    Attributes:
+        corners: the first cell of every block but the empty one.
+        count: number of blocks, with the empty one.
+        rows: the row of each map cell, ``[dscale, tscale]``: numbered from 1, 0 for cells not in the list.
+    """
+
+    corners: Cells
+    count: int
+    rows: Ids
+
+
+def _blocks(tscale: int, dscale: int, margin: int) -> _Blocks:
+    """The list of the cells with ``d + t < tscale + margin``."""
+    duration, start = cells_before(tscale + margin, tscale, dscale)
+    first = (duration % 2 == 0) & (start % 2 == 0)
+    corners = duration[first], start[first]
+    count = len(corners[0]) + 1
+    block = np.zeros((dscale, tscale), np.int32)
+    block[corners] = np.arange(count - 1)
     rows = np.zeros((dscale, tscale), np.int32)
-    cells = cells_before(tscale + margin, tscale, dscale)
-    rows[cells] = 1 + np.arange(len(cells[0]))
-    return rows
+    position = 2 * (duration % 2) + start % 2
+    rows[duration, start] = 1 + position * count + block[duration - duration % 2, start - start % 2]
+    return _Blocks(corners, count, rows)
 
 
-def _neighbours(from_rows: Ids, to_rows: Ids, rows: int) -> Neighbours:
-    """The neighbours between two lists, given as maps of row numbers; the first has ``rows`` rows after row 0."""
-    made, held = np.nonzero(to_rows), np.nonzero(from_rows)
-    read = np.empty((len(made[0]), 9), np.int32)
-    read[to_rows[made] - 1] = _around(from_rows, made)
-    readers = np.zeros((1 + rows, 9), np.int32)
-    readers[from_rows[held]] = _around(to_rows, held)[:, ::-1]
+def _neighbours(from_rows: Ids, rows: int, blocks: _Blocks) -> Neighbours:
+    """The neighbours of blocks in a list of ``rows`` rows after row 0, given as a map of row numbers."""
+    offset = np.arange(4)
+    duration, start = blocks.corners
+    patches = np.pad(from_rows, (1, 2))[duration + offset[:, None, None], start + offset[:, None]]
+    read = np.zeros((16, blocks.count), np.int32)
+    read[:, :-1] = patches.reshape(16, -1)
+
+    place = np.flatnonzero(read)
+    place = place[np.argsort(read.flat[place], kind="stable")]
+    row = read.flat[place]
+    readers = np.full((4, 1 + rows), blocks.count - 1, np.int32)
+    readers[np.arange(len(row)) - np.searchsorted(row, row), row] = place
     return Neighbours(read, readers)
-
-
-def _around(rows: Ids, cells: Cells) -> Ids:
-    """The values of a map at and around some cells, ``[cell, 9]``; 0 beyond its edges."""
-    offset = np.arange(3)
-    duration, start = (index[:, None, None] for index in cells)
-    around: Ids = np.pad(rows, 1)[duration + offset[:, None], start + offset].reshape(-1, 9)
-    return around
 
 
 def _cut(tscale: int, dscale: int, durations: int, slots: int) -> list[NDArray[Any]]:
