@@ -222,6 +222,36 @@ def test_a_missing_model_is_reported(filed):
     assert done.stderr.splitlines()[-1].startswith("error: models:/nothing@champion: no such model")
 
 
+FOREIGN = """
+from pathlib import Path
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+class Foreign(PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+Path(r"{mark}").touch()
+set_model(Foreign())
+"""
+
+
+def test_a_model_that_is_not_ours_is_refused_before_its_code_runs(filed, tmp_path):
+    mark, code = tmp_path / "ran", tmp_path / "foreign.py"
+    code.write_text(FOREIGN.format(mark=mark))
+    mlflow.pyfunc.save_model(tmp_path / "model", python_model=str(code), pip_requirements=[])
+    mark.unlink()  # saving runs it
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "model", tmp_path / "empty"):
+        done = refused(filed[0], "--model", str(folder))
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1] == (
+            f"error: {folder}: is no model that make repro exported; --model names one, such as models:/bmn/1"
+        )
+        assert "Traceback" not in done.stderr
+    assert not mark.exists()
+
+
 def test_it_prints_which_model_it_serves(server, filed):
     (line, _), address, _ = server
     digest = open_subset(filed[0] / "data/processed", "validation").digest

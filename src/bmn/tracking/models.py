@@ -13,6 +13,7 @@ from mlflow.entities import LoggedModel, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME, MODEL_CODE_PATH
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Object, Property
 from numpy.typing import NDArray
@@ -109,6 +110,14 @@ def evaluated_settings(folder: Path) -> dict[str, float | None]:
         return {}
     given = {key.removeprefix(SETTINGS): value for key, value in tags.items() if key.startswith(SETTINGS)}
     return {key: None if value == "None" else json.loads(value) for key, value in given.items()}
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a downloaded model is of the kind that :func:`log_inference_model` logs; nothing of it is run."""
+    if not (folder / MLMODEL_FILE_NAME).is_file():
+        return False
+    code = Model.load(folder).flavors.get(mlflow.pyfunc.FLAVOR_NAME, {}).get(MODEL_CODE_PATH)
+    return code is not None and Path(code).name == SERVED.name
 
 
 def served_name(address: str) -> str:

@@ -26,7 +26,7 @@ from bmn.data.subset import open_subset
 from bmn.tracking.connections import Clients, Connection
 from bmn.tracking.gate import Endpoint, Gate, refusal
 from bmn.tracking.metered import MeteredGate
-from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings, served_name
+from bmn.tracking.models import REGISTERED, VALIDATED, champion_of, evaluated_settings, is_ours, served_name
 from bmn.tracking.store import first_line, open_store
 from bmn.tracking.watching import PATH, videos_endpoint
 
@@ -52,7 +52,7 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
         grace: the grace period in seconds.
 
     Raises:
-        BmnError: there is no such model, or no champion.
+        BmnError: there is no such model, it is not ours, or there is no champion.
     """
     open_store()
     address, about = (model, model) if model else champion()
@@ -62,6 +62,10 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
         raise BmnError(
             f"{address}: no such model ({first_line(error)}); make repro makes one, --model names another"
         ) from error
+    if not is_ours(folder):
+        raise BmnError(
+            f"{address}: is no model that make repro exported; --model names one, such as models:/{REGISTERED}/1"
+        )
     settings = evaluated_settings(folder)
     served = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
     application = scoring_server.init(served)
