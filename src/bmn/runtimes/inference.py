@@ -20,8 +20,8 @@ def open_predictor(
         program: ``.pdmodel`` or ``.json``, with its ``.pdiparams`` beside it.
         device: ``cpu`` or ``gpu``; ``auto``: a GPU if Paddle can use one.
         threads: that compute, on a CPU.
-        onednn: whether oneDNN computes, on a CPU. It is several times as fast with convolutions, and gives the same
-            bits on any number of threads; of the matrix products of a BMN it does not, while MKL does.
+        onednn: whether oneDNN computes, on a CPU. Convolutions are up to six times as fast, and the bits of the eight
+            backbones that were compared are the same on 1 to 4 threads. Those of a BMN are only without it.
         tensorrt: the sizes of each input but its batch, if TensorRT is to compute.
 
     Returns:
