@@ -76,6 +76,7 @@ CODE = {
     "src/bmn/report/*": set(),
     "src/bmn/tracking/*.py": set(),
     "src/bmn/training/*.py": {"train"} | TRAINING | SWEEP,
+    "src/bmn/training_jobs/garbage.py": set(),
     "src/bmn/training_jobs/overfit.py": set(),
     "src/bmn/training_jobs/seed.py": set(),
     "src/bmn/training_jobs/trainings.py": set(),
