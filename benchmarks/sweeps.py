@@ -56,11 +56,12 @@ def drive(given: str, entry: str, data: str) -> None:
 
 
 def differences(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[int]:
-    """The trials whose parameters differ, or whose AUC does although both were completed."""
+    """The trials whose parameters differ, or whose AUC does although they ended alike, after as many epochs."""
     return [
         a["number"]
         for a, b in zip(one, other, strict=True)
-        if a["values"] != b["values"] or (a["state"] == b["state"] == "complete" and a["AUC"] != b["AUC"])
+        if a["values"] != b["values"]
+        or ((a["state"], a["epochs"]) == (b["state"], b["epochs"]) and a["AUC"] != b["AUC"])
     ]
 
 

@@ -6,19 +6,20 @@ from benchmarks.sweeps import differences
 
 
 def rows(*trials):
-    return [
-        {"number": number, "values": {"x": x}, "state": state, "AUC": auc}
-        for number, (x, state, auc) in enumerate(trials)
-    ]
+    names = ("number", "values", "state", "epochs", "AUC")
+    return [dict(zip(names, (number, *trial), strict=True)) for number, trial in enumerate(trials)]
 
 
-def test_trials_differ_by_parameters_or_by_auc_where_both_are_complete():
-    one = rows((1, "complete", 60.0), (2, "complete", 61.0), (3, "pruned", 50.0), (4, "pruned", 50.0))
-    other = rows((1, "complete", 60.0), (2, "complete", 61.1), (3, "complete", 63.0), (5, "pruned", 50.0))
+def test_trials_differ_by_parameters_or_by_auc_where_they_ended_alike():
+    one = rows(({"x": 1}, "complete", None, 60.0), ({"x": 2}, "complete", None, 61.0), ({"x": 3}, "pruned", 1, 50.0))
+    other = rows(({"x": 1}, "complete", None, 60.0), ({"x": 2}, "complete", None, 61.1), ({"x": 3}, "pruned", 1, 50.1))
     assert differences(one, one) == []
-    assert differences(one, other) == [1, 3]
+    assert differences(one, other) == [1, 2]
+    assert differences(one[:1], rows(({"x": 4}, "complete", None, 60.0))) == [0]
+    assert differences(one[2:], rows(({"x": 3}, "pruned", 2, 51.0))) == []  # how far it came depends on the others
 
 
 def test_a_sweep_that_lost_a_trial_is_not_compared():
+    one = rows(({"x": 1}, "complete", None, 60.0), ({"x": 2}, "complete", None, 61.0))
     with pytest.raises(ValueError, match="shorter"):
-        differences(rows((1, "complete", 60.0), (2, "complete", 61.0)), rows((1, "complete", 60.0)))
+        differences(one, one[:1])
