@@ -54,6 +54,7 @@ def test_params_holds_every_choice(values):
         ("model.feat_dim", 402, ["model.feat_dim is 402", "multiple of 4"]),
         ("model.num_sample", 0, ["model.num_sample is 0", "greater than or equal to 1"]),
         ("train.devices", "cpu", ["train.devices is unknown; it is execution.devices now, so move it there"]),
+        ("train.accumulation", 0.1, ["train.accumulation is unknown; remove it; train.micro_batch_size"]),
         ("model.num_samples", 32, ["model.num_samples is unknown; did you mean num_sample?"]),
         ("model.prop_boundary_ratio", -0.5, ["model.prop_boundary_ratio is -0.5"]),
         ("train.learning_rate", "1e-3", ["train.learning_rate is '1e-3'", "valid number"]),

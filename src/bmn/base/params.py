@@ -16,6 +16,9 @@ MOVED = {  # parameters of version 0.1, and what they are called since
     "train.devices": "execution.devices",
     "train.checkpoint_minutes": "execution.checkpoint_minutes",
 }
+REPLACED = {  # parameters that are gone, and what is set instead
+    "train.accumulation": "train.micro_batch_size, the videos that are computed at once, takes its place",
+}
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -79,6 +82,8 @@ def _spelling(key: str) -> str:
     """What to do about an unknown key: what it is called now, or a known one that is spelled almost like it."""
     if key in MOVED:
         return f"it is {MOVED[key]} now, so move it there"
+    if key in REPLACED:
+        return f"remove it; {REPLACED[key]}"
     *place, last = key.split(".")
     group: Any = Params
     for part in place:
