@@ -65,6 +65,8 @@ NOT_RUN = {
     ".venv/bin/pip install -r requirements-ray.txt": "installs into the environment that the tests run in",
     "bmn set execution.engine=ray": "needs a cluster of several machines; tests/execution has one on this machine",
     "python -m benchmarks.sweeps": "takes minutes; tests/execution runs both engines",
+    "python -m benchmarks.options 1,2,3": "trains for many minutes; its parts are tested by test_options.py",
+    "python -m benchmarks.options --own": "so does this",
     "python -m benchmarks.labels": "needs a whole evaluation; its parts are tested by test_labels.py",
     "bmn predict features/ --params params.yaml": "so does this",
     "make test": "runs this file, which would recurse",
