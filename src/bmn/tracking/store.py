@@ -8,14 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
+from alembic.migration import MigrationContext
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from bmn.base.errors import BmnError
 from bmn.base.files import atomic_file
 from bmn.tracking.moved import follow_project
 
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # that MLflow keeps a store in; else it is a server's
+SCHEMAS = Path(mlflow.__file__).parent / "store/db_migrations/versions"  # a file each, named after its revision
 VIEW = "bmn"  # name of the shared view with which the UI opens
 
 
@@ -30,7 +35,11 @@ def store_uri() -> str:
 
 
 def open_store() -> None:
-    """Point MLflow at the store and silence it; update the paths in the database of a project that was moved."""
+    """Point MLflow at the store and silence it; update the paths in the database of a project that was moved.
+
+    Raises:
+        BmnError: the store was written by a newer MLflow.
+    """
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # people read the stages' output
     logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)  # the outbox reports an outage
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -41,8 +50,28 @@ def open_store() -> None:
         if is_local() and not database.exists():
             with atomic_file(database) as temporary:  # takes MLflow seconds, and a half-created one is unusable
                 MlflowClient(_uri(temporary)).search_experiments()
-        elif is_local() and os.access(database, os.W_OK):
+        if store_uri().startswith(DATABASES):
+            _check_schema(store_uri())
+        if is_local() and os.access(database, os.W_OK):
             follow_project(database, project_root())
+
+
+def _check_schema(uri: str) -> None:
+    """Check that this MLflow knows the tables of a database; MLflow itself takes newer ones for outdated ones."""
+    engine = create_engine(uri)
+    try:
+        with engine.connect() as connection:
+            revision = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError:  # whoever uses the store next tells that it does not answer
+        return
+    finally:
+        engine.dispose()
+    if revision and not any(SCHEMAS.glob(f"{revision}_*.py")):
+        shown = engine.url.render_as_string(hide_password=True)
+        raise BmnError(
+            f"{shown}: was written by a newer MLflow than this one ({mlflow.__version__} does not know its schema "
+            f"{revision}); install that version, or set MLFLOW_TRACKING_URI to another store"
+        )
 
 
 def connect(experiment: str) -> str:
