@@ -30,7 +30,9 @@ def test_a_store_of_a_newer_mlflow_is_refused(newer):
         tracking.connect("bmn")
 
 
-@pytest.mark.parametrize("words", [["promote", "1", "--reason", "better"], ["gc"], ["send"], ["serve", "--model", "models:/bmn/1"]])
+@pytest.mark.parametrize(
+    "words", [["promote", "1", "--reason", "better"], ["gc"], ["send"], ["serve", "--model", "models:/bmn/1"]]
+)
 def test_every_command_refuses_it_in_one_sentence(newer, words):
     done = subprocess.run([BMN, *words], cwd=newer, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 1
