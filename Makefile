@@ -37,7 +37,7 @@ repro: unlocked  ## run the stages affected by changes: download, convert, train
 test: setup  ## run the tests
 	pytest -n 2 --dist loadgroup $(TESTS)
 
-coverage: setup  ## run the tests and tell which lines of src and stages they run, their subprocesses' included
+coverage: setup  ## run the tests and tell which lines of src they run, their subprocesses' included
 	coverage erase
 	coverage run -m pytest -n 2 --dist loadgroup $(TESTS)
 	coverage combine --quiet

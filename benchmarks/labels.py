@@ -14,7 +14,7 @@ from bmn.base.files import read_json
 from bmn.base.params import load_params
 from bmn.data.subset import open_subset
 from bmn.data.videos import Video
-from bmn.metrics.detection import assess_detections
+from bmn.metrics.assessment import assess
 from bmn.metrics.tiou import tiou
 from bmn.report.results import read_proposals
 
@@ -47,16 +47,16 @@ def ours(path: Path) -> Found:
 
 def main() -> None:
     """Print both."""
-    videos = [video for video in open_subset(Path("data/processed"), load_params().evaluate.subset).ground_truth]
-    truth = {video.id: [(one.start, one.end, one.label) for one in video.segments] for video in videos}
+    videos = open_subset(Path("data/processed"), load_params().evaluate.subset).ground_truth
+    proposals = read_proposals(EVALUATE / "proposals.json")
     both = {
         "our labels": ours(EVALUATE / "detections.json"),
-        "true labels": with_true_labels(videos, read_proposals(EVALUATE / "proposals.json")),
+        "true labels": with_true_labels(videos, proposals),
     }
     rows = []
     for name, found in both.items():
-        detection = assess_detections(truth, found)
-        metrics, intervals = detection.metrics(), detection.intervals()
+        assessment = assess(videos, proposals, found)
+        metrics, intervals = assessment.metrics(), assessment.intervals
         rows.append(
             (name, *(f"{metrics[key]:.2f} [{intervals[key][0]:.2f}, {intervals[key][1]:.2f}]" for key in METRICS))
         )

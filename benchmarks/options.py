@@ -23,6 +23,7 @@ from bmn.base.schema import ExecutionParams, Params
 from bmn.cli.seeds import summary
 from bmn.conversion.convert import Choices, convert
 from bmn.recipes.presets import preset_params
+from bmn.training_jobs.folders import SEEDS
 from bmn.training_jobs.trainings import train_seeds
 from bmn.tuning.space import with_values
 
@@ -57,7 +58,7 @@ def measure(params: Params, names: Sequence[str], seeds: list[int], data: Path) 
     found = {}
     for name in names:
         changed = with_values(params, options(params)[name], name)
-        found[name] = summary(pd.DataFrame(train_seeds(changed, seeds, data, Path(".cache/seeds"))).T)
+        found[name] = summary(pd.DataFrame(train_seeds(changed, seeds, data, SEEDS)).T)
         print(f"{name}\n{found[name].to_string(float_format='{:.2f}'.format)}", flush=True)
     return found
 

@@ -157,24 +157,17 @@ def champion_of(data: str) -> ModelVersion | None:
         return None
 
 
+def champions() -> dict[str, str]:
+    """The version of each champion, by its alias."""
+    found = MlflowClient().search_registered_models(f"name = '{REGISTERED}'")
+    aliases = {name: version for model in found for name, version in model.aliases.items()}
+    return {name: version for name, version in sorted(aliases.items()) if name.startswith(alias(""))}
+
+
 def champion_runs() -> set[str]:
     """The ids of the training runs of all champions."""
     client = MlflowClient()
-    found = client.search_registered_models(f"name = '{REGISTERED}'")
-    aliases = {name: number for model in found for name, number in model.aliases.items()}
-    champions = {number for name, number in aliases.items() if name.startswith(alias(""))}
-    return {str(client.get_model_version(REGISTERED, number).run_id) for number in champions}
-
-
-def champions() -> dict[str, str]:
-    """The version of each champion, by its alias."""
-    try:
-        found = MlflowClient().get_registered_model(REGISTERED).aliases
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return {}
-    return {name: version for name, version in sorted(found.items()) if name.startswith(f"{CHAMPION}-")}
+    return {str(client.get_model_version(REGISTERED, number).run_id) for number in set(champions().values())}
 
 
 def alias(data: str) -> str:
