@@ -9,6 +9,7 @@ from tracking.serving import environment
 
 from bmn import tracking
 from bmn.base.errors import BmnError
+from bmn.tracking.runs import settings
 
 pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("project")]
 
@@ -38,3 +39,25 @@ def test_every_command_refuses_it_in_one_sentence(newer, words):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "was written by a newer MLflow" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "words", [["gc"], ["serve"], ["serve", "--model", "models:/bmn/1"], ["rollback", "1", "--reason", "slow"]]
+)
+@pytest.mark.parametrize("store", ["http://me:secret@127.0.0.1:1", "postgresql+psycopg://me:secret@127.0.0.1:1/runs"])
+def test_a_store_that_does_not_answer_is_told_soon_and_without_its_password(project, words, store):
+    given = environment() | {"MLFLOW_TRACKING_URI": store, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    done = subprocess.run(
+        [BMN, *words], cwd=project, env=given, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "me:***@127.0.0.1:1" in done.stderr.splitlines()[-1]
+    assert "does not respond" in done.stderr.splitlines()[-1]
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_tags_hold_no_password(params):
+    data = params.data.model_copy(update={"features": "https://me:secret@host/features.tar"})
+    tags = settings(params.model_copy(update={"data": data}), "data")
+    assert tags["data.features"] == "https://me:***@host/features.tar"

@@ -32,7 +32,7 @@ def test_a_study_of_one_objective_is_not_opened_for_two(tmp_path):
     [
         ("postgresql+psycopg://me:secret@127.0.0.1:1/tune", "postgresql\\+psycopg://me:\\*\\*\\*@127.0.0.1:1/tune"),
         ("mysql+nosuchdriver://me:secret@127.0.0.1/tune", "nosuchdriver"),
-        ("somewhere", "not a URL"),
+        ("somewhere", "Could not parse"),
     ],
 )
 def test_a_storage_that_cannot_be_reached_is_told_without_its_password(url, words):

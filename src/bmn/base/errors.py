@@ -1,5 +1,14 @@
 """The exceptions whose messages are meant for users."""
 
+import re
+
+PASSWORD = re.compile(r"(//[^\s/:@]*):[^\s\"']+@")  # in an address: scheme://user:password@host
+
+
+def without_passwords(text: str) -> str:
+    """A text with the passwords in its addresses replaced by ``***``."""
+    return PASSWORD.sub(r"\1:***@", text)
+
 
 class BmnError(Exception):
     """Bad input or an impossible request, explained in one sentence.
@@ -7,6 +16,9 @@ class BmnError(Exception):
     The sentence names the offending file, field and value and says how to fix it.
     Commands print it after ``error:``, without a traceback, and exit with code 1.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(without_passwords(sentence))
 
 
 class Stopped(BmnError):

@@ -13,7 +13,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from bmn.base.checksums import sha256
-from bmn.base.errors import BmnError
+from bmn.base.errors import BmnError, without_passwords
 from bmn.data.subset import Subset
 from bmn.report.figures import loss_curves
 from bmn.tracking.delivery import deliver, delivery_lock, outboxes
@@ -128,6 +128,7 @@ def end_as_failed(run_id: str) -> None:
     if journal.exists() and journal.ended() is None:
         journal.append([{"kind": "status", "status": "FAILED", "time": milliseconds()}])
     try:
+        open_store()
         deliver(journal.folder)
     except Exception as error:
         _say(f"{store_uri()}: MLflow does not respond ({first_line(error)}); it may still show run {run_id} as RUNNING")
@@ -141,7 +142,7 @@ def _known_to_mlflow(run_id: str) -> set[tuple[str, int]]:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    print(without_passwords(sentence), file=sys.stderr, flush=True)
 
 
 def send_all() -> Iterator[str]:

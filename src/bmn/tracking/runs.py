@@ -18,7 +18,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
 from ruamel.yaml import YAML
 
-from bmn.base.errors import Stopped
+from bmn.base.errors import Stopped, without_passwords
 from bmn.base.files import read_json, write_json
 from bmn.base.params import flatten
 from bmn.base.schema import Params
@@ -26,7 +26,7 @@ from bmn.data.subset import Subset
 from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.recipes.presets import differences
 from bmn.tracking.outbox import Outbox, end_as_failed
-from bmn.tracking.store import connect, no_answer, open_store
+from bmn.tracking.store import connect, no_answer
 
 START = "bmn.start"  # tag of a run: a token that was saved before the run was created
 PARENT = "mlflow.parentRunId"
@@ -40,8 +40,9 @@ def run_name(params: Params) -> str:
 
 
 def settings(params: Params, *groups: str) -> dict[str, Any]:
-    """All parameters of some groups, by dotted key."""
-    return dict(flatten(params.model_dump(include=set(groups))))
+    """All parameters of some groups, by dotted key, without passwords."""
+    given = flatten(params.model_dump(include=set(groups)))
+    return {key: without_passwords(value) if isinstance(value, str) else value for key, value in given}
 
 
 @contextmanager
@@ -95,7 +96,6 @@ def mark_failed(run_file: Path) -> None:
         run_file: where the training writes the id of its run; missing if it did not get that far.
     """
     if run_file.exists():
-        open_store()
         end_as_failed(read_json(run_file)["run_id"])
 
 

@@ -38,7 +38,7 @@ def open_store() -> None:
     """Point MLflow at the store and silence it; update the paths in the database of a project that was moved.
 
     Raises:
-        BmnError: the store was written by a newer MLflow.
+        BmnError: the store was written by a newer MLflow, or does not respond.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # people read the stages' output
     logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)  # the outbox reports an outage
@@ -52,6 +52,8 @@ def open_store() -> None:
                 MlflowClient(_uri(temporary)).search_experiments()
         if store_uri().startswith(DATABASES):
             _check_schema(store_uri())
+        if not is_local():
+            _check_answer()
         if is_local() and os.access(database, os.W_OK):
             follow_project(database, project_root())
 
@@ -62,16 +64,22 @@ def _check_schema(uri: str) -> None:
     try:
         with engine.connect() as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
-    except SQLAlchemyError:  # whoever uses the store next tells that it does not answer
-        return
+    except SQLAlchemyError as error:  # MLflow itself would try again for minutes
+        raise no_answer(error) from error
     finally:
         engine.dispose()
     if revision and not any(SCHEMAS.glob(f"{revision}_*.py")):
-        shown = engine.url.render_as_string(hide_password=True)
         raise BmnError(
-            f"{shown}: was written by a newer MLflow than this one ({mlflow.__version__} does not know its schema "
+            f"{uri}: was written by a newer MLflow than this one ({mlflow.__version__} does not know its schema "
             f"{revision}); install that version, or set MLFLOW_TRACKING_URI to another store"
         )
+
+
+def _check_answer() -> None:
+    try:
+        MlflowClient().search_experiments(max_results=1)
+    except MlflowException as error:
+        raise no_answer(error) from error
 
 
 def connect(experiment: str) -> str:

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bmn.base.errors import BmnError
@@ -70,16 +70,9 @@ def open_storage(url: str | None, folder: Path = SWEEPS) -> BaseStorage:
     except (SQLAlchemyError, ImportError, optuna.exceptions.StorageInternalError, ValueError) as error:
         cause = str(error.__cause__ or error).strip().splitlines()[0]
         raise BmnError(
-            f"params.yaml: tune.storage is {_without_password(url)}; it cannot be opened ({cause}): start the "
+            f"params.yaml: tune.storage is {url}; it cannot be opened ({cause}): start the "
             f"database, correct the address, or set null for a file"
         ) from error
-
-
-def _without_password(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return "not a URL"
 
 
 def _open_journal(path: Path) -> BaseStorage:
