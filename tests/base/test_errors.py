@@ -10,7 +10,7 @@ from bmn.base.errors import BmnError, without_passwords
     [
         ("http://me:secret@host:5000: no answer (http://me:secret@host:5000/api)",
          "http://me:***@host:5000: no answer (http://me:***@host:5000/api)"),
-        ("postgresql+psycopg://me:se/cr@et@host/runs", "postgresql+psycopg://me:***@host/runs"),
+        ("postgresql+psycopg://me:secret@/et@host/runs", "postgresql+psycopg://me:***@host/runs"),
         ("postgresql//me:secret@host", "postgresql//me:***@host"),
         ("redis://:secret@host", "redis://:***@host"),
         ("http://host:5000/users/them", "http://host:5000/users/them"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from tracking.servers import serving
+from servers import serving
 from tracking.subsets import validation
 
 from bmn import tracking

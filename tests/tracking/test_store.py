@@ -41,11 +41,19 @@ def test_every_command_refuses_it_in_one_sentence(newer, words):
     assert "was written by a newer MLflow" in done.stderr.splitlines()[-1]
 
 
+SERVER, DATABASE = "http://me:secret@127.0.0.1:1", "postgresql+psycopg://me:secret@127.0.0.1:1/runs"
+
+
 @pytest.mark.parametrize(
-    "words", [["gc"], ["serve"], ["serve", "--model", "models:/bmn/1"], ["rollback", "1", "--reason", "slow"]]
+    ("store", "words"),
+    [
+        (SERVER, ["gc"]),
+        (SERVER, ["serve"]),
+        (SERVER, ["serve", "--model", "models:/bmn/1"]),
+        (DATABASE, ["rollback", "1", "--reason", "slow"]),
+    ],
 )
-@pytest.mark.parametrize("store", ["http://me:secret@127.0.0.1:1", "postgresql+psycopg://me:secret@127.0.0.1:1/runs"])
-def test_a_store_that_does_not_answer_is_told_soon_and_without_its_password(project, words, store):
+def test_a_store_that_does_not_answer_is_told_soon_and_without_its_password(project, store, words):
     given = environment() | {"MLFLOW_TRACKING_URI": store, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     done = subprocess.run(
         [BMN, *words], cwd=project, env=given, capture_output=True, text=True, check=False, timeout=60

@@ -1,13 +1,7 @@
 """A sweep in a real PostgreSQL, where one is installed."""
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-from pathlib import Path
-
 import pytest
+from servers import postgres
 from tuning.cheap import make_params, start
 from tuning.sweeps import empty_store as empty_store
 from tuning.sweeps import options, wait_for
@@ -16,43 +10,13 @@ from tuning.sweeps import project as project
 from bmn.base.errors import BmnError
 from bmn.tuning.study import open_storage
 
-USUAL = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian keeps it off the PATH
-INITDB = USUAL[-1] if USUAL else Path(shutil.which("initdb") or "initdb")
-
-pytestmark = [
-    pytest.mark.xdist_group("postgresql"),
-    pytest.mark.skipif(not INITDB.exists(), reason="needs a PostgreSQL server: put its initdb on the PATH"),
-]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+pytestmark = pytest.mark.xdist_group("postgresql")
 
 
 @pytest.fixture(scope="module")
 def url():
-    """The address of a server of our own; it refuses to run as root, so root becomes somebody else."""
-    folder = Path(tempfile.mkdtemp(prefix="bmn-postgresql-"))
-    become = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "nobody")
-        become = ["runuser", "-u", "nobody", "--"]
-    port = free_port()
-
-    def call(program, *words):
-        command = [*become, str(INITDB.parent / program), *words]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    call("initdb", "--pgdata", "data", "--username", "bmn", "--auth", "trust", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -k {folder}"
-    # Its output must not be a pipe of ours: the server would hold it open.
-    call("pg_ctl", "start", "--pgdata", "data", "--log", "log", "--options", options, "--wait", "--silent")
-    yield f"postgresql+psycopg://bmn@127.0.0.1:{port}/postgres"
-    call("pg_ctl", "stop", "--pgdata", "data", "--mode", "immediate")
-    shutil.rmtree(folder)
+    with postgres() as address:
+        yield address
 
 
 def test_a_killed_driver_loses_and_doubles_no_trial(project, url):

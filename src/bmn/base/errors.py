@@ -2,7 +2,7 @@
 
 import re
 
-PASSWORD = re.compile(r"(//[^\s/:@]*):[^\s\"']+@")  # in an address: scheme://user:password@host
+PASSWORD = re.compile(r"(//[^\s/:@]*):[^\s\"']+@")  # in an address, as in //me:secret@host
 
 
 def without_passwords(text: str) -> str:

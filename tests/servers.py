@@ -1,4 +1,4 @@
-"""Real MLflow servers, on SQLite and on PostgreSQL."""
+"""Real servers on loopback: PostgreSQL, and MLflow on SQLite or on it."""
 
 import os
 import shutil
@@ -63,31 +63,36 @@ class Server:
 
 
 @contextmanager
-def postgres():
-    """Our own PostgreSQL on loopback, run by a user other than root, as it demands."""
-    if not (shutil.which("initdb") and shutil.which("pg_ctl")):
+def postgres(password=""):
+    """The address, without the password, of a PostgreSQL of our own on loopback."""
+    usual = sorted(Path("/usr/lib/postgresql").glob("*/bin"))  # Debian keeps it off the PATH
+    path = os.pathsep.join([os.environ["PATH"], *map(str, usual)])
+    if not (shutil.which("initdb", path=path) and shutil.which("pg_ctl", path=path)):
         pytest.skip("needs a PostgreSQL server: put its initdb and pg_ctl on the PATH")
     pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
-    as_user = []
-    if os.geteuid() == 0:
-        if (
-            not shutil.which("runuser")
-            or subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode
-        ):
-            pytest.skip("needs a PostgreSQL server, which root may not run: make a user postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    port, data = free_port(), Path(tempfile.mkdtemp())  # pytest's folders are closed to other users
-    if as_user:
-        shutil.chown(data, "postgres")
-    run = {"check": True, "capture_output": True, "cwd": "/"}
-    subprocess.run([*as_user, "initdb", "-D", data, "-A", "trust", "-U", "mlflow"], **run)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data}"
-    subprocess.run([*as_user, "pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", options, "start"], **run)
+    folder, become = Path(tempfile.mkdtemp()), []  # pytest's folders are closed to other users
+    (folder / "password").write_text(f"{password}\n")
+    if os.geteuid() == 0:  # as which it refuses to run
+        become = ["runuser", "-u", "nobody", "--"]
+        shutil.chown(folder, "nobody")
+        shutil.chown(folder / "password", "nobody")
+
+    def call(program, *words):
+        # Its output must be no pipe of ours: the server would hold it open.
+        with open(folder / "calls", "a") as log:
+            subprocess.run([*become, shutil.which(program, path=path), "-D", folder / "data", *words],
+                           cwd=folder, stdout=log, stderr=log, check=True)  # fmt: skip
+
+    how = ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}"] if password else ["--auth=trust"]
+    call("initdb", "--username=mlflow", "--no-sync", *how)
+    port = free_port()
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c unix_socket_directories={folder}"
+    call("pg_ctl", "-w", "-l", folder / "log", "-o", options, "start")
     try:
         yield f"postgresql+psycopg://mlflow@127.0.0.1:{port}/postgres"
     finally:
-        subprocess.run([*as_user, "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
-        shutil.rmtree(data)
+        call("pg_ctl", "-m", "immediate", "stop")
+        shutil.rmtree(folder)
 
 
 @contextmanager
