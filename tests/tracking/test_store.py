@@ -2,6 +2,7 @@
 
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from shell import BMN
@@ -10,6 +11,7 @@ from tracking.serving import environment
 from bmn import tracking
 from bmn.base.errors import BmnError
 from bmn.tracking.runs import settings
+from bmn.tracking.store import open_store
 
 pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("project")]
 
@@ -39,6 +41,14 @@ def test_every_command_refuses_it_in_one_sentence(newer, words):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "was written by a newer MLflow" in done.stderr.splitlines()[-1]
+
+
+def test_several_first_runs_at_once_make_one_experiment(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/theirs.db")  # a team's: no lock of ours
+    open_store()
+    with ThreadPoolExecutor(4) as pool:
+        for name in map(str, range(10)):
+            assert len({*pool.map(tracking.connect, 4 * [name])}) == 1
 
 
 SERVER, DATABASE = "http://me:secret@127.0.0.1:1", "postgresql+psycopg://me:secret@127.0.0.1:1/runs"

@@ -92,11 +92,19 @@ def connect(experiment: str) -> str:
     try:
         with store_lock():
             if mlflow.get_experiment_by_name(experiment) is None:
-                place = (_folder() / experiment).as_uri() if is_local() else None
-                mlflow.create_experiment(experiment, artifact_location=place, tags=_view())
+                _create(experiment)
             return str(mlflow.set_experiment(experiment).experiment_id)
     except MlflowException as error:
         raise no_answer(error) from error
+
+
+def _create(experiment: str) -> None:
+    place = (_folder() / experiment).as_uri() if is_local() else None
+    try:
+        mlflow.create_experiment(experiment, artifact_location=place, tags=_view())
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # somebody else's first run was faster
+            raise
 
 
 def no_answer(error: Exception) -> BmnError:
