@@ -17,8 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
+import psycopg
 import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
@@ -30,11 +32,7 @@ from bmn.base.params import load_params
 ROOT = Path(__file__).parents[2]
 WEED = Path(sys.executable).with_name("weed")
 SERVICES = YAML(typ="safe").load(ROOT / "deploy/compose.yaml")["services"]
-SECRETS = {
-    "POSTGRES_PASSWORD": "tells-nobody-1",
-    "AWS_ACCESS_KEY_ID": "team",
-    "AWS_SECRET_ACCESS_KEY": "tells-nobody-2",
-}
+SECRETS = {name: token_hex() for name in ("POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
 PATIENCE = 120.0  # seconds for a server to answer
 
 pytestmark = [
@@ -94,13 +92,13 @@ class Team:
     Attributes:
         folder: of their logs.
         mlflow, s3: their addresses.
-        database: that of PostgreSQL, without its password.
+        studies: that of Optuna's database, without its password.
     """
 
     folder: Path
     mlflow: str
     s3: str
-    database: str
+    studies: str
 
     def clone(self, project: Project, folder: Path, **environment: str) -> Project:
         """A clone of a project by somebody who works with the servers."""
@@ -115,6 +113,9 @@ def team(tmp_path_factory):
     s3, mlflow, others = free_port(), free_port(), [free_port() for _ in range(3)]
     (folder / "files").mkdir()
     with postgres(SECRETS["POSTGRES_PASSWORD"]) as database:
+        address = database.replace("+psycopg", "")
+        with psycopg.connect(address, password=SECRETS["POSTGRES_PASSWORD"], autocommit=True) as connection:
+            connection.execute((ROOT / "deploy/databases.sql").read_bytes())
         addresses = {
             "-dir=/data": f"-dir={folder / 'files'}", "8333": str(s3), "http://s3": "http://127.0.0.1",
             "0.0.0.0": "127.0.0.1", "--port 5000": f"--port {mlflow}",
@@ -130,7 +131,8 @@ def team(tmp_path_factory):
         with running(words, folder / "s3.log", f"http://127.0.0.1:{s3}/", environment):
             words, environment = service("mlflow", addresses)
             with running(words, folder / "mlflow.log", f"http://127.0.0.1:{mlflow}/health", environment):
-                yield Team(folder, f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{s3}", database)
+                studies = database.replace("/postgres", "/tune")
+                yield Team(folder, f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{s3}", studies)
 
 
 @pytest.fixture(scope="module")
@@ -194,11 +196,12 @@ def test_a_clone_without_a_store_compares_and_serves_and_tunes(team, people, pro
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.load(answer)["predictions"][0]["proposals"]
 
-    clone.set(tune__storage=team.database, tune__confirm__top=1, tune__confirm__seeds=1)
-    done = clone.run("make", "--silent", "tune", "TRIALS=2")
+    clone.set(model__num_sample=8, tune__storage=team.studies, tune__confirm__top=1, tune__confirm__seeds=2)
+    clone.run("dvc", "repro", "--quiet", "convert")
+    done = clone.run("bmn", "tune", "run", "--trials", "2")
     assert re.search(r"trial 1 complete", done.stdout), done.stdout
     # Somebody else sees the sweep, from the folder that made the runs.
-    ada.set(tune__storage=team.database)
+    ada.set(tune__storage=team.studies)
     assert "COMPLETE" in ada.run("bmn", "tune", "status", PGPASSFILE=str(passwords)).stdout.upper()
     assert not (clone.folder / "mlruns/mlflow.db").exists()
 
@@ -210,7 +213,7 @@ def test_what_one_pushes_to_s3_another_pulls_and_nothing_is_trained(team, people
     for words in (["remote", "add", "--default", "storage", "s3://dvc/bmn"],
                   ["remote", "modify", "storage", "endpointurl", team.s3]):  # fmt: skip
         ada.run("dvc", *words)
-    refused = ada.run("dvc", "push", check=False, AWS_ACCESS_KEY_ID="team", AWS_SECRET_ACCESS_KEY="another")
+    refused = ada.run("dvc", "push", check=False, AWS_ACCESS_KEY_ID="somebody", AWS_SECRET_ACCESS_KEY="else")
     assert refused.returncode != 0
     assert re.search("Forbidden|403|SignatureDoesNotMatch", refused.stderr)
     ada.run("dvc", "push", "--quiet", **keys)
@@ -229,7 +232,7 @@ def test_what_one_pushes_to_s3_another_pulls_and_nothing_is_trained(team, people
 
 def test_no_credential_is_told_anywhere(team, people):
     clones, printed = people
-    hidden = [value.encode() for name, value in SECRETS.items() if name != "AWS_ACCESS_KEY_ID"]
+    hidden = [value.encode() for name, value in SECRETS.items() if name != "AWS_ACCESS_KEY_ID"]  # a name, no secret
     files = [path for clone in clones for path in clone.folder.rglob("*") if path.is_file()]
     told = [path for path in [*files, *team.folder.glob("*.log")] if any(key in path.read_bytes() for key in hidden)]
     assert files

@@ -1,4 +1,5 @@
 import pytest
+from mlflow import MlflowClient
 from tuning.cheap import SPACE, make_params
 
 from bmn.base.errors import BmnError
@@ -40,6 +41,13 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(url, word
         open_storage(url)
     assert "secret" not in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_the_database_of_mlflow_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path}/mlflow.db"
+    MlflowClient(url).search_experiments()
+    with pytest.raises(BmnError, match=r"cannot be opened \(.*schema.*database of Optuna's own"):
+        open_storage(url)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):

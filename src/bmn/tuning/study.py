@@ -67,11 +67,11 @@ def open_storage(url: str | None, folder: Path = SWEEPS) -> BaseStorage:
         return _open_journal(folder / "journal.log")
     try:
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    except (SQLAlchemyError, ImportError, optuna.exceptions.StorageInternalError, ValueError) as error:
+    except (SQLAlchemyError, ImportError, optuna.exceptions.StorageInternalError, ValueError, RuntimeError) as error:
         cause = str(error.__cause__ or error).strip().splitlines()[0]
         raise BmnError(
             f"params.yaml: tune.storage is {url}; it cannot be opened ({cause}): start the "
-            f"database, correct the address, or set null for a file"
+            f"database, name a database of Optuna's own, or set null for a file"
         ) from error
 
 
