@@ -1,8 +1,10 @@
 """The page of a sweep."""
 
 import re
+import warnings
 
 import optuna
+import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -65,3 +67,16 @@ def test_figures_that_compare_trials_wait_for_enough_of_them():
     assert pictures(study("train.seed")).keys() == {"optimization_history", "intermediate_values"}
     enough = pictures(study("train.seed", "model.dscale", values=(60.0, 70.0, 65.0, 64.0)))
     assert enough.keys() >= {"slice", "parallel_coordinate", "param_importances"}
+
+
+@pytest.mark.parametrize("values", [(), (60.0,), (60.0, 70.0, 65.0, 64.0)])
+@pytest.mark.parametrize("pruned", [(), (50.0,)])
+def test_drawing_says_nothing(values, pruned, caplog, capfd):
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # as the commands do
+    made = study("train.seed", "model.dscale", values=values, pruned=pruned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pictures(made)
+        page(made)
+    assert caplog.messages == []
+    assert capfd.readouterr() == ("", "")

@@ -84,6 +84,8 @@ def _names(study: optuna.Study) -> list[str]:
     left_out = set() if two else {"pareto_front"}
     if not any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
         left_out.add("intermediate_values")
+    if not complete:
+        left_out.add("optimization_history")
     if len(complete) < ENOUGH:
         left_out |= set(COMPARING)
     return [name for name in TITLES if name not in left_out]
