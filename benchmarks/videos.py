@@ -1,8 +1,10 @@
 """Features of videos: ours, which decodes while the network runs, against a loop of the same parts."""
 
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.table import Row, compared
 from benchmarks.timing import compare, seconds_in_turns
-from bmn.base.runtime import threads
+from bmn.base.runtime import threads, tune_process
 from bmn.base.schema import ExtractParams
 from bmn.video.backbones import checksum, opened
 from bmn.video.decode import measure, sample, snippets
@@ -83,6 +85,24 @@ class Loop:
             self.found[path] = np.concatenate([backbone.describe(_normalized(part, params)) for part in parts])
 
 
+class Apart:
+    """As many loops as cores, each a process that has its share of the videos: what the cores give at most."""
+
+    def __init__(self, paths: Sequence[Path], extractor: Extractor) -> None:
+        self._loops = [Loop(paths[number :: threads()], extractor, 1) for number in range(threads())]
+        self._pool = ProcessPoolExecutor(threads(), multiprocessing.get_context("spawn"))
+        for started in [self._pool.submit(_import_all) for _ in self._loops]:
+            started.result()
+
+    def __call__(self) -> None:
+        list(self._pool.map(Loop.__call__, self._loops))
+
+
+def _import_all() -> None:
+    """Set up a process of a pool; to find this function, it imports this module."""
+    tune_process()
+
+
 def _compared(extractor: Extractor, paths: Sequence[Path], rounds: int) -> Iterator[Row]:
     found: dict[Path, NDArray[np.float32]] = {}
 
@@ -91,7 +111,7 @@ def _compared(extractor: Extractor, paths: Sequence[Path], rounds: int) -> Itera
         found.update({path: each.array for path, each in pairs if not isinstance(each, Exception)})
 
     loops = {str(count): Loop(paths, extractor, count) for count in sorted({1, threads()})}
-    taken = seconds_in_turns({"ours": ours, **loops}, rounds)
+    taken = seconds_in_turns({"ours": ours, **loops, "apart": Apart(paths, extractor)}, rounds)
     for count, loop in loops.items():
         share = loop.decoding / taken[count][-1]
         gap = max(np.abs(found[path] - loop.found[path]).max() for path in paths)
@@ -104,6 +124,12 @@ def _compared(extractor: Extractor, paths: Sequence[Path], rounds: int) -> Itera
             f"{WIDTH} × {HEIGHT}, {RATE} frames/s; against a loop of the same parts, {100 * share:.0f} % of which is "
             "decoding",
         )
+    yield compared(
+        f"the same, {extractor.params.size} pixels; {threads()} loops at once",
+        lambda seconds: f"{len(paths) / seconds:.3g} videos/s",
+        compare(taken["ours"], taken["apart"]),
+        "against as many loops as cores, each in a process of its own: what these cores give at most",
+    )
 
 
 def _decode(path: Path, params: ExtractParams) -> NDArray[np.uint8]:

@@ -28,7 +28,7 @@ KILLS = int(os.environ.get("BMN_TEST_KILLS", "1"))  # moments of kill -9 that ar
 def converted(tmp_path_factory) -> Project:
     project = make_project(tmp_path_factory.mktemp("train") / "converted")
     project = Project(project.folder, project.environment | {"OMP_NUM_THREADS": "1"})
-    # Two processes have one micro-batch each, so they compute what one process does. The labels have tests of their own.
+    # Two processes have one micro-batch each, so they compute what one process does. Labels have tests of their own.
     project.set(train__epochs=3, train__micro_batch_size=2, classify__enabled=False)
     project.run("python", "stages/inputs.py")
     project.run("python", "stages/download.py")

