@@ -53,7 +53,7 @@ check-gpu:  ## check without a GPU that every kernel for one exists (creates .ve
 	$(MAKE) setup test VENV=.venv-gpu REQUIREMENTS=requirements-gpu.txt TESTS="tests/gpu tests/model tests/loss tests/training"
 
 docs: setup  ## build the site: outputs/site/index.html
-	mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=true mkdocs build --quiet  # of another product
 
 bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two; ARGS=epoch: see docs/results.md)
 	python -m benchmarks $(ARGS)
