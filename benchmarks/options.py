@@ -29,6 +29,7 @@ from bmn.tuning.space import with_values
 
 FOLDER = Path(".cache/options")
 HALF = {"model.tscale": 32, "model.dscale": 24, "model.num_sample": 8}  # of the preset gestures
+BASE = {"train.epochs": 8, "train.decay_iteration": 108, "proposals.boundary_exponent": 1.0}  # without its options
 METRICS = ("AUC", "AR@10", "AR@100_short", "mAP")
 OPTIONS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -65,7 +66,7 @@ def measure(params: Params, names: Sequence[str], seeds: list[int], data: Path) 
 
 def gestures(execution: ExecutionParams) -> tuple[Params, Path]:
     """The preset ``gestures`` at half of its snippets a second, and the folder of its converted data."""
-    params = with_values(preset_params("gestures"), HALF, "gestures").model_copy(update={"execution": execution})
+    params = with_values(preset_params("gestures"), HALF | BASE, "gestures").model_copy(update={"execution": execution})
     data, model = params.data, params.model
     assert data.features is not None
     assert data.annotations is not None

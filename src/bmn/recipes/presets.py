@@ -26,7 +26,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "length": "window",
         },
         "model": {"feat_dim": 32, "tscale": 64, "dscale": 48, "num_sample": 16},
-        "train": {"epochs": 8, "batch_size": 8, "decay_iteration": 108},
+        "train": {"epochs": 16, "batch_size": 8, "decay_iteration": 216},
+        "proposals": {"boundary_exponent": 0.0},
     },
     **{name: recipe.params for name, recipe in PUBLISHED.items()},
     "bmn_lite": {  # PaddleVideo's small excerpt of ActivityNet
