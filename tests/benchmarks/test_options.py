@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.options import gestures, options
+from benchmarks.options import BASE, gestures, options
 from bmn.base.schema import ExecutionParams
 from bmn.data.subset import open_subset
 from bmn.recipes.presets import preset_params
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_option_is_valid_and_changes_something():
-    params = preset_params("gestures")
+    params = with_values(preset_params("gestures"), BASE, "gestures")
     found = {name: with_values(params, changes, name) for name, changes in options(params).items()}
     assert found.pop("none") == params
     assert all(changed != params for changed in found.values())
@@ -22,7 +22,7 @@ def test_the_gestures_are_those_of_the_preset_at_half_the_snippets(tmp_path, mon
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)
     params, folder = gestures(ExecutionParams(jobs=2))
-    whole = preset_params("gestures")
+    whole = with_values(preset_params("gestures"), BASE, "gestures")
     assert (params.train, params.proposals, params.execution.jobs) == (whole.train, whole.proposals, 2)
     for name, videos in (("training", 5), ("validation", 2)):
         subset = open_subset(folder, name)
