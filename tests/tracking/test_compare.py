@@ -83,6 +83,12 @@ def test_checksums_and_paths_are_not_compared(tmp_path):
     assert [list(found) for found in compare.differing(compare.choose([], "bmn"))] == [["train.seed"]] * 2
 
 
+def test_what_only_some_runs_have_tells_no_runs_apart(tmp_path):
+    one, _ = (trained(tmp_path / f"{number}.json", 60.0 + number) for number in range(2))
+    MlflowClient().set_tag(one, "export.tolerance", "1e-05")  # as an evaluation of its own is never exported
+    assert [list(found) for found in compare.differing(compare.choose([], "bmn"))] == [["train.seed"]] * 2
+
+
 def test_curves_are_those_of_the_runs(tmp_path, params):
     trained(tmp_path / "run.json", 50)
     figure = compare.draw(compare.choose([], "bmn"))

@@ -90,10 +90,10 @@ def choose(names: list[str], experiment: str) -> list[Run]:
 
 
 def differing(runs: list[Run]) -> list[dict[str, str]]:
-    """For each run, the parameters and settings that are not the same in all runs; no checksums or paths."""
+    """For each run, the parameters and settings that differ between runs that have them; no checksums or paths."""
     values = [_values(run) for run in runs]
     names = sorted({name for found in values for name in found})
-    different = [name for name in names if len({found.get(name) for found in values}) > 1]
+    different = [name for name in names if len({found[name] for found in values if name in found}) > 1]
     return [{name: _short(found.get(name, "")) for name in different} for found in values]
 
 
