@@ -68,6 +68,7 @@ NOT_RUN = {
     "python -m benchmarks.options 1,2,3": "trains for many minutes; its parts are tested by test_options.py",
     "python -m benchmarks.options --own": "so does this",
     "python -m benchmarks step machine": "takes a minute; test_command.py runs every row",
+    "python -m benchmarks.lab 1000": "takes minutes; its parts are tested by test_lab.py",
     "python -m benchmarks.labels": "needs a whole evaluation; its parts are tested by test_labels.py",
     "bmn predict features/ --params params.yaml": "so does this",
     "make test": "runs this file, which would recurse",

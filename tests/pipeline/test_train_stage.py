@@ -21,7 +21,7 @@ from pipeline.project import Project, make_project
 from bmn.model.weights import read_weights
 
 pytestmark = pytest.mark.xdist_group("train_stage")
-KILLS = int(os.environ.get("BMN_TEST_KILLS", "1"))  # moments of kill -9 that are tried; 20 were, see the README
+KILLS = int(os.environ.get("BMN_TEST_KILLS", "1"))  # moments of a kill that are tried; 20 of kill -9 were
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +244,7 @@ def test_a_second_training_waits_for_one_that_ends_and_else_says_who_is_there(pr
 
 
 @pytest.mark.parametrize("devices", ["cpu", "cpu:2"])
-@pytest.mark.parametrize("attempt", range(2))
+@pytest.mark.parametrize("attempt", range(KILLS))
 def test_signals_again_and_again_change_nothing(project, devices, attempt):
     """Launchers and schedulers repeat a SIGTERM; it came to tracebacks where the interpreter was ending."""
     project.set(execution__devices=devices, train__epochs=200)
