@@ -112,7 +112,8 @@ def deliver(watched: Watched, folder: Path, clips: int) -> str:
         start, end = proposal["segment"]
         cut_segment(path, start, end, folder / f"{path.stem}.{number}.mp4")
     shown = ", ".join("{:.1f} to {:.1f} s".format(*proposal["segment"]) for proposal in best)
-    return f"{page}: {len(watched.proposals)} proposals in {watched.duration:.1f} s; the best: {shown}"
+    count = len({tuple(proposal["segment"]) for proposal in watched.proposals})  # one may have several labels
+    return f"{page}: {count} proposals in {watched.duration:.1f} s; the best: {shown}"
 
 
 def write_page(path: Path, watched: Watched, video: str) -> None:
