@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -85,12 +84,12 @@ def starts(folder: Path) -> float:
     return statistics.median(map(float, taken))
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Parse the arguments, fill a store, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lab", description=__doc__)
     parser.add_argument("runs", type=int)
     parser.add_argument("--keep", type=Path, help="a new folder that gets the filled store")
-    arguments = parser.parse_args(given)
+    arguments = parser.parse_args()
     experiment = load_params().tracking.experiment
     with tempfile.TemporaryDirectory() as temporary:
         one, many = Path(temporary) / "one", arguments.keep or Path(temporary) / "many"

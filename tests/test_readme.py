@@ -11,7 +11,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -26,6 +25,7 @@ import pytest
 from mlflow import MlflowClient
 from pipeline.project import ROOT, SMALL, Project, make_project
 from readme import TEXT, block_commands, blocks, command, commands, section, spans
+from servers import free_port
 
 from bmn.base.params import load_params
 from bmn.base.schema import ModelParams
@@ -106,12 +106,6 @@ def runs(*beginnings: str):
 @pytest.fixture
 def given(request) -> list[str]:
     return [command(beginning) for beginning in request.param]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def substituted(words: str, port: int = 0) -> str:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
+from servers import free_port
 
 from bmn.model.weights import read_weights
 
@@ -269,12 +270,6 @@ def test_two_processes_give_the_results_of_one(project, uninterrupted):
     project.run("python", "stages/train.py")
     same(project, uninterrupted)
     assert len(runs(project)) == 1
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def test_two_hosts_give_the_results_of_one(project, uninterrupted, tmp_path):
