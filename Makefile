@@ -25,9 +25,9 @@ $(VENV)/ready: $(REQUIREMENTS) requirements.txt requirements-dev.txt constraints
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-# A dvc that was killed while it wrote its lock file leaves it empty, and the next one would refuse to read it.
+# dvc refuses to read what a killed one left cut short.
 unlocked: setup
-	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true
+	@python -m bmn.launch.leftovers
 
 repro: unlocked  ## run the stages affected by changes: download, convert, train, evaluate, export
 	dvc repro

@@ -14,18 +14,22 @@ on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only gl
 on_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86-64 has these settings")
 
 
-def run(code, **environment):
-    """What ``code`` prints as JSON, in a fresh process without settings but these."""
+def execute(code, **environment):
+    """``code`` in a fresh process without settings but these."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in SETTINGS | {"GLIBC_TUNABLES"} and not name.startswith("MALLOC_")
     }
     code = f"import json, os, sys\nfrom bmn.base.runtime import child_environment, threads, tune_process\n{code}"
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=True
     )
-    return json.loads(done.stdout)
+
+
+def run(code, **environment):
+    """What it prints, as JSON."""
+    return json.loads(execute(code, **environment).stdout)
 
 
 def test_it_sets_the_environment_and_says_so():
@@ -65,6 +69,20 @@ def test_a_list_of_threads_is_one_number_a_level(given, expected):
     """OpenMP allows one; Paddle by itself would take 1 for it."""
     code = "before = threads(); import bmn.model.paddle; print(json.dumps([before, threads()]))"
     assert run(code, OMP_NUM_THREADS=given) == [expected, expected]
+
+
+OPENMP = """
+import ctypes
+import bmn.model.paddle
+[library] = {line.split()[-1] for line in open('/proc/self/maps') if 'libiomp5' in line}
+print(json.dumps(ctypes.CDLL(library).omp_get_max_threads()))
+"""
+
+
+@on_x86_64
+def test_paddle_computes_on_the_threads_and_says_nothing_of_them():
+    done = execute(OPENMP, OMP_NUM_THREADS="3")
+    assert (done.stdout, done.stderr) == ("3\n", "")
 
 
 @pytest.mark.parametrize("given", ["", "0", "many"])

@@ -195,7 +195,11 @@ class Names:
 
 
 class Watched:
-    """A project of which everything is up to date, and what a change would do."""
+    """A project of which everything is up to date, and what a change would do.
+
+    Attributes:
+        reads: what each stage depends on, as DVC says.
+    """
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -203,14 +207,19 @@ class Watched:
         self.names = Names(project)
         self.before = self.names.now()
         assert "error" not in self.before
-        assert self.follows() == set()
-
-    def follows(self) -> set[str]:
-        """The stages that DVC would run again, and the results that are now called something else."""
         with Repo(str(self.folder)) as repo:
-            stages = {name.rpartition(":")[2] for name in repo.status()} - {"inputs"}  # which always runs
+            self.reads = {stage.name: [Path(one.fs_path) for one in stage.deps] for stage in repo.index.stages}
+        assert self.run_again() | self.renamed() == set()
+
+    def run_again(self) -> set[str]:
+        """The stages that DVC would run again."""
+        with Repo(str(self.folder)) as repo:
+            return {name.rpartition(":")[2] for name in repo.status()} - {"inputs"}  # which always runs
+
+    def renamed(self) -> set[str]:
+        """The results that are now called something else."""
         now = self.names.now()
-        return stages | {name for name in self.before if now.get(name) != self.before[name]}
+        return {name for name in self.before if now.get(name) != self.before[name]}
 
     @contextmanager
     def changed(self, path: Path) -> Iterator[Path]:
@@ -253,7 +262,8 @@ def test_a_line_of_code(watched):
         with watched.changed(watched.folder / name) as path:
             comment = "<!-- another line -->" if path.suffix == ".html" else "# another line"
             path.write_text(f"{path.read_text()}{comment}\n")
-            found = watched.follows()
+            found = watched.renamed()
+        found |= {stage for stage, files in watched.reads.items() if any(map(path.is_relative_to, files))}
         if found != rule(CODE, name):
             wrong[name] = found ^ rule(CODE, name)
     assert wrong == {}
@@ -275,7 +285,7 @@ def test_a_parameter(watched):
                 values |= {"model.dscale": 12}
             assert other != value, key
             edit(path, values)
-            found = watched.follows()
+            found = watched.run_again() | watched.renamed()
         if found != expected:
             wrong[key] = found ^ expected
     assert wrong == {}

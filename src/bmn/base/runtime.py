@@ -36,7 +36,7 @@ def importing_paddle() -> Iterator[None]:
 
     Variables that are already set stay; if Paddle is already imported, nothing changes.
 
-    - ``OMP_NUM_THREADS``: :func:`threads`. Paddle's default is one thread.
+    - ``OMP_NUM_THREADS``: :func:`threads`, once it is imported. Paddle's default is one thread.
     - ``MKL_DEBUG_CPU_TYPE``, on AMD processors: without it the bundled MKL takes its slowest code path.
     - ``MKL_CBWR``: matrix products are bit-identical for any number of threads, on processors with AVX2.
     - ``FLAGS_use_mkldnn``: convolutions use oneDNN.
@@ -57,11 +57,15 @@ def importing_paddle() -> Iterator[None]:
         wanted["MKL_DEBUG_CPU_TYPE"] = code_path
     _chosen.update({name: value for name, value in wanted.items() if name not in os.environ})
     os.environ.update(_chosen)
-    os.environ["OMP_NUM_THREADS"] = wanted["OMP_NUM_THREADS"]  # given a list, Paddle would use 1
+    os.environ["OMP_NUM_THREADS"] = wanted["OMP_NUM_THREADS"]
+    import numpy  # noqa: F401  # its BLAS heeds the threads of its import, OpenMP those of the first computation
+
+    os.environ["OMP_NUM_THREADS"] = "1"  # of another number Paddle complains when it is imported
     handler = signal.getsignal(signal.SIGTERM)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No ccache found")
         yield
+    os.environ["OMP_NUM_THREADS"] = wanted["OMP_NUM_THREADS"]
     if handler is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
 

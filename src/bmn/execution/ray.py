@@ -120,7 +120,7 @@ class Cluster:
             ray.cancel(task)
         for task in self._at_work.values():
             with suppress(RayError, StopIteration):
-                while True:  # until it has stopped its process
+                while ray.wait([task], timeout=ANSWER)[0]:  # until it has stopped its process
                     ray.get(next(task), timeout=ANSWER)
         self._at_work.clear()
         ray.shutdown()
