@@ -34,12 +34,13 @@ repro: unlocked  ## run the stages affected by changes: download, convert, train
 	@dvc metrics show --precision 2 outputs/evaluate/metrics.json
 	@echo "outputs/evaluate/report.html shows the evaluation; make ui shows the runs"
 
+test coverage: export OMP_NUM_THREADS = 1  # several processes share the cores
 test: setup  ## run the tests
-	pytest -n 2 --dist loadgroup $(TESTS)
+	pytest -n 3 --dist loadgroup $(TESTS)
 
 coverage: setup  ## run the tests and tell which lines of src they run, their subprocesses' included
 	coverage erase
-	coverage run -m pytest -n 2 --dist loadgroup $(TESTS)
+	coverage run -m pytest -n 3 --dist loadgroup $(TESTS)
 	coverage combine --quiet
 	coverage report --skip-covered --skip-empty
 
@@ -55,7 +56,7 @@ check-gpu:  ## check without a GPU that every kernel for one exists (creates .ve
 docs: setup  ## build the site: outputs/site/index.html
 	NO_MKDOCS_2_WARNING=true mkdocs build --quiet  # of another product
 
-bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in one or two; ARGS=epoch: see docs/results.md)
+bench: setup  ## compare with the published implementation, in ten minutes (ARGS=--quick: in five; ARGS=epoch: see docs/results.md)
 	python -m benchmarks $(ARGS)
 
 ui: setup  ## show the runs in MLflow's UI (PORT=5000); the first start may take a minute
