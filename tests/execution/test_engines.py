@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -151,8 +150,7 @@ def test_a_lost_node_loses_no_job(ray_cluster, tmp_path, capsys):
                 ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
                 removed = True
             printed += capsys.readouterr().out
-            # Ray may see the worker die before its node does; of a lost node a job may live on for a while.
-            if re.search(r"(its node was lost|its Ray worker was killed) \(.*\); retrying", printed):
+            if "; retrying" in printed:  # whatever Ray sees first; of a lost node a job may live on for a while
                 file.touch()
             assert time.monotonic() < end, (printed, event, engine.running, told, ends)
         wait_until(lambda: engine.jobs == 1)
