@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from bmn.base.errors import BmnError
 from bmn.base.params import load_params, validate_params
 from bmn.base.schema import Dimension
-from bmn.recipes.presets import preset_params
+from bmn.recipes.presets import PRESETS, preset_params
 from bmn.tuning.space import at, check_space, contains, digest, place_of, with_values
 
 PARAMS = preset_params("embedded")
+RATES = {"low": 1e-4, "high": 1e-2, "log": True}
 
 
 def spaced(**space):
@@ -27,6 +28,21 @@ def test_the_shipped_space_is_sound():
         "alpha", "low_threshold", "high_threshold",
     )}  # fmt: skip
     assert space.defaults["model.num_sample"] == 32
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_shipped_space_holds_every_preset(name):
+    shipped = load_params(Path(__file__).parents[2] / "params.yaml").tune
+    check_space(preset_params(name).model_copy(update={"tune": shipped}))
+
+
+def test_ends_that_depend_on_one_another_are_checked_together():
+    thresholds = {"low": {"low": 0.3, "high": 0.9}, "high": {"low": 0.5, "high": 1.0}}
+    both = spaced(train__learning_rate=RATES, **{f"proposals__{key}_threshold": thresholds[key] for key in thresholds})
+    check_space(with_values(both, {"proposals.low_threshold": 0.4, "proposals.high_threshold": 0.6}, ""))
+    alone = spaced(train__learning_rate=RATES, proposals__low_threshold=thresholds["low"])
+    with pytest.raises(BmnError, match=r"proposals.low_threshold reaches 0.9; .* should be at most .* \(0.6\)"):
+        check_space(with_values(alone, {"proposals.low_threshold": 0.4, "proposals.high_threshold": 0.6}, ""))
 
 
 @pytest.mark.parametrize(

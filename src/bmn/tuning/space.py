@@ -98,10 +98,12 @@ def _problems(key: str, dimension: Dimension, params: Params, current: Mapping[s
         yield f"{key} is relative to {dimension.of}, which is not a numeric parameter; correct its spelling"
         return
     dimension = _exact(dimension, key, current)
-    for value in dimension.choices or (dimension.low, dimension.high):
+    for place, value in enumerate(dimension.choices or _ends(dimension)):
         try:
             with_values(params, {key: value}, key)
         except BmnError as error:
+            if dimension.choices is None and _go_together(params, _of_proposals(params, place) | {key: value}):
+                continue
             yield f"{key} reaches {value!r}; " + "; ".join(
                 line.removeprefix(f"{key}: ") for line in str(error).splitlines()
             )
@@ -110,6 +112,20 @@ def _problems(key: str, dimension: Dimension, params: Params, current: Mapping[s
             f"{key} is {current[key]!r} in params.yaml, outside its search space; the current value is always the "
             f"first trial, so widen the space or change the value"
         )
+
+
+def _of_proposals(params: Params, end: int) -> dict[str, float]:
+    """The lower (0) or upper (1) end of every range of ``proposals.``: what one may be depends on the others."""
+    space = params.tune.space.items()
+    return {key: _ends(one)[end] for key, one in space if key.startswith(SEARCHED) and one.choices is None}
+
+
+def _go_together(params: Params, values: Mapping[str, Any]) -> bool:
+    try:
+        with_values(params, values, "")
+    except BmnError:
+        return False
+    return True
 
 
 def _exact(dimension: Dimension, key: str, current: Mapping[str, Any]) -> Dimension:
