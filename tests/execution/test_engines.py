@@ -99,8 +99,7 @@ def test_a_cancelled_job_leaves_its_ray_worker(ray_cluster):
         worker = process.parent()
         [reserve] = set(worker.children()) - {process}
         engine.cancel("quiet")
-        assert gone(process)
-        assert worker.children() == [reserve]
+        wait_until(lambda: worker.children() == [reserve])  # the other one is dead, and its worker knows
 
 
 def test_what_still_runs_is_stopped_with_the_engine(engine):
