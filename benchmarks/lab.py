@@ -17,7 +17,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from benchmarks.child import ROOT
+from benchmarks.startup import BMN
 from benchmarks.table import seconds, table
 from bmn.base.params import load_params
 from bmn.tracking.evaluations import NEWEST, VIDEOS
@@ -25,7 +25,7 @@ from bmn.tracking.runs import START
 
 ROUNDS = 3
 BATCH = 1000  # metrics that MLflow takes at once
-COMPARE = ("from bmn.cli import main; main()", "compare")
+COMPARE = (*BMN, "compare")
 OWN = ("mlflow.runName", NEWEST, START)  # tags that belong to one run
 BEGIN = """
 import sys, time
@@ -64,12 +64,12 @@ def multiply(store: str, experiment: str, count: int) -> None:
             client.set_terminated(made)
 
 
-def walls(folder: Path, code: str, *words: str) -> float:
-    """The median wall time in seconds of a Python command in a folder."""
+def walls(folder: Path, *words: str) -> float:
+    """The median wall time in seconds of a command in a folder."""
     taken = []
     for _ in range(ROUNDS):
         begin = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code, *words], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL, check=True)
         taken.append(time.perf_counter() - begin)
     return statistics.median(taken)
 
@@ -101,7 +101,6 @@ def main() -> None:
         multiply(f"sqlite:///{many.resolve()}/mlruns/mlflow.db", experiment, arguments.runs)
         print(f"{arguments.runs} copies in {time.perf_counter() - begin:.0f} s", file=sys.stderr)
         rows = [
-            ("bmn compare --help", *2 * [seconds(walls(ROOT, *COMPARE, "--help"))]),
             ("bmn compare", seconds(walls(one, *COMPARE)), seconds(walls(many, *COMPARE))),
             ("begin and end of a training's run", seconds(starts(one)), seconds(starts(many))),
         ]

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import av
 import numpy as np
@@ -86,7 +86,10 @@ class Loop:
 
 
 class Apart:
-    """As many loops as cores, each a process that has its share of the videos: what the cores give at most."""
+    """As many loops as cores, each a process that has its share of the videos: what the cores give at most.
+
+    A context manager, which ends the processes.
+    """
 
     def __init__(self, paths: Sequence[Path], extractor: Extractor) -> None:
         self._loops = [Loop(paths[number :: threads()], extractor, 1) for number in range(threads())]
@@ -96,6 +99,12 @@ class Apart:
 
     def __call__(self) -> None:
         list(self._pool.map(Loop.__call__, self._loops))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
 
 def _import_all() -> None:
@@ -111,7 +120,8 @@ def _compared(extractor: Extractor, paths: Sequence[Path], rounds: int) -> Itera
         found.update({path: each.array for path, each in pairs if not isinstance(each, Exception)})
 
     loops = {str(count): Loop(paths, extractor, count) for count in sorted({1, threads()})}
-    taken = seconds_in_turns({"ours": ours, **loops, "apart": Apart(paths, extractor)}, rounds)
+    with Apart(paths, extractor) as apart:
+        taken = seconds_in_turns({"ours": ours, **loops, "apart": apart}, rounds)
     for count, loop in loops.items():
         share = loop.decoding / taken[count][-1]
         gap = max(np.abs(found[path] - loop.found[path]).max() for path in paths)

@@ -25,6 +25,21 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+    """Until a server answers with anything."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+
+
 class Server:
     """A real ``mlflow server`` on loopback."""
 
@@ -42,18 +57,7 @@ class Server:
         with open(self.log, "ab") as log:
             environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
             self.process = subprocess.Popen(self.words, stdout=log, stderr=log, env=environment)
-        self.wait_until_healthy()
-
-    def wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.uri}/health", timeout=5):
-                    return
-            except (urllib.error.URLError, OSError):
-                assert self.process.poll() is None, self.log.read_text()
-                assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.2)
+        wait_for(f"{self.uri}/health", self.process, self.log)
 
     def stop(self) -> None:
         family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]

@@ -10,8 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,7 +23,7 @@ import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
 from ruamel.yaml import YAML
-from servers import free_port, postgres
+from servers import free_port, postgres, wait_for
 
 from bmn.base.params import load_params
 
@@ -33,7 +31,6 @@ ROOT = Path(__file__).parents[2]
 WEED = Path(sys.executable).with_name("weed")
 SERVICES = YAML(typ="safe").load(ROOT / "deploy/compose.yaml")["services"]
 SECRETS = {name: token_hex() for name in ("POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-PATIENCE = 120.0  # seconds for a server to answer
 
 pytestmark = [
     pytest.mark.xdist_group("servers"),
@@ -50,17 +47,7 @@ def running(words, log, url, environment, folder=ROOT):
             words, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                urllib.request.urlopen(url, timeout=5).close()
-                break
-            except urllib.error.HTTPError:
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
+        wait_for(url, process, log)
         yield
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -111,7 +98,7 @@ class Team:
 @pytest.fixture(scope="module")
 def team(tmp_path_factory):
     folder = tmp_path_factory.mktemp("team")
-    s3, mlflow, others = free_port(), free_port(), [free_port() for _ in range(3)]
+    s3, mlflow = free_port(), free_port()
     (folder / "files").mkdir()
     with postgres(SECRETS["POSTGRES_PASSWORD"]) as database:
         address = database.replace("+psycopg", "")
@@ -123,10 +110,9 @@ def team(tmp_path_factory):
             "postgresql+psycopg://mlflow@postgres/mlflow": database,
         }  # fmt: skip
         words, environment = service("s3", addresses)
-        grpc = [free_port() for _ in range(4)]
         kinds = ("master", "volume", "filer", "s3")
-        ports = [f"-{kind}.port={port}" for kind, port in zip(kinds, others, strict=False)]
-        ports += [f"-{kind}.port.grpc={port}" for kind, port in zip(kinds, grpc, strict=True)]
+        ports = [f"-{kind}.port={free_port()}" for kind in kinds[:3]]
+        ports += [f"-{kind}.port.grpc={free_port()}" for kind in kinds]
         words = [str(WEED), *words, "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports,
                  "-s3.port.iceberg=0", "-s3.port.lance=0"]  # fmt: skip
         with running(words, folder / "s3.log", f"http://127.0.0.1:{s3}/", environment):

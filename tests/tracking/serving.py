@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from servers import free_port
 from shell import BMN
 from tracking.subsets import results
 
@@ -55,9 +55,7 @@ def serving(folder, *words):
 
     Its standard error is in ``stderr.txt``.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with open(folder / "stderr.txt", "w") as errors:
         process = subprocess.Popen(
             [BMN, "serve", "--port", str(port), *words],
