@@ -21,6 +21,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "micro_batch_size 16": {"micro_batch_size": 16},
     "clip_norm": {"clip_norm": 1.0},
     "scale_invariant": {"scale_invariant": True},
+    "base_weight_decay": {"base_weight_decay": 1e-3},
     "ema_decay": {"ema_decay": 0.999},
     "schedule cosine, warmup_iterations": {"schedule": "cosine", "warmup_iterations": 2},
 }
