@@ -54,7 +54,10 @@ def test_a_library_for_cpus_has_no_gpu_code():
     assert gpu_code(paddle.base.libpaddle.__file__) == set()
 
 
-@pytest.mark.skipif(paddle.__version__ != "2.6.2" or not paddle.is_compiled_with_cuda(), reason="of that wheel")
+@pytest.mark.skipif(
+    paddle.__version__ != "2.6.2" or not paddle.is_compiled_with_cuda(),
+    reason="paddlepaddle-gpu 2.6.2 is not installed: make check-gpu",
+)
 def test_the_code_of_pypis_wheel_is_read_from_the_library_itself():
     assert gpu_code(paddle.base.libpaddle.__file__) == PYPI
 

@@ -66,7 +66,7 @@ def test_a_cpu_computes_in_32_bits_whatever_is_asked(network, precision):
         assert {parameter.dtype for parameter in network.parameters()} == {paddle.float32}
 
 
-@pytest.mark.skipif(paddle.device.cuda.device_count() == 0, reason="16 bits are for GPUs")
+@pytest.mark.skipif(paddle.device.cuda.device_count() == 0, reason="needs a GPU, which alone has 16 bits")
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_on_a_gpu_gradients_are_those_of_32_bits_to_16_bit_rounding(network, precision):
     plain, _ = gradients(network, nullcontext(), "float32")
