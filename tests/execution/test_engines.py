@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,6 +16,7 @@ from bmn.base.errors import BmnError
 from bmn.base.schema import ExecutionParams
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Job, run
+from bmn.execution.process import Reserve
 from bmn.execution.processes import Processes, gpus
 
 pytestmark = pytest.mark.xdist_group("execution")
@@ -100,6 +102,20 @@ def test_a_cancelled_job_leaves_its_ray_worker(ray_cluster):
         [reserve] = set(worker.children()) - {process}
         engine.cancel("quiet")
         wait_until(lambda: worker.children() == [reserve])  # the other one is dead, and its worker knows
+
+
+def test_a_job_is_cancelled_even_while_ray_takes_an_event_of_it(paths, monkeypatch):
+    """The interrupt arrives in Ray's code then, which keeps the generator as it is."""
+    relay = pytest.importorskip("bmn.execution.ray").relay
+    monkeypatch.setattr("bmn.execution.ray.OF_WORKER", reserve := Reserve())
+    events = relay(Job("job", "execution.work:wait", {"file": "never made"}), 1, str(Path.cwd()))
+    kind, where = next(events)
+    assert kind == "started"
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert gone(psutil.Process(int(where.rpartition(" ")[2])))
+    events.close()
+    reserve.kill()
 
 
 def test_what_still_runs_is_stopped_with_the_engine(engine):

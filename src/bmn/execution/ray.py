@@ -6,11 +6,13 @@ at the same path on every node; that is where the code, the data and the checkpo
 
 import os
 import queue
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, Self
 
 import ray
@@ -160,15 +162,20 @@ def _nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-@ray.remote  # type: ignore[untyped-decorator]
-def _relay(job: Job, cpus: int, folder: str) -> Iterator[Told]:
-    """Run a job on a node; gives its events."""
+def relay(job: Job, cpus: int, folder: str) -> Iterator[Told]:
+    """Run a job on a node; gives its events. An interrupt, by which Ray cancels, stops the job wherever it arrives."""
     missing = next((path for path in [folder, *job.reads] if not Path(path).exists()), None)
     if missing is not None:
         text = f"{missing}: not on the node {socket.gethostname()}; put project and data on paths that all nodes share"
         yield "error", {"type": BmnError.__name__, "text": text}
         return
     process = OF_WORKER.take(0, job.entry, os.environ | {"OMP_NUM_THREADS": str(cpus)}, folder)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        process.stop()  # here, because Ray, while it takes an event, keeps an interrupt from the code below
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)
     told: queue.SimpleQueue[Told] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -185,3 +192,6 @@ def _relay(job: Job, cpus: int, folder: str) -> Iterator[Told]:
     finally:
         process.stop()
         process.end()
+
+
+_relay = ray.remote(relay)
