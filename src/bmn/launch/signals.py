@@ -1,6 +1,9 @@
-"""Signals ask a training to stop; it does so at the end of an iteration, where nothing is lost."""
+"""Signals that stop a command where nothing is lost: a training between iterations, others between what they write."""
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from bmn.launch.lifetime import ignore_signals
@@ -33,3 +36,24 @@ class StopRequest:
 
     def _remember(self, number: int, _: FrameType | None) -> None:
         self.number = number
+
+
+@contextmanager
+def postponed() -> Iterator[None]:
+    """SIGINT and SIGTERM do not interrupt this context; the first that comes is raised again at its end.
+
+    For transactions: the exception of an interrupt would keep one open in its traceback, with the lock of SQLite.
+    Outside the main thread, which alone receives signals, it changes nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])

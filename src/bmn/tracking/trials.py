@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from bmn.base.schema import Params
+from bmn.launch.signals import postponed
 from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.tracking.journal import metric_name
 from bmn.tracking.runs import PARENT, START, find_run, origin, settings
@@ -52,6 +53,7 @@ class Record:
             self.metrics(run, {name: value for name, value in row.items() if "/" in name}, int(row["epoch"]))
             self._filed[run] = int(row["epoch"])
 
+    @postponed()
     def end(self, run: str, status: str, metrics: Row, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
         """End a run: FINISHED, KILLED or FAILED; with its figures, the parameters it found, what else is known."""
         self.metrics(run, metrics)
@@ -62,6 +64,7 @@ class Record:
         )
         self._client.set_terminated(run, status)
 
+    @postponed()
     def close(self, status: str) -> None:
         """End the parent; children that are still open were stopped with it, one perhaps while it was begun."""
         for run in self.open_children():
@@ -74,6 +77,7 @@ class Record:
         found = self._client.search_runs([self._experiment], still)
         return {run.info.run_id: run.data.tags.get(tag, "") for run in found}
 
+    @postponed()
     def metrics(self, run: str, values: Mapping[str, float], step: int = 0) -> None:
         """File metrics under a run."""
         now = int(1000 * time.time())
@@ -88,6 +92,7 @@ class Record:
         for name, html in pages.items():
             self._client.log_text(self.run, html, f"figures/{name}.html")
 
+    @postponed()
     def _begin(self, key: str, name: str, tags: Mapping[str, Any], params: Mapping[str, Any]) -> str:
         run = find_run(self._client, self._experiment, None, START, key)
         if run is not None:
