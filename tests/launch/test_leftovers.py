@@ -41,7 +41,16 @@ def dvc_reads_it() -> bool:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.integers(0, len(LOCK) - 1))
-def test_a_lock_file_cut_anywhere_is_removed_where_dvc_would_refuse_it(project, length):
+def test_a_lock_file_cut_anywhere_is_removed_unless_it_is_cut_between_lines_and_dvc_reads_it(project, length):
+    Path("dvc.lock").write_text(LOCK[:length])
+    readable = LOCK[:length].endswith("\n") and dvc_reads_it()
+    leftovers.main()
+    assert Path("dvc.lock").exists() == readable
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([number for number in range(len(LOCK)) if LOCK[number - 1] == "\n"]))
+def test_one_that_is_cut_between_lines_is_removed_where_dvc_would_refuse_it(project, length):
     Path("dvc.lock").write_text(LOCK[:length])
     readable = dvc_reads_it()
     leftovers.main()

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from pipeline.project import Project, make_project
 
+pytestmark = pytest.mark.xdist_group("pipeline")  # it takes minutes: large groups begin first
 RUNS = int(os.environ.get("BMN_TEST_KILLED_RUNS", "1"))
 STAGES = ("download", "convert", "train", "train", "evaluate", "export")  # each is killed in once, training twice
 OURS = "key NOT LIKE 'system/%'"

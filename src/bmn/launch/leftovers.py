@@ -43,8 +43,11 @@ def _is_lock(path: Path) -> bool:
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA  # here, because most commands do without DVC
     from voluptuous import Invalid
 
-    if "\n<<<<<<< " in path.read_text(encoding="utf-8", errors="replace"):
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if "\n<<<<<<< " in text:
         return True  # a merge that a person resolves
+    if not text.endswith("\n"):
+        return False  # half a checksum may pass for a whole one
     try:
         COMPILED_LOCKFILE_SCHEMA(read_yaml(path))
     except (BmnError, Invalid):
