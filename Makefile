@@ -34,7 +34,8 @@ repro: unlocked  ## run the stages affected by changes: download, convert, train
 	@dvc metrics show --precision 2 outputs/evaluate/metrics.json
 	@echo "outputs/evaluate/report.html shows the evaluation; make ui shows the runs"
 
-test coverage: export OMP_NUM_THREADS = 1  # several processes share the cores
+# Several processes share the cores.
+test coverage: export OMP_NUM_THREADS = 1
 test: setup  ## run the tests
 	pytest -n 3 --dist loadgroup $(TESTS)
 

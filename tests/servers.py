@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,16 +24,14 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
-    """Until a server answers with anything."""
+def wait_until_healthy(url: str, process: subprocess.Popen, log: Path) -> None:
+    """Until a server answers there, and with no error."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             urllib.request.urlopen(url, timeout=5).close()
             return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
+        except OSError:  # errors of HTTP too
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
@@ -57,7 +54,7 @@ class Server:
         with open(self.log, "ab") as log:
             environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
             self.process = subprocess.Popen(self.words, stdout=log, stderr=log, env=environment)
-        wait_for(f"{self.uri}/health", self.process, self.log)
+        wait_until_healthy(f"{self.uri}/health", self.process, self.log)
 
     def stop(self) -> None:
         family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]

@@ -23,7 +23,7 @@ import pytest
 from mlflow import MlflowClient
 from pipeline.project import Project, make_project
 from ruamel.yaml import YAML
-from servers import free_port, postgres, wait_for
+from servers import free_port, postgres, wait_until_healthy
 
 from bmn.base.params import load_params
 
@@ -41,13 +41,13 @@ pytestmark = [
 
 @contextmanager
 def running(words, log, url, environment, folder=ROOT):
-    """A server as a process, once its address answers with anything."""
+    """A server as a process, once it is healthy."""
     with open(log, "ab") as output:
         process = subprocess.Popen(
             words, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        wait_for(url, process, log)
+        wait_until_healthy(url, process, log)
         yield
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -115,7 +115,7 @@ def team(tmp_path_factory):
         ports += [f"-{kind}.port.grpc={free_port()}" for kind in kinds]
         words = [str(WEED), *words, "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports,
                  "-s3.port.iceberg=0", "-s3.port.lance=0"]  # fmt: skip
-        with running(words, folder / "s3.log", f"http://127.0.0.1:{s3}/", environment):
+        with running(words, folder / "s3.log", f"http://127.0.0.1:{s3}/healthz", environment):
             words, environment = service("mlflow", addresses)
             with running(words, folder / "mlflow.log", f"http://127.0.0.1:{mlflow}/health", environment):
                 studies = database.replace("/postgres", "/tune")

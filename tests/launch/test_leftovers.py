@@ -16,6 +16,7 @@ from bmn.launch import leftovers
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "dvc.lock").read_text()
+BETWEEN_LINES = [place for place in range(len(LOCK)) if LOCK[place - 1] == "\n"]
 
 
 @pytest.fixture
@@ -39,20 +40,11 @@ def dvc_reads_it() -> bool:
     return True
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-@given(st.integers(0, len(LOCK) - 1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.integers(0, len(LOCK) - 1) | st.sampled_from(BETWEEN_LINES))
 def test_a_lock_file_cut_anywhere_is_removed_unless_it_is_cut_between_lines_and_dvc_reads_it(project, length):
     Path("dvc.lock").write_text(LOCK[:length])
     readable = LOCK[:length].endswith("\n") and dvc_reads_it()
-    leftovers.main()
-    assert Path("dvc.lock").exists() == readable
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from([number for number in range(len(LOCK)) if LOCK[number - 1] == "\n"]))
-def test_one_that_is_cut_between_lines_is_removed_where_dvc_would_refuse_it(project, length):
-    Path("dvc.lock").write_text(LOCK[:length])
-    readable = dvc_reads_it()
     leftovers.main()
     assert Path("dvc.lock").exists() == readable
 

@@ -3,14 +3,12 @@
 import os
 import shutil
 import subprocess
-import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 import pytest
-from servers import free_port
+from servers import free_port, wait_until_healthy
 from shell import BMN
 from tracking.subsets import results
 
@@ -63,13 +61,7 @@ def serving(folder, *words):
         )  # fmt: skip
     try:
         printed = [process.stdout.readline(), process.stdout.readline()]
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping")
-                break
-            except OSError:
-                assert process.poll() is None, printed
-                time.sleep(0.1)
+        wait_until_healthy(f"http://127.0.0.1:{port}/ping", process, folder / "stderr.txt")
         yield printed, port, process
     finally:
         process.terminate()
