@@ -184,6 +184,7 @@ def test_a_clone_without_a_store_compares_and_serves_and_tunes(team, people, pro
             assert json.load(answer)["predictions"][0]["proposals"]
 
     clone.set(model__num_sample=8, tune__storage=team.studies, tune__confirm__top=1, tune__confirm__seeds=2)
+    clone.set(tune__first_epochs=2)  # after which a training is done: no trial is stopped early
     clone.run("dvc", "repro", "--quiet", "convert")
     done = clone.run("bmn", "tune", "run", "--trials", "2")
     assert re.search(r"trial 1 complete", done.stdout), done.stdout
