@@ -67,6 +67,7 @@ def run(script, *words):
     return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize(
     ("script", "kept", "absent"),
     [(FETCH, "file.part", "file"), (UNPACK, "out/v_a.npy", "out/v_b.npy"), (CONVERT, "work", "out")],

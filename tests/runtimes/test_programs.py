@@ -169,6 +169,7 @@ def test_anything_else_is_refused_in_a_sentence(foreign, form, content):
         open_program(path)
 
 
+@pytest.mark.usefixtures("uncovered")
 def test_a_program_without_an_input_is_refused(foreign):
     def empty(program):
         del program.blocks[0].ops[:], program.blocks[0].vars[:]
@@ -178,6 +179,7 @@ def test_a_program_without_an_input_is_refused(foreign):
         open_program(foreign / "BMN.pdmodel")
 
 
+@pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize("form", ["pdmodel", "json"])
 def test_weights_that_are_cut_short_end_in_a_sentence(foreign, form):
     weights = foreign / "BMN.pdiparams"
@@ -186,6 +188,7 @@ def test_weights_that_are_cut_short_end_in_a_sentence(foreign, form):
         open_program(foreign / f"BMN.{form}")
 
 
+@pytest.mark.usefixtures("uncovered")
 def test_a_program_that_computes_something_else_is_not_a_bmn(tmp_path):
     layer = paddle.nn.Conv1D(8, 3, 1)
     layer.eval()
