@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -95,6 +96,25 @@ def test_what_a_killed_writer_left_the_next_one_removes(tmp_path, whole):
         else:
             assert list(temporary.iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_is_in_a_folders_place_is_judged_when_it_is_the_writers_turn(tmp_path):
+    """Before that another writer may be replacing it, and what is there for a moment says nothing."""
+    path = tmp_path / "folder"
+
+    def write() -> None:
+        with atomic_folder(path) as temporary:
+            (temporary / "second").touch()
+
+    with ThreadPoolExecutor(1) as pool:
+        with atomic_folder(path) as temporary:
+            (temporary / "first").touch()
+            path.touch()
+            second = pool.submit(write)
+            assert wait([second], timeout=0.5).not_done  # it waits
+            path.unlink()
+        second.result()
+    assert [file.name for file in path.iterdir()] == ["second"]
 
 
 def test_writers_of_one_path_wait_for_each_other(tmp_path):

@@ -41,9 +41,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         BmnError: the folder cannot be created.
     """
-    if path.exists() and not path.is_dir():
-        raise BmnError(f"{path}: cannot be created (a file is in its place); move the file away")
     with _locked(path) as temporary:
+        if path.exists() and not path.is_dir():
+            raise BmnError(f"{path}: cannot be created (a file is in its place); move the file away")
         temporary.mkdir()
         yield temporary
         temporary.chmod(0o755)
