@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -215,3 +216,19 @@ def test_made_data_lies_in_the_raw_folder_itself(tmp_path):
     (tmp_path / "features").mkdir()
     record_raw(tmp_path)
     assert open_raw(tmp_path, tmp_path / "features").annotations == tmp_path / "annotations.json"
+
+
+def test_several_projects_that_share_a_cache_fetch_and_unpack_once(place):
+    """As parallel experiments of DVC do: their raw folders differ, the cache is that of the project."""
+    with serve(Site(archive())) as site:
+        params = Params.model_validate({"data": {"source": "local", "features": site.url, "annotations": "anno.json"}})
+        with Checksums(place / "checksums.db") as known:
+            inputs = identify_inputs(params, place, known)
+
+        def of(raw: str) -> None:
+            bring(params, inputs, place / raw, place, place / "cache", HURRY)
+
+        with ThreadPoolExecutor(3) as pool:
+            for done in [pool.submit(of, name) for name in ("raw", "raw2", "raw3")]:
+                done.result()
+        assert site.requests == [None]

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import sqlite3
 import time
 
 import pytest
@@ -82,9 +83,17 @@ def test_names_count(folder):
 
 def test_what_was_read_before_a_kill_is_kept(folder, monkeypatch):
     settle(monkeypatch)
-    monkeypatch.setattr(checksums, "COMMITTED", 0.0)
+    monkeypatch.setattr(checksums, "WRITTEN", 0.0)
     known = Checksums(folder.parent / "checksums.db")
     known.of_file(folder / "a.npy")
     with Checksums(folder.parent / "checksums.db") as another:
         monkeypatch.setattr(checksums, "sha256", lambda path: pytest.fail(f"{path} is read again"))
         assert another.of_file(folder / "a.npy") == hashlib.sha256(b"a.npy").hexdigest()
+
+
+def test_while_files_are_read_another_process_can_write(folder, monkeypatch):
+    settle(monkeypatch)
+    with Checksums(folder.parent / "checksums.db") as known:
+        known.of_file(folder / "a.npy")
+        with sqlite3.connect(folder.parent / "checksums.db", timeout=0) as other:
+            other.execute("INSERT INTO files VALUES ('elsewhere', '', '')")

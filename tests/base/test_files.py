@@ -1,11 +1,13 @@
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 
 import pytest
 
 from bmn.base.errors import BmnError
-from bmn.base.files import atomic_file, atomic_folder, read_json, write_json
+from bmn.base.files import atomic_file, atomic_folder, make_folder, read_json, turn, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -134,3 +136,36 @@ for _ in range(25):
     assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
     assert len(list(path.iterdir())) == 100
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_several_that_need_a_folder_one_makes_it(tmp_path):
+    path, made = tmp_path / "folder", []
+
+    def fill(folder: Path) -> None:
+        made.append(folder)
+        time.sleep(0.1)
+        (folder / "file").touch()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(make_folder, path, fill) for _ in range(4)]:
+            done.result()
+    assert len(made) == 1
+    assert [file.name for file in path.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_could_not_be_filled_is_made_by_the_next(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        make_folder(tmp_path / "folder", lambda folder: 1 / 0)
+    assert list(tmp_path.iterdir()) == []
+    make_folder(tmp_path / "folder", lambda folder: (folder / "file").touch())
+    assert (tmp_path / "folder/file").exists()
+
+
+def test_whoever_does_not_want_to_wait_is_refused(tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        with turn(tmp_path / "path"):
+            asked = pool.submit(turn(tmp_path / "path", "somebody is there").__enter__)
+            with pytest.raises(BmnError, match=r"^somebody is there$"):
+                asked.result()
+        assert list(tmp_path.iterdir()) == []

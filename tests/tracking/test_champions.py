@@ -1,6 +1,7 @@
 """Each validation data set has one champion."""
 
 import re
+import threading
 
 import pytest
 from mlflow import MlflowClient
@@ -11,6 +12,7 @@ from bmn import tracking
 from bmn.base.errors import BmnError
 from bmn.cli.promote import main as promote
 from bmn.cli.rollback import main as rollback
+from bmn.tracking import champions
 from bmn.tracking.champions import register
 from bmn.tracking.models import champion_of, champion_runs
 
@@ -104,3 +106,25 @@ def test_the_champion_says_why_and_a_person_can_decide_otherwise(tmp_path, capsy
     for unknown in ("99", "best"):
         with pytest.raises(BmnError, match=f"VERSION {unknown}: bmn has no such version"):
             promote([unknown, "--reason", "none"], standalone_mode=False)
+
+
+def test_of_two_registered_at_once_the_better_is_the_champion(tmp_path, monkeypatch, capsys):
+    """The worse compares itself with the former champion while the better takes its place."""
+    trained(tmp_path / "60.json", 60)
+    waiting = []
+    monkeypatch.setattr("tracking.trainings.register", lambda *given: waiting.append(given))
+    for auc in (65, 70):
+        trained(tmp_path / f"{auc}.json", auc)
+    compare, others = champions.compared, []
+
+    def compared(*versions):
+        if not others:
+            others.append(threading.Thread(target=register, args=waiting[1]))
+            others[0].start()
+            others[0].join(timeout=1.0)
+        return compare(*versions)
+
+    monkeypatch.setattr(champions, "compared", compared)
+    register(*waiting[0])
+    others[0].join()
+    assert champion_of(validation("data").digest).tags["val/AUC"] == "70.0"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -9,6 +10,7 @@ from mlflow import MlflowClient
 from bmn.cli.gc import main as gc
 from bmn.tracking.logged_models import file_model
 from bmn.tracking.store import connect
+from bmn.training_jobs.garbage import of_trainings
 
 HOLD = (
     "import filelock, sys; held = filelock.FileLock(sys.argv[1]); held.acquire(); print(flush=True); sys.stdin.read()"
@@ -94,3 +96,18 @@ def test_files_of_deleted_runs_go_and_what_is_registered_stays(project, capsys):
     } == {"kept": (True, True), "deleted": (False, False), "registered": (False, True)}  # fmt: skip
     gc([], standalone_mode=False)
     assert capsys.readouterr().out.split()[0] == "0"
+
+
+def test_a_file_that_goes_while_one_looks_belongs_to_a_folder_in_use(project, monkeypatch):
+    folder = project / ".cache/train/live"
+    folder.mkdir(parents=True)
+    (folder / "000000001.npz").touch()
+    found = Path.rglob
+
+    def rglob(path, pattern):
+        listed = list(found(path, pattern))
+        (folder / "000000001.npz").unlink()  # as a training replaces its checkpoints
+        return listed
+
+    monkeypatch.setattr(Path, "rglob", rglob)
+    assert of_trainings(1e-9) == []

@@ -1,5 +1,7 @@
 """A sweep in a real PostgreSQL, where one is installed."""
 
+import time
+
 import pytest
 from servers import postgres
 from tuning.cheap import make_params, start
@@ -8,7 +10,7 @@ from tuning.sweeps import options, wait_for
 from tuning.sweeps import project as project
 
 from bmn.base.errors import BmnError
-from bmn.tuning.study import open_storage
+from bmn.tuning.study import only_driver, open_storage
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -41,3 +43,12 @@ def test_another_space_is_refused_there_too(project, url):
 def test_a_wrong_database_is_told(url):
     with pytest.raises(BmnError, match=r'cannot be opened \(.*"nothing" does not exist'):
         open_storage(url.replace("/postgres", "/nothing"))
+
+
+def test_a_driver_stays_the_only_one_where_the_server_ends_idle_transactions(url, tmp_path):
+    storage = open_storage(f"{url}{'&' if '?' in url else '?'}options=-c%20idle_in_transaction_session_timeout%3D200")
+    with only_driver(storage, "mine", tmp_path / "here"):
+        time.sleep(0.5)
+        second = only_driver(storage, "mine", tmp_path / "elsewhere")
+        with pytest.raises(BmnError, match="another bmn tune is running it"):
+            second.__enter__()

@@ -1,10 +1,12 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from mlflow import MlflowClient
 from tuning.cheap import SPACE, make_params
 
 from bmn.base.errors import BmnError
 from bmn.tuning.space import digest
-from bmn.tuning.study import open_storage, open_study
+from bmn.tuning.study import only_driver, open_storage, open_study
 
 
 def test_a_study_is_opened_again_by_the_same_space_only(tmp_path):
@@ -60,3 +62,15 @@ def test_a_damaged_journal_is_told(tmp_path):
     (tmp_path / "journal.log").write_text("no json\nat all\n")
     with pytest.raises(BmnError, match=r"journal.log: is damaged"):
         open_storage(None, tmp_path)
+
+
+def test_a_study_may_have_any_name_and_one_driver(tmp_path):
+    """Optuna's journal has a lock of its own in that folder."""
+    params = make_params()
+    storage = open_storage(None, tmp_path)
+    for name in ("journal", "one"):
+        with only_driver(storage, name, tmp_path), ThreadPoolExecutor(1) as pool:
+            open_study(storage, name, params.tune, digest(params, "data"))
+            second = pool.submit(only_driver(storage, name, tmp_path).__enter__)
+            with pytest.raises(BmnError, match="another bmn tune is running it"):
+                second.result()

@@ -16,7 +16,7 @@ from bmn.acquire.raw import RECORD, TEXTS, Inputs, cache_place
 from bmn.acquire.videos import extracted
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.base.files import atomic_folder, read_json, write_json
+from bmn.base.files import atomic_folder, read_json, turn, write_json
 from bmn.base.schema import Params
 
 
@@ -35,7 +35,8 @@ def bring(
         inputs: from :func:`bmn.acquire.inputs.identify_inputs`.
         folder: the raw folder, written atomically.
         root: the folder that relative paths start from.
-        cache: of downloads and unpacked archives; complete ones are not fetched again.
+        cache: of downloads and unpacked archives; complete ones are not fetched again, and processes that share it
+            wait for each other's.
         patience: with servers.
 
     Raises:
@@ -65,8 +66,9 @@ def _text(
     """Copy a file, or a folder of them, into the raw folder; return its record."""
     if is_url(source):
         path = cache_place(source, None, cache) / "file"
-        if not path.exists():
-            fetch(source, path, wanted, patience)
+        with turn(path):
+            if not path.exists():
+                fetch(source, path, wanted, patience)
         recorded = sha256(path)
     else:
         path = local_path(f"data.{name}", source, root)
@@ -96,7 +98,8 @@ def _features(params: Params, recorded: str | None, root: Path, cache: Path, pat
     assert source is not None, "the parameters are checked"
     place = cache_place(source, recorded, cache)
     if is_url(source):
-        return _downloaded(source, wanted, place, patience)
+        with turn(place):
+            return _downloaded(source, wanted, place, patience)
     path = local_path("data.features", source, root)
     if path.is_dir():
         if wanted is not None:
@@ -108,7 +111,8 @@ def _features(params: Params, recorded: str | None, root: Path, cache: Path, pat
             return {"sha256": recorded, "files": len(videos), **extracted(videos, params, root, cache)}
         return {"sha256": recorded, "files": len(find_features(path))}
     _check(path, "features", recorded, wanted)
-    return {"sha256": recorded, "files": _unpacked(path, place)}
+    with turn(place):
+        return {"sha256": recorded, "files": _unpacked(path, place)}
 
 
 def _downloaded(source: str, wanted: str | None, place: Path, patience: Patience) -> dict[str, str | int | None]:

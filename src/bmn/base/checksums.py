@@ -13,7 +13,7 @@ from tqdm import tqdm
 from bmn.base.errors import BmnError
 
 SETTLED = 2.0  # seconds after which a further change is sure to show in a file's timestamps
-COMMITTED = 5.0  # seconds of hashing that a kill may lose
+WRITTEN = 5.0  # seconds of hashing that a kill may lose
 
 
 def sha256(path: Path) -> str:
@@ -42,13 +42,14 @@ class Checksums:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._known = sqlite3.connect(path, timeout=60)
         self._known.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
-        self._committed = time.monotonic()
+        self._new: dict[str, tuple[str, str]] = {}  # path → stamp and checksum: not written yet
+        self._written = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._known.commit()
+        self._write()
         self._known.close()
 
     def of_file(self, path: Path) -> str:
@@ -59,17 +60,25 @@ class Checksums:
         """
         path = path.resolve()
         before = stamp(path)
-        found = self._known.execute("SELECT sha256 FROM files WHERE path = ? AND stamp = ?", (str(path), before))
-        if (row := found.fetchone()) is not None:
-            return str(row[0])
+        found = self._known.execute("SELECT stamp, sha256 FROM files WHERE path = ?", (str(path),))
+        row = self._new.get(str(path)) or found.fetchone()
+        if row is not None and row[0] == before:
+            return str(row[1])
         checksum = sha256(path)
         # A file that changed while it was read, or too recently for its timestamps to tell, must be read again.
         if before == stamp(path) and time.time() - path.stat().st_ctime > SETTLED:
-            self._known.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (str(path), before, checksum))
-            if time.monotonic() - self._committed > COMMITTED:
-                self._known.commit()
-                self._committed = time.monotonic()
+            self._new[str(path)] = before, checksum
+            if time.monotonic() - self._written > WRITTEN:
+                self._write()
         return checksum
+
+    def _write(self) -> None:
+        """In a transaction of its own: one that were open while files are read would keep other processes waiting."""
+        rows = [(path, *known) for path, known in self._new.items()]
+        self._known.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
+        self._known.commit()
+        self._new.clear()
+        self._written = time.monotonic()
 
     def of_folder(self, folder: Path, files: Iterable[Path]) -> str:
         """One checksum of a folder's files, over their contents and relative names but not the folder's own path.

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,27 +51,60 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[Path]:
-    """Lock ``path`` and yield an unused temporary path beside it."""
-    from filelock import FileLock  # imported here because serving reads files without filelock installed
+def make_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """Create a folder and fill it, unless it is there: of several processes that need it one makes it, once.
 
-    temporary = path.with_name(f".{path.name}.part{path.suffix}")
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    Raises:
+        BmnError: the folder cannot be created.
+    """
+    with _locked(path) as temporary:
+        if not path.is_dir():
+            temporary.mkdir()
+            fill(temporary)
+            temporary.chmod(0o755)
+            os.replace(temporary, path)
+
+
+@contextmanager
+def turn(path: Path, refusal: str | None = None) -> Iterator[None]:
+    """Have a path for this process alone, as long as the block runs or the process lives.
+
+    Args:
+        path: a file or folder, which need not exist; the lock lies beside it.
+        refusal: the error where another process has it; None waits for it.
+
+    Raises:
+        BmnError: the folder cannot be written to, or another process has the path.
+    """
+    from filelock import FileLock, Timeout  # imported here because serving reads files without filelock installed
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=-1 if refusal is None else 0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+    except Timeout as error:
+        raise BmnError(str(refusal)) from error
     except OSError as error:
         raise BmnError(
             f"{path}: cannot be written ({error.strerror}); make the folder {path.parent} writable"
         ) from error
     try:
-        _remove(temporary)
-        yield temporary
+        yield
     finally:
-        _remove(temporary)
         Path(lock.lock_file).unlink(missing_ok=True)  # while held: a waiting process then locks a new file
         lock.release()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[Path]:
+    """Wait for one's turn at ``path`` and yield an unused temporary path beside it."""
+    temporary = path.with_name(f".{path.name}.part{path.suffix}")
+    with turn(path):
+        try:
+            _remove(temporary)
+            yield temporary
+        finally:
+            _remove(temporary)
 
 
 def _remove(path: Path) -> None:

@@ -3,12 +3,17 @@
 A tag of the registered model remembers the champions of each data set in order, so that one can go back.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from bmn.base.errors import BmnError
+from bmn.base.files import turn
 from bmn.metrics.intervals import difference
+from bmn.tracking.delivery import outboxes
 from bmn.tracking.evaluations import evaluation_on
 from bmn.tracking.logged_models import validation_data
 from bmn.tracking.models import CHAMPION, DATA, REGISTERED, VALIDATED, alias, champion_of
@@ -18,6 +23,14 @@ DISMISSED = "rolled back"  # tag of a version: only a person makes it the champi
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Of the project's processes one at a time compares a model with the champion and changes who it is."""
+    with turn(outboxes().with_name("champions")):
+        yield
+
+
+@_in_turn()
 def register(client: MlflowClient, run_id: str, model_id: str) -> None:
     """Register a model, and make this version the champion of its validation data if it beats the current one.
 
@@ -55,6 +68,7 @@ def crown(client: MlflowClient, version: ModelVersion, reason: str) -> None:
     client.set_registered_model_alias(REGISTERED, alias(data), version.version)
 
 
+@_in_turn()
 def promote(number: str, reason: str) -> str:
     """Make a registered version the champion of the data that it was validated on, whatever its AUC.
 
@@ -76,6 +90,7 @@ def promote(number: str, reason: str) -> str:
     return f"version {number} is the {CHAMPION} on data {version.tags[DATA]}{gain}"
 
 
+@_in_turn()
 def roll_back(number: str, reason: str) -> str:
     """Give the place of a champion back to the one before it; the version dismissed does not return by its AUC.
 

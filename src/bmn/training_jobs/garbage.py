@@ -27,8 +27,7 @@ def of_trainings(days: float) -> list[Garbage]:
         if cache.is_relative_to(SWEEPS) and sweeping:
             continue
         for folder in sorted(path for path in cache.glob("*") if path.is_dir() and not path.is_symlink()):
-            written = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
-            if time.time() - written >= days * DAY and not _is_held(_lock(folder)):
+            if not _is_held(_lock(folder)) and time.time() - _written(folder) >= days * DAY:
                 found.append(Garbage(folder, reason))
     return found
 
@@ -43,6 +42,14 @@ def delete(garbage: Garbage) -> bool:
             shutil.rmtree(garbage.path)
             _lock(garbage.path).unlink(missing_ok=True)
         return free
+
+
+def _written(folder: Path) -> float:
+    """When anything in a folder was last written, in seconds; now, if it goes while one looks."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    except FileNotFoundError:
+        return time.time()
 
 
 def _lock(folder: Path) -> Path:

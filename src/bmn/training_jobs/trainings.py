@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
+from bmn.base.files import turn
 from bmn.base.schema import Dimension, Params
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Engine, Event, Job, run
@@ -130,7 +131,8 @@ class Progress:
         """
         now = time.monotonic()
         if event is not None and event.kind == "started":
-            self._begun.pop(event.job, None)
+            self._begun.pop(event.job, None)  # it may have been heard before: a job whose process died is tried again
+            self._last.pop(event.job, None)
         elif event is not None and event.kind == "told":
             self._last[event.job] = self._last.get(event.job, {}) | event.content
             self._begun.setdefault(event.job, (now, event.content["done"]))
@@ -158,7 +160,7 @@ def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> d
         folder: for all trainings.
 
     Raises:
-        BmnError: the data or engine is unusable, or a training failed.
+        BmnError: the data or engine is unusable, another process is at it, or a training failed.
     """
     digest = digest_of_data(data)
     plans = []
@@ -167,7 +169,8 @@ def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> d
         plans.append(Plan(f"seed {seed}", f"seed {seed}", params.model_copy(update={"train": train})))
     shaping = params.model_dump(include={"model", "train", "proposals", "evaluate"})
     key = identity(Path(__file__).with_name("seed.py"), shaping, [digest])
-    with open_engine(params.execution) as engine:
+    taken = "another bmn seeds trains with these parameters and data; wait for it, its trainings are then not repeated"
+    with turn(folder / key, taken), open_engine(params.execution) as engine:
         record = Record(f"seeds {key}", "seeds", params, {}, {})
         figures: dict[str, dict[str, float]] = {}
         try:

@@ -37,14 +37,15 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = SWEEPS) -> Itera
     with ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(folder / f"{name}.lock", timeout=0))
+            held.enter_context(FileLock(folder / f"{name}.study.lock", timeout=0))
             alone = True
         except Timeout:
             alone = False
         except OSError as error:
             raise BmnError(f"{folder}: cannot be written ({error.strerror}); make it writable") from error
         if alone and isinstance(storage, RDBStorage) and storage.engine.dialect.name in LOCKS:
-            connection = held.enter_context(storage.engine.connect())
+            autocommit = storage.engine.execution_options(isolation_level="AUTOCOMMIT")  # servers end idle transactions
+            connection = held.enter_context(autocommit.connect())
             connection.detach()  # so that it is closed, not kept in the pool with its lock
             question = text(LOCKS[storage.engine.dialect.name])
             alone = bool(connection.execute(question, {"name": f"bmn {name}"}).scalar())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.files import atomic_folder
+from bmn.base.files import make_folder
 from bmn.base.schema import ExtractParams
 from bmn.runtimes.backbone import Backbone, open_backbone
 from bmn.runtimes.programs import PROGRAMS
@@ -31,10 +31,7 @@ def backbone_program(name: str, root: Path) -> Path:
     if name.endswith(PROGRAMS):
         return root / name
     folder = root / CACHE / name
-    if not folder.is_dir():
-        network = _packaged() if name == PACKAGE else _pretrained(name)
-        with atomic_folder(folder) as unfinished:
-            _write(network, unfinished)
+    make_folder(folder, lambda unfinished: _write(_packaged() if name == PACKAGE else _pretrained(name), unfinished))
     return next(path for path in folder.iterdir() if path.suffix in PROGRAMS)
 
 
