@@ -31,6 +31,8 @@ def load(address: str, body: bytes, clients: int, seconds: float) -> Load:
     """Send requests from several clients without pause, and compare with the response to a single client."""
     expected = _ask(address, body)
     expected.raise_for_status()
+    server = _listener(urlsplit(address).port)
+    memory = server.memory_info().rss if server else 0
     end = time.monotonic() + seconds
 
     def client() -> tuple[list[float], int]:
@@ -47,8 +49,6 @@ def load(address: str, body: bytes, clients: int, seconds: float) -> Load:
                 failed += 1
         return answered, failed
 
-    server = _listener(urlsplit(address).port)
-    memory = 0
     with ThreadPoolExecutor(clients) as pool:
         results = [pool.submit(client) for _ in range(clients)]
         while time.monotonic() < end:

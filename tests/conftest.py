@@ -126,4 +126,5 @@ def ray_cluster(ray_head):
     """A Ray cluster of two nodes with one core each; ``remove_node(other)`` loses the second."""
     if ray_head.other not in ray_head.worker_nodes:
         ray_head.other = ray_head.add_node(num_cpus=1)
+    ray_head.wait_for_nodes(timeout=300)  # that a node is gone is noticed late
     return ray_head

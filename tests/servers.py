@@ -1,6 +1,7 @@
 """Real servers on loopback: PostgreSQL, and MLflow on SQLite or on it."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -9,19 +10,27 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
+PORTS: list[FileLock] = []
 PATIENCE = 300.0  # seconds; a server's first start is slow on a busy machine
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that no other test on this machine is given: below those that the kernel gives to clients, and locked."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32768)
+        lock = FileLock(Path(tempfile.gettempdir()) / f"bmn-test-port-{port}.lock", timeout=0)
+        with socket.socket() as listener, suppress(OSError):
+            lock.acquire()
+            listener.bind(("127.0.0.1", port))
+            PORTS.append(lock)  # held until the process ends
+            return port
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen, log: Path) -> None:

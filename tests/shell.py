@@ -11,7 +11,7 @@ BMN = str(Path(sys.executable).with_name("bmn"))
 
 def start(folder: Path, *words: object, **pipes: int) -> "subprocess.Popen[str]":
     """Start a subcommand in a folder."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen([BMN, *map(str, words)], cwd=folder, env=environment, text=True, **pipes)
 
 

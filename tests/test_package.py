@@ -38,7 +38,7 @@ def pip(*words):
 
 def test_the_wheel_contains_all_source_files(wheel):
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("bmn/")}
-    source = {path for path in (ROOT / "src/bmn").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    source = {path for path in (ROOT / "src/bmn").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert packed == {str(path.relative_to(ROOT / "src")) for path in source}
     assert {"bmn/py.typed", "bmn/report/base.html"} <= packed
 

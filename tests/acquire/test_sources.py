@@ -18,7 +18,7 @@ from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
 from bmn.base.schema import Params
 
-HURRY = Patience(answer=0.3, attempts=3, pause=0.001)
+HURRY = Patience(answer=30.0, attempts=3, pause=0.001)
 
 
 def feature_bytes(value):

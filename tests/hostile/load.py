@@ -36,8 +36,8 @@ def load(address, body, good, hostile, seconds, seed=1):
 
 
 async def _load(address, body, good, hostile, seconds, seed):
-    seen, end = Seen(), time.monotonic() + seconds
-    expected = await _ask(address, body)
+    seen, expected = Seen(), await _ask(address, body)
+    end = time.monotonic() + seconds
     clients = [_good(address, body, expected, end, seen) for _ in range(good)]
     enemies = [asyncio.create_task(_hostile(address, body, random.Random(f"{seed}/{n}"), seen)) for n in range(hostile)]
     await asyncio.gather(*clients)

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -57,12 +56,9 @@ def test_one_that_is_whole_or_holds_a_merge_to_be_resolved_stays(project, text):
 
 
 def test_one_that_is_only_being_written_stays(project, monkeypatch, capsys):
-    monkeypatch.setattr(leftovers, "WRITING", 2.0)
+    monkeypatch.setattr(leftovers.time, "sleep", lambda seconds: Path("dvc.lock").write_text(LOCK))
     Path("dvc.lock").write_text("")
-    writer = threading.Timer(0.5, Path("dvc.lock").write_text, [LOCK])
-    writer.start()
     leftovers.main()
-    writer.join()
     assert Path("dvc.lock").read_text() == LOCK
     assert capsys.readouterr().out == ""
 

@@ -22,8 +22,8 @@ from bmn.launch.command import command
 def main():
     if Path("deaf").exists():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Path("pid").write_text(str(os.getpid()))
     try:
+        Path("pid").write_text(str(os.getpid()))
         time.sleep(60)
     finally:
         Path("unwound").touch()
@@ -157,7 +157,7 @@ import atexit, os, sys, time
 from bmn.launch.command import command
 from bmn.base.errors import BmnError
 
-atexit.register(lambda: time.sleep(0.3))
+atexit.register(lambda: (print("ended", flush=True), time.sleep(0.3)))
 
 @command
 def main():
@@ -179,7 +179,7 @@ def test_signals_during_the_end_change_nothing(body, code, number):
     assert process.stdout.readline() == "ready\n"
     if code == 143:
         process.terminate()
-    time.sleep(0.05)  # main itself has ended; a signal within it is another test's
+    assert process.stdout.readline() == "ended\n"  # main itself; a signal within it is another test's
     while process.poll() is None:
         process.send_signal(number)
         time.sleep(0.001)

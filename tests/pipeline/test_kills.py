@@ -121,16 +121,20 @@ class Pipeline:
         family, stage = self.family(), self.stage()
         if stage is None:  # between two stages
             how = "group"
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        try:
             match how:
                 case "dvc":
                     self.dvc.kill()
                 case "stage":
                     stage.kill()
-                case "one process":
-                    (stage.children(recursive=True) or [stage])[-1].kill()
-                case "group":
-                    os.killpg(self.dvc.pid, signal.SIGKILL)
+                case "one process":  # not one of those that Python asks about the machine
+                    begun = [one for one in stage.children(recursive=True) if one.name().startswith("python")]
+                    (begun or [stage])[-1].kill()
+        except psutil.NoSuchProcess:  # it has just ended
+            how = "group"
+        if how == "group":
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.dvc.pid, signal.SIGKILL)
         if how in ("dvc", "group"):
             self.dvc.wait()
         _, left = psutil.wait_procs(family, timeout=PATIENCE)

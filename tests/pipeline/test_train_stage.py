@@ -22,6 +22,7 @@ from servers import free_port
 from bmn.model.weights import read_weights
 
 pytestmark = pytest.mark.xdist_group("train_stage")
+PATIENCE = 300.0  # seconds that a busy machine may need for what is waited for
 KILLS = int(os.environ.get("BMN_TEST_KILLS", "1"))  # moments of a kill that are tried; 20 of kill -9 were
 
 
@@ -95,8 +96,8 @@ class Training:
         )  # fmt: skip
 
     def wait_for_checkpoint(self, number: int = 1) -> None:
-        deadline = time.monotonic() + 120
-        while not list(self.project.folder.glob(f".cache/train/*/00000000[{number}-9].npz")):
+        deadline = time.monotonic() + PATIENCE
+        while not any(int(path.stem) >= number for path in self.project.folder.glob(".cache/train/*/[0-9]*.npz")):
             assert self.job.poll() is None, f"it ended before it could be stopped: {self.job.communicate()}"
             assert time.monotonic() < deadline
             time.sleep(0.002)
@@ -108,11 +109,11 @@ class Training:
         training = [child for child in found if "paddle.distributed.launch" not in child.cmdline()]
         return sorted(training, key=lambda child: child.environ().get("PADDLE_TRAINER_ID", ""))
 
-    def end(self, within: float = 60.0) -> tuple[int, str, str]:
+    def end(self, within: float = PATIENCE) -> tuple[int, str, str]:
         """Its code and what it printed; nothing that it started is left."""
         started = psutil.Process(self.job.pid).children(recursive=True) if self.job.poll() is None else []
         output, errors = self.job.communicate(timeout=within)
-        _, left = psutil.wait_procs(started, timeout=5)
+        _, left = psutil.wait_procs(started, timeout=60)
         assert left == []
         return self.job.returncode, output, errors
 
@@ -163,7 +164,7 @@ def test_a_process_that_dies_ends_all_and_is_named(project, rank):
     training = Training(project)
     training.wait_for_checkpoint()
     training.processes()[rank].kill()
-    code, _, errors = training.end(within=60)
+    code, _, errors = training.end()
     assert code == 1
     assert errors.splitlines()[-2:] == [
         f"process {rank} was killed by SIGKILL (possibly out of memory)",
@@ -174,7 +175,7 @@ def test_a_process_that_dies_ends_all_and_is_named(project, rank):
 
 def test_what_a_process_says_of_its_own_error_comes_first(project):
     project.set(execution__devices="cpu:2", train__learning_rate="1.0e+38")
-    code, output, errors = Training(project).end(within=120)
+    code, output, errors = Training(project).end()
     assert code == 1
     assert "the loss is not finite" in errors
     assert "on the videos training_" in errors
@@ -202,7 +203,7 @@ def test_when_the_parent_is_killed_nothing_lives_on(project):
     training.wait_for_checkpoint()
     family = psutil.Process(training.job.pid).children(recursive=True)
     training.job.kill()
-    _, left = psutil.wait_procs(family, timeout=15)
+    _, left = psutil.wait_procs(family, timeout=60)
     assert left == []
 
 
@@ -216,8 +217,8 @@ def test_killed_alone_make_or_dvc_takes_the_training_along(project, uninterrupte
     family = [psutil.Process(training.job.pid), *psutil.Process(training.job.pid).children(recursive=True)]
     named = {"make": "make repro", "dvc": "dvc repro", "sh": "-c python stages/train.py"}[victim]
     next(process for process in family if " ".join(process.cmdline()).endswith(named)).kill()
-    training.job.communicate(timeout=60)
-    _, left = psutil.wait_procs(family, timeout=15)
+    training.job.communicate(timeout=PATIENCE)
+    _, left = psutil.wait_procs(family, timeout=60)
     assert left == []
 
     project.run("dvc", "repro", "train")
@@ -278,7 +279,7 @@ def test_two_hosts_give_the_results_of_one(project, uninterrupted, tmp_path):
     hosts = {"PADDLE_MASTER": f"127.0.0.1:{free_port()}", "PADDLE_NNODES": "2"}
     jobs = [Training(project, **hosts, PADDLE_RANK="0"), Training(second, **hosts, PADDLE_RANK="1")]
     for job in jobs:
-        code, _, errors = job.end(within=120)
+        code, _, errors = job.end()
         assert code == 0, errors
     same(project, uninterrupted)
     assert not (second.folder / "outputs").exists()

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,6 @@ from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
-import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from shell import BMN
@@ -358,8 +356,7 @@ def test_stopped_it_refuses_what_is_new_and_answers_what_has_come(filed, feature
             b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
         )
         answer = pool.submit(post, f"http://127.0.0.1:{port}/invocations", body)
-        while not busy(process):
-            assert not answer.done()
+        wait_until_at_work(port, answer)
         process.terminate()
         assert re.match(
             r"stopping: no new requests are accepted; [01] left to answer within 60 s", process.stdout.readline()
@@ -375,17 +372,17 @@ def test_at_the_end_of_the_grace_period_it_ends(filed, features):
     body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 400, "params": {"maps": True}}).encode()
     with serving(filed[0], "--grace", "0.1") as (_, port, process), ThreadPoolExecutor(1) as pool:
         answer = pool.submit(post, f"http://127.0.0.1:{port}/invocations", body)
-        while not busy(process):
-            assert not answer.done()
+        wait_until_at_work(port, answer)
         process.terminate()
         with suppress(OSError):
             assert answer.result()[0] == 503
         assert process.wait(60) == 128 + signal.SIGTERM
 
 
-def busy(process):
-    """Whether the server computes: it has used the processor since the last time it was asked."""
-    times = psutil.Process(process.pid).cpu_times()
-    before, process.used = getattr(process, "used", times.user), times.user
-    time.sleep(0.02)
-    return times.user - before > 0.01
+def wait_until_at_work(port, answer):
+    """Until the server has the whole request."""
+    told = ""
+    while "bmn_requests_at_work 1.0" not in told:
+        assert not answer.done()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as metrics:
+            told = metrics.read().decode()

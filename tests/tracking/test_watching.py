@@ -1,6 +1,7 @@
 """A server that takes videos: what a good one gets, and that no bad one does any harm."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -62,7 +63,10 @@ def server(place, processed, tmp_path_factory):
 
 def kept(process):
     """The files without a name that a process holds."""
-    files = [str(path.readlink()) for path in Path(f"/proc/{process.pid}/fd").iterdir() if path.is_symlink()]
+    files = []
+    for path in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            files.append(str(path.readlink()))
     return [file for file in files if file.endswith("(deleted)")]
 
 

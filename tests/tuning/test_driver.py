@@ -120,7 +120,7 @@ def test_when_the_time_is_up_no_trial_begins(project, capsys):
 
 
 def test_a_driver_that_is_killed_with_two_jobs_at_work_ends_right(project):
-    options(project, seconds=0.05)
+    options(project, seconds=0.3)
     params = make_params(jobs=2, trials=8)
     for number in range(2):
         process = start(project.path, params, project.data)
@@ -129,6 +129,7 @@ def test_a_driver_that_is_killed_with_two_jobs_at_work_ends_right(project):
         process.kill()
         process.wait()
     before = {trial.number: trial.params for trial in project.trials(params) if trial.params}
+    options(project, seconds=0.05)
     assert start(project.path, params, project.data).wait() == 0
     project.check(params)
     after = {trial.number: trial.params for trial in project.trials(params)}

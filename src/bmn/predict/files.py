@@ -14,7 +14,6 @@ from tqdm import tqdm
 from bmn.acquire.features import read_features
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.base.files import turn
 from bmn.base.prefetch import prefetch
 from bmn.classify.classifier import FILE
 from bmn.classify.results import labelled_results
@@ -59,42 +58,39 @@ def predict_files(
         quiet: print no proposals.
 
     Raises:
-        BmnError: files were skipped, one is unreadable (``strict``), or the results cannot be written, or
-            another process is writing there.
+        BmnError: files were skipped, one is unreadable (``strict``), or the results cannot be written.
     """
-    taken = f"{folder}: another prediction is writing there; wait for it, or choose another folder with --output"
-    with turn(folder / RESULT, taken):
-        part = PartFile(folder / f"{RESULT}.part", dict(origin))
-        batches = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
-        todo = [batch for batch in batches if not all(map(part.holds, batch))]
-        held = sum(map(part.holds, items))
-        if held:
-            print(f"{part.path}: already holds {held} of {len(items)} files")
-        skipped: list[str] = []
-        progress = tqdm(total=len(items), initial=len(items) - sum(map(len, todo)), unit="file", disable=None)
+    part = PartFile(folder / f"{RESULT}.part", dict(origin))
+    batches = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
+    todo = [batch for batch in batches if not all(map(part.holds, batch))]
+    held = sum(map(part.holds, items))
+    if held:
+        print(f"{part.path}: already holds {held} of {len(items)} files")
+    skipped: list[str] = []
+    progress = tqdm(total=len(items), initial=len(items) - sum(map(len, todo)), unit="file", disable=None)
 
-        def hear(told: dict[str, Any]) -> None:
-            if strict and told["unreadable"]:
-                raise BmnError(told["unreadable"][0])
-            for error in told["unreadable"]:
-                tqdm.write(f"skipped: {error}", file=sys.stderr)
-            skipped.extend(told["unreadable"])
-            found = [(Item(*item), proposals) for item, proposals in told["found"]]
-            if found:
-                part.append([(item, proposals) for item, proposals in found if not part.holds(item)])
-            if not quiet:
-                for item, proposals in found:
-                    tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
-            progress.update(len(found) + len(told["unreadable"]))
+    def hear(told: dict[str, Any]) -> None:
+        if strict and told["unreadable"]:
+            raise BmnError(told["unreadable"][0])
+        for error in told["unreadable"]:
+            tqdm.write(f"skipped: {error}", file=sys.stderr)
+        skipped.extend(told["unreadable"])
+        found = [(Item(*item), proposals) for item, proposals in told["found"]]
+        if found:
+            part.append([(item, proposals) for item, proposals in found if not part.holds(item)])
+        if not quiet:
+            for item, proposals in found:
+                tqdm.write("\n".join([f"BMN Inference results of {item.path} :", *map(str, proposals[:PRINTED])]))
+        progress.update(len(found) + len(told["unreadable"]))
 
-        with progress:
-            compute([[astuple(item) for item in batch] for batch in todo], hear)
-        if len(skipped) < len(items):
-            for suffix, save in savers.items():
-                save(folder / f"{RESULT}.{suffix}", part.read(items))
-            part.remove()
-        if skipped:
-            raise BmnError(f"{len(skipped)} of {len(items)} files were skipped, see above; the others are done")
+    with progress:
+        compute([[astuple(item) for item in batch] for batch in todo], hear)
+    if len(skipped) < len(items):
+        for suffix, save in savers.items():
+            save(folder / f"{RESULT}.{suffix}", part.read(items))
+        part.remove()
+    if skipped:
+        raise BmnError(f"{len(skipped)} of {len(items)} files were skipped, see above; the others are done")
 
 
 def predict_batches(batches: Batches, predictor: Predictor, labels: bool, tell: Hear) -> None:
