@@ -1,7 +1,6 @@
 """``bmn predict``."""
 
 import ast
-import contextlib
 import csv
 import json
 import os
@@ -219,11 +218,8 @@ def many(tmp_path_factory, exported):
 
 
 def wait_for_results(process, part, number):
-    """Or until it has ended: it is killed too late then, and its part is gone."""
-    while process.poll() is None:
-        with contextlib.suppress(FileNotFoundError):
-            if len(part.read_bytes().splitlines()) > number:
-                return
+    while not part.exists() or len(part.read_bytes().splitlines()) <= number:
+        assert process.poll() is None
         time.sleep(0.02)
 
 

@@ -227,7 +227,8 @@ def test_an_address_without_a_cluster_is_told(address):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         given = address.format(port=probe.getsockname()[1])  # kept: it is nobody else's, and nobody listens
-        with pytest.raises(BmnError, match=r"execution.address is .*; no Ray cluster can be used there .*ray start"):
+        told = r"execution.address is .*; no Ray cluster can be used there .*ray start --head"
+        with pytest.raises(BmnError, match=told):
             open_engine(ExecutionParams(engine="ray", address=given, devices="cpu"))
 
 
