@@ -55,7 +55,7 @@ def test_live_trainings_and_sweeps_keep_what_they_use(project, capsys, holder):
         (project / place).mkdir(parents=True)
         (project / place / "000000001.npz").write_bytes(bytes(1000))
     holder(project / ".cache/train/live.lock")
-    holder(project / ".cache/tune/bmn.lock")
+    holder(project / ".cache/tune/.bmn.study.lock")
     gc([], standalone_mode=False)
     assert capsys.readouterr().out.splitlines()[-1].split()[0] == "0"  # all are new
     gc(["--days", "0"], standalone_mode=False)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
+from bmn.base.files import turn
 from bmn.tracking.journal import Journal, Message, Point
 from bmn.tracking.logged_models import file_model, validation_data
 from bmn.tracking.store import project_root, store_uri
@@ -24,8 +24,7 @@ def outboxes() -> Path:
 @contextmanager
 def delivery_lock() -> Iterator[None]:
     """Keep other processes from sending, so that what is looked up and then created is created once."""
-    outboxes().parent.mkdir(exist_ok=True)
-    with FileLock(outboxes().with_name(".outbox.lock")):
+    with turn(outboxes()):
         yield
 
 

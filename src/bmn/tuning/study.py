@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bmn.base.errors import BmnError
+from bmn.base.files import turn
 from bmn.base.schema import Params, TuneParams
 from bmn.training_jobs.folders import SWEEPS
 from bmn.tuning.confirmation import Confirmation
@@ -34,26 +35,19 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = SWEEPS) -> Itera
     Raises:
         BmnError: another driver holds it.
     """
+    taken = (
+        f"params.yaml: tune.study is {name!r}; another bmn tune is running it: stop that one, or start "
+        f"another study: make tune STUDY=<another name>"
+    )
     with ExitStack() as held:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(folder / f"{name}.study.lock", timeout=0))
-            alone = True
-        except Timeout:
-            alone = False
-        except OSError as error:
-            raise BmnError(f"{folder}: cannot be written ({error.strerror}); make it writable") from error
-        if alone and isinstance(storage, RDBStorage) and storage.engine.dialect.name in LOCKS:
+        held.enter_context(turn(folder / f"{name}.study", taken))
+        if isinstance(storage, RDBStorage) and storage.engine.dialect.name in LOCKS:
             autocommit = storage.engine.execution_options(isolation_level="AUTOCOMMIT")  # servers end idle transactions
             connection = held.enter_context(autocommit.connect())
             connection.detach()  # so that it is closed, not kept in the pool with its lock
             question = text(LOCKS[storage.engine.dialect.name])
-            alone = bool(connection.execute(question, {"name": f"bmn {name}"}).scalar())
-        if not alone:
-            raise BmnError(
-                f"params.yaml: tune.study is {name!r}; another bmn tune is running it: stop that one, or start "
-                f"another study: make tune STUDY=<another name>"
-            )
+            if not connection.execute(question, {"name": f"bmn {name}"}).scalar():
+                raise BmnError(taken)
         yield
 
 
