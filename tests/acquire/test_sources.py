@@ -12,7 +12,7 @@ from acquire.servers import Site, serve
 
 from bmn.acquire.download import Patience
 from bmn.acquire.inputs import identify_inputs
-from bmn.acquire.raw import features_folder, open_raw, record_raw
+from bmn.acquire.raw import cache_place, features_folder, open_raw, record_raw
 from bmn.acquire.sources import bring
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
@@ -232,3 +232,13 @@ def test_several_projects_that_share_a_cache_fetch_and_unpack_once(place):
             for done in [pool.submit(of, name) for name in ("raw", "raw2", "raw3")]:
                 done.result()
         assert site.requests == [None]
+
+
+def test_an_archive_of_an_interrupted_download_is_checked_too(place):
+    content = archive()
+    with serve(Site(content)) as site:
+        kept = cache_place(site.url, None, place / "cache")
+        kept.mkdir(parents=True)
+        (kept / "archive").write_bytes(content)
+        with pytest.raises(BmnError, match=rf"^{site.url}: had the SHA-256 {sha256(content)}, not {'0' * 64}; "):
+            run(place, features=site.url, features_sha256="0" * 64)

@@ -2,12 +2,11 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
 
 import pytest
 
 from bmn.base.errors import BmnError
-from bmn.base.files import atomic_file, atomic_folder, make_folder, read_json, turn, write_json
+from bmn.base.files import atomic_file, atomic_folder, once, read_json, turn, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -138,28 +137,36 @@ for _ in range(25):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_several_that_need_a_folder_one_makes_it(tmp_path):
+def test_of_several_that_need_a_path_one_makes_it(tmp_path):
     path, made = tmp_path / "folder", []
 
-    def fill(folder: Path) -> None:
-        made.append(folder)
-        time.sleep(0.1)
-        (folder / "file").touch()
+    def make() -> None:
+        with atomic_folder(path) as folder:
+            made.append(folder)
+            time.sleep(0.1)
+            (folder / "file").touch()
 
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(make_folder, path, fill) for _ in range(4)]:
+        for done in [pool.submit(once, path, make) for _ in range(4)]:
             done.result()
     assert len(made) == 1
     assert [file.name for file in path.iterdir()] == ["file"]
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_could_not_be_filled_is_made_by_the_next(tmp_path):
+def test_what_could_not_be_made_is_made_by_the_next(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        make_folder(tmp_path / "folder", lambda folder: 1 / 0)
+        once(tmp_path / "file", lambda: 1 / 0)
     assert list(tmp_path.iterdir()) == []
-    make_folder(tmp_path / "folder", lambda folder: (folder / "file").touch())
-    assert (tmp_path / "folder/file").exists()
+    once(tmp_path / "file", (tmp_path / "file").touch)
+    assert (tmp_path / "file").exists()
+
+
+def test_for_what_is_there_nobody_waits(tmp_path):
+    """Nor writes: a complete cache may be one that can only be read."""
+    (tmp_path / "file").touch()
+    with turn(tmp_path / "file.once"), ThreadPoolExecutor(1) as pool:
+        pool.submit(once, tmp_path / "file", lambda: 1 / 0).result(timeout=60)
 
 
 def test_whoever_does_not_want_to_wait_is_refused(tmp_path):

@@ -16,7 +16,7 @@ from bmn.acquire.raw import RECORD, TEXTS, Inputs, cache_place
 from bmn.acquire.videos import extracted
 from bmn.base.checksums import sha256
 from bmn.base.errors import BmnError
-from bmn.base.files import atomic_folder, read_json, turn, write_json
+from bmn.base.files import atomic_folder, once, read_json, write_json
 from bmn.base.schema import Params
 
 
@@ -66,9 +66,7 @@ def _text(
     """Copy a file, or a folder of them, into the raw folder; return its record."""
     if is_url(source):
         path = cache_place(source, None, cache) / "file"
-        with turn(path):
-            if not path.exists():
-                fetch(source, path, wanted, patience)
+        once(path, lambda: fetch(source, path, wanted, patience))
         recorded = sha256(path)
     else:
         path = local_path(f"data.{name}", source, root)
@@ -98,8 +96,7 @@ def _features(params: Params, recorded: str | None, root: Path, cache: Path, pat
     assert source is not None, "the parameters are checked"
     place = cache_place(source, recorded, cache)
     if is_url(source):
-        with turn(place):
-            return _downloaded(source, wanted, place, patience)
+        return _downloaded(source, wanted, place, patience)
     path = local_path("data.features", source, root)
     if path.is_dir():
         if wanted is not None:
@@ -111,17 +108,20 @@ def _features(params: Params, recorded: str | None, root: Path, cache: Path, pat
             return {"sha256": recorded, "files": len(videos), **extracted(videos, params, root, cache)}
         return {"sha256": recorded, "files": len(find_features(path))}
     _check(path, "features", recorded, wanted)
-    with turn(place):
-        return {"sha256": recorded, "files": _unpacked(path, place)}
+    return {"sha256": recorded, "files": _unpacked(path, place)}
 
 
 def _downloaded(source: str, wanted: str | None, place: Path, patience: Patience) -> dict[str, str | int | None]:
     done = place / "done.json"
-    if done.exists():
-        record: dict[str, str | int | None] = read_json(done)
-        if wanted in (None, record["sha256"]):
-            return record
+    once(done, lambda: _download(source, wanted, place, patience))
+    record: dict[str, str | int | None] = read_json(done)
+    if wanted not in (None, record["sha256"]):
         raise BmnError(f"{source}: had the SHA-256 {record['sha256']}, not {wanted}; correct data.features_sha256")
+    return record
+
+
+def _download(source: str, wanted: str | None, place: Path, patience: Patience) -> None:
+    """Fetch and unpack an archive; its record, ``done.json``, is written last."""
     archive = place / "archive"
     found = sha256(archive) if archive.exists() else fetch(source, archive, wanted, patience).sha256
     try:
@@ -129,15 +129,17 @@ def _downloaded(source: str, wanted: str | None, place: Path, patience: Patience
     except DamagedArchiveError:
         archive.unlink()  # so that the next run fetches it again
         raise
-    write_json(done, record)
+    write_json(place / "done.json", record)
     archive.unlink()
-    return record
 
 
 def _unpacked(archive: Path, place: Path) -> int:
     """Unpack an archive into ``place``, once; return the number of its feature files."""
     folder = place / "features"
-    if not folder.exists():
+
+    def make() -> None:
         unpack(archive, place / "part")
         (place / "part").rename(folder)
+
+    once(folder, make)
     return len(find_features(folder))

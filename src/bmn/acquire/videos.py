@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
-from bmn.base.files import atomic_file, make_folder, read_json, write_json
+from bmn.base.files import atomic_file, atomic_folder, once, read_json, write_json
 from bmn.base.schema import ExtractParams, Params
 from bmn.execution.lists import Task, run_list
 from bmn.video.extract import Extractor, extract_videos, find_extractor
@@ -63,12 +63,13 @@ def extracted(videos: Mapping[str, Path], params: Params, root: Path, cache: Pat
     listed = f"{kept.name} {sorted((name, file.name) for name, file in done.items())}"
     place = f"{hashlib.sha256(listed.encode()).hexdigest()[:12]}-videos"
 
-    def link(folder: Path) -> None:
-        (folder / "features").mkdir()
-        for name, file in done.items():
-            (folder / "features" / f"{name}.npy").hardlink_to(file)
+    def link() -> None:
+        with atomic_folder(cache / place) as folder:
+            (folder / "features").mkdir()
+            for name, file in done.items():
+                (folder / "features" / f"{name}.npy").hardlink_to(file)
 
-    make_folder(cache / place, link)
+    once(cache / place, link)
     durations = {name: read_json(_about(file))["duration"] for name, file in done.items()}
     return {"place": place, "extractor": extractor.about(), "durations": durations, "broken": broken}
 

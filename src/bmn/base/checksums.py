@@ -60,10 +60,9 @@ class Checksums:
         """
         path = path.resolve()
         before = stamp(path)
-        found = self._known.execute("SELECT stamp, sha256 FROM files WHERE path = ?", (str(path),))
-        row = self._new.get(str(path)) or found.fetchone()
-        if row is not None and row[0] == before:
-            return str(row[1])
+        known = self._new.get(str(path)) or self._stored(path)
+        if known is not None and known[0] == before:
+            return known[1]
         checksum = sha256(path)
         # A file that changed while it was read, or too recently for its timestamps to tell, must be read again.
         if before == stamp(path) and time.time() - path.stat().st_ctime > SETTLED:
@@ -71,14 +70,6 @@ class Checksums:
             if time.monotonic() - self._written > WRITTEN:
                 self._write()
         return checksum
-
-    def _write(self) -> None:
-        """In a transaction of its own: one that were open while files are read would keep other processes waiting."""
-        rows = [(path, *known) for path, known in self._new.items()]
-        self._known.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
-        self._known.commit()
-        self._new.clear()
-        self._written = time.monotonic()
 
     def of_folder(self, folder: Path, files: Iterable[Path]) -> str:
         """One checksum of a folder's files, over their contents and relative names but not the folder's own path.
@@ -90,6 +81,18 @@ class Checksums:
         for path in tqdm(sorted(files), desc=f"checking {folder.name}", unit="file", disable=None, delay=2):
             digest.update(f"{path.relative_to(folder).as_posix()}\t{self.of_file(path)}\n".encode())
         return digest.hexdigest()
+
+    def _stored(self, path: Path) -> tuple[str, str] | None:
+        found = self._known.execute("SELECT stamp, sha256 FROM files WHERE path = ?", (str(path),))
+        return found.fetchone()  # type: ignore[no-any-return]
+
+    def _write(self) -> None:
+        """In a transaction of its own: one that were open while files are read would keep other processes waiting."""
+        rows = [(path, *known) for path, known in self._new.items()]
+        self._known.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
+        self._known.commit()
+        self._new.clear()
+        self._written = time.monotonic()
 
 
 def stamp(path: Path) -> str:

@@ -51,18 +51,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
 
 
-def make_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Create a folder and fill it, unless it is there: of several processes that need it one makes it, once.
+def once(path: Path, make: Callable[[], object]) -> None:
+    """Have ``path`` made, unless it is there: of several processes that need it one makes it, once.
+
+    Args:
+        path: a file or folder that appears when it is complete, as :func:`atomic_file` and :func:`atomic_folder` do it.
+        make: makes it.
 
     Raises:
-        BmnError: the folder cannot be created.
+        BmnError: its folder cannot be written to.
     """
-    with _locked(path) as temporary:
-        if not path.is_dir():
-            temporary.mkdir()
-            fill(temporary)
-            temporary.chmod(0o755)
-            os.replace(temporary, path)
+    if path.exists():  # looked at first, because what is complete may be read-only
+        return
+    with turn(path.with_name(f"{path.name}.once")):
+        if not path.exists():
+            make()
 
 
 @contextmanager

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import mlflow
 from alembic.migration import MigrationContext
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from bmn.base.errors import BmnError
-from bmn.base.files import atomic_file
+from bmn.base.files import atomic_file, turn
 from bmn.tracking.moved import follow_project
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # that MLflow keeps a store in; else it is a server's
@@ -131,7 +130,7 @@ def store_lock() -> Iterator[None]:
     if is_local():
         _folder().mkdir(exist_ok=True)
     if is_local() and os.access(_folder(), os.W_OK):
-        with FileLock(_folder() / ".lock"):
+        with turn(_folder() / "mlflow.db"):
             yield
     else:
         yield

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bmn.base.errors import BmnError
-from bmn.base.files import make_folder
+from bmn.base.files import atomic_folder, once
 from bmn.base.schema import ExtractParams
 from bmn.runtimes.backbone import Backbone, open_backbone
 from bmn.runtimes.programs import PROGRAMS
@@ -31,7 +31,12 @@ def backbone_program(name: str, root: Path) -> Path:
     if name.endswith(PROGRAMS):
         return root / name
     folder = root / CACHE / name
-    make_folder(folder, lambda unfinished: _write(_packaged() if name == PACKAGE else _pretrained(name), unfinished))
+
+    def export() -> None:
+        with atomic_folder(folder) as temporary:
+            _write(_packaged() if name == PACKAGE else _pretrained(name), temporary)
+
+    once(folder, export)
     return next(path for path in folder.iterdir() if path.suffix in PROGRAMS)
 
 
