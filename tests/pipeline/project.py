@@ -40,6 +40,10 @@ class Project:
             raise AssertionError(f"{' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
+    def at(self, folder: Path) -> "Project":
+        """The same project, copied or moved to another folder."""
+        return Project(folder, self.environment | {"PYTHONPATH": str(folder / "src")})
+
     def set(self, **values: object) -> None:
         """Change parameters: ``set(proposals__alpha=0.5)``."""
         self.run("bmn", "set", *(f"{key.replace('__', '.')}={value}" for key, value in values.items()))

@@ -36,7 +36,7 @@ def fresh(tmp_path_factory) -> Project:
 
 def copy(project: Project, folder: Path) -> Project:
     shutil.copytree(project.folder, folder)
-    return Project(folder, project.environment | {"PYTHONPATH": str(folder / "src")})
+    return project.at(folder)
 
 
 @pytest.fixture(scope="module")

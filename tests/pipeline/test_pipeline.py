@@ -204,7 +204,7 @@ def test_a_clone_pulls_the_results_and_trains_nothing(project, tmp_path):
     project.run("dvc", "remote", "add", "--local", "--default", "--force", "storage", str(tmp_path / "storage"))
     project.run("dvc", "push", "--quiet")
     project.run("git", "clone", "--quiet", str(project.folder), str(tmp_path / "clone"))
-    clone = Project(tmp_path / "clone", project.environment | {"PYTHONPATH": str(tmp_path / "clone/src")})
+    clone = project.at(tmp_path / "clone")
     clone.run("dvc", "remote", "add", "--local", "--default", "storage", str(tmp_path / "storage"))
     clone.run("dvc", "pull", "--quiet")
     done = clone.run("dvc", "repro")

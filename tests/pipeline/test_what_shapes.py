@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -18,6 +19,7 @@ import pytest
 from dvc.repo import Repo
 from pipeline.project import ROOT, Project, make_project
 
+from bmn.base.checksums import SETTLED
 from bmn.recipes.edits import edit
 
 pytestmark = pytest.mark.xdist_group("what_shapes")
@@ -291,18 +293,19 @@ def test_a_parameter(watched):
     assert wrong == {}
 
 
-@pytest.fixture
-def own(tmp_path) -> Iterator[Watched]:
-    """Own data, converted and named; training and the rest have not run."""
-    project = make_project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory) -> Project:
+    """Own data beside the project, converted; training and the rest have not run."""
+    folder = tmp_path_factory.mktemp("own")
+    project = make_project(folder / "project")
     give_space(project)
     rng = np.random.default_rng(0)
-    (tmp_path / "mine").mkdir()
+    (folder / "mine").mkdir()
     lines = ["video,start,end,label,subset,duration"]
     for number in range(8):
-        np.save(tmp_path / f"mine/clip{number}.npy", rng.normal(size=(20, 8)).astype("float32"))
+        np.save(folder / f"mine/clip{number}.npy", rng.normal(size=(20, 8)).astype("float32"))
         lines.append(f"clip{number},{number + 2},{number + 8},wave,{'validation' if number < 2 else 'training'},40")
-    (tmp_path / "segments.csv").write_text("\n".join(lines) + "\n")
+    (folder / "segments.csv").write_text("\n".join(lines) + "\n")
     truth = {
         f"clip{number}": {
             "duration": 40,
@@ -311,14 +314,21 @@ def own(tmp_path) -> Iterator[Watched]:
         }
         for number in range(8)
     }
-    (tmp_path / "truth.json").write_text(json.dumps({"database": truth}))
+    (folder / "truth.json").write_text(json.dumps({"database": truth}))
     project.set(
-        data__source="local", data__features=str(tmp_path / "mine"), data__annotations=str(tmp_path / "segments.csv"),
-        data__ground_truth=str(tmp_path / "truth.json"), train__init_from=str(tmp_path / "w.pdparams"),
-        train__batch_size=2,
+        data__source="local", data__features="../mine", data__annotations="../segments.csv",
+        data__ground_truth="../truth.json", train__init_from="../w.pdparams", train__batch_size=2,
     )  # fmt: skip
-    (tmp_path / "w.pdparams").write_bytes(b"weights")
+    (folder / "w.pdparams").write_bytes(b"weights")
     project.run("dvc", "repro", "convert")
+    return project
+
+
+@pytest.fixture
+def own(converted, tmp_path) -> Iterator[tuple[Project, Names, dict[str, str]]]:
+    """A copy of it for each change, and the names of its results before."""
+    shutil.copytree(converted.folder.parent, tmp_path, dirs_exist_ok=True)
+    project = converted.at(tmp_path / "project")
     names = Names(project)
     before = names.now()
     assert "error" not in before
@@ -334,6 +344,8 @@ def replace_line(path: Path, before: str, after: str) -> None:
 
 def feature_with_its_time_kept(folder: Path, project: Project) -> None:
     path = folder / "mine/clip1.npy"
+    time.sleep(SETTLED + 0.1)
+    project.run("python", "stages/inputs.py")  # so that its checksum is known by its times
     times = path.stat()
     array = np.load(path)
     array[0, 0] += 1

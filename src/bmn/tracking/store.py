@@ -130,7 +130,7 @@ def store_lock() -> Iterator[None]:
     if is_local():
         _folder().mkdir(exist_ok=True)
     if is_local() and os.access(_folder(), os.W_OK):
-        with turn(_folder() / "mlflow.db"):
+        with turn(_folder() / "store"):
             yield
     else:
         yield
