@@ -1,9 +1,12 @@
 """A sweep in a real PostgreSQL, where one is installed."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from servers import postgres
+from sqlalchemy import text
 from tuning.cheap import make_params, start
 from tuning.sweeps import empty_store as empty_store
 from tuning.sweeps import options, wait_for
@@ -13,6 +16,11 @@ from bmn.base.errors import BmnError
 from bmn.tuning.study import only_driver, open_storage
 
 pytestmark = pytest.mark.xdist_group("postgresql")
+# The states of the connections that hold a lock.
+HOLDERS = text(
+    "SELECT state FROM pg_stat_activity JOIN pg_locks USING (pid) "
+    "WHERE locktype = 'advisory' AND objid = (hashtext(:name)::bigint & 4294967295)::oid"
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +53,25 @@ def test_a_wrong_database_is_told(url):
         open_storage(url.replace("/postgres", "/nothing"))
 
 
-def test_a_driver_stays_the_only_one_where_the_server_ends_idle_transactions(url, tmp_path):
-    storage = open_storage(f"{url}{'&' if '?' in url else '?'}options=-c%20idle_in_transaction_session_timeout%3D200")
-    with only_driver(storage, "mine", tmp_path / "here"):
-        time.sleep(0.5)
-        second = only_driver(storage, "mine", tmp_path / "elsewhere")
+def test_the_lock_of_a_driver_is_held_outside_of_transactions(url, tmp_path):
+    """A server may end transactions that are idle, and with them what they hold."""
+    storage = open_storage(url)
+    with only_driver(storage, "alone", tmp_path / "here"):
+        with storage.engine.connect() as connection:
+            assert connection.execute(HOLDERS, {"name": "bmn alone"}).scalars().all() == ["idle"]
         with pytest.raises(BmnError, match="another bmn tune is running it"):
-            second.__enter__()
+            only_driver(storage, "alone", tmp_path / "elsewhere").__enter__()
+
+
+def test_a_driver_waits_for_the_lock_of_one_that_is_ending(url, tmp_path):
+    """A server notices late, on a busy machine, that the process of a connection has ended."""
+    storage = open_storage(url)
+    with ExitStack() as first, ThreadPoolExecutor(1) as pool:
+        first.enter_context(only_driver(storage, "handed on", tmp_path / "here"))
+        second = only_driver(storage, "handed on", tmp_path / "elsewhere")
+        entered = pool.submit(second.__enter__)
+        time.sleep(0.5)
+        assert not entered.done()
+        first.close()
+        entered.result()
+        second.__exit__(None, None, None)

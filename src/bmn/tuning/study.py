@@ -1,5 +1,6 @@
 """A study: its storage, pruner and sampler, the lock of its driver, and its status."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ LOCKS = {  # held by a database connection until it closes, for whatever reason
     "postgresql": "SELECT pg_try_advisory_lock(hashtext(:name))",
     "mysql": "SELECT GET_LOCK(:name, 0)",
 }
+PATIENCE = 5.0  # seconds that a server may need to notice that the process of a connection has ended
 
 
 @contextmanager
@@ -46,8 +48,11 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = SWEEPS) -> Itera
             connection = held.enter_context(autocommit.connect())
             connection.detach()  # so that it is closed, not kept in the pool with its lock
             question = text(LOCKS[storage.engine.dialect.name])
-            if not connection.execute(question, {"name": f"bmn {name}"}).scalar():
-                raise BmnError(taken)
+            late = time.monotonic() + PATIENCE
+            while not connection.execute(question, {"name": f"bmn {name}"}).scalar():
+                if time.monotonic() > late:
+                    raise BmnError(taken)
+                time.sleep(0.1)
         yield
 
 
