@@ -7,7 +7,7 @@ from bmn.acquire.raw import features_folder, open_raw
 from bmn.base.checksums import Checksums
 from bmn.base.errors import BmnError
 from bmn.base.files import read_json
-from bmn.base.params import load_params
+from bmn.base.params import check_unchanged, load_params
 from bmn.conversion.annotations import table
 from bmn.conversion.convert import Choices, convert
 from bmn.launch.command import command
@@ -32,6 +32,7 @@ def main() -> None:
     with Checksums(PROJECT / CHECKSUMS) as known:
         if identify_inputs(params, PROJECT, known)["features"] != inputs["features"]:
             raise BmnError(f"{params.data.features}: changed while the pipeline was running; run dvc repro again")
+    check_unchanged(params, "data", "model.feat_dim", "model.tscale")
     if findings:
         print(table(findings))
     print(f"{PROCESSED}: {', '.join(f'{count} {name} videos' for name, count in counts.items())}")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from bmn import tracking
 from bmn.base.files import atomic_file, read_json
-from bmn.base.params import load_params
+from bmn.base.params import check_unchanged, load_params
 from bmn.base.schema import Params
 from bmn.classify.classifier import FILE, read_classifier
 from bmn.classify.labels import label_counts
@@ -72,6 +72,7 @@ def main() -> None:
             **{EVALUATE / "figures" / name: "figures" for name in figures},
         },
     )
+    check_unchanged(params, "model", "proposals", "evaluate")
 
 
 def label(params: Params, subset: Subset, proposals: dict[str, Floats]) -> dict[str, dict[str, Floats]] | None:

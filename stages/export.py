@@ -4,7 +4,7 @@ from layout import EXPORT, PROCESSED, TRAIN
 
 from bmn import tracking
 from bmn.base.files import read_json
-from bmn.base.params import load_params
+from bmn.base.params import check_unchanged, load_params
 from bmn.classify.classifier import FILE, read_classifier
 from bmn.data.subset import open_subset
 from bmn.export.export import describe, export
@@ -30,6 +30,7 @@ def main() -> None:
     duration = store.windows[0].end - store.windows[0].start
     latency_ms = {name: values["latency_ms"] for name, values in measured.items()}
     tracking.log_export(params, run_id, EXPORT, features[0].T, duration, latency_ms)
+    check_unchanged(params, "data.length", "data.overlap", "model", "evaluate.subset", "export")
 
 
 if __name__ == "__main__":

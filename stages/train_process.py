@@ -5,7 +5,7 @@ from layout import CHECKPOINTS, LOGS, PROCESSED, PROJECT, TRAIN
 
 from bmn import tracking
 from bmn.base.files import atomic_file, write_json
-from bmn.base.params import load_params
+from bmn.base.params import check_unchanged, load_params
 from bmn.base.schema import Params
 from bmn.classify.classifier import FILE, SegmentClassifier, write_classifier
 from bmn.classify.labels import check_labels
@@ -45,6 +45,7 @@ def main() -> None:
                 run.losses(trained.history)
                 for name, row in (("best", best), ("last", trained.history[-1])):
                     run.checkpoint(TRAIN / f"{name}.pdparams", int(row["iteration"]))
+            check_unchanged(params, "model", "train", "classify")  # before what it could end from at once is gone
             session.clear()
 
 

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bmn.base.errors import BmnError
-from bmn.base.params import flatten, load_params, validate_params
+from bmn.base.params import check_unchanged, flatten, load_params, validate_params
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -174,3 +174,19 @@ def test_an_unknown_key_that_is_nearly_one_is_recognized(key, sentence):
         values = values | {group: {name: 1}}
     with pytest.raises(BmnError, match=re.escape(sentence)):
         validate_params(values if groups else values | {name: {}}, "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "was"),
+    [
+        ("train.epochs", 9, "4"),
+        ("train.loss_weights.tem", 2.0, "1.0"),
+        ("export.lower_precision", {"int8": 0.1}, "None"),
+    ],
+)
+def test_a_parameter_that_changed_since_a_stage_began_is_named(values, tmp_path, dotted, value, was):
+    before, path = load_params(PARAMS), tmp_path / "params.yaml"
+    YAML(typ="safe").dump(changed(values, dotted, value), path)
+    check_unchanged(before, "model", "train.batch_size", path=path)
+    with pytest.raises(BmnError, match=rf"^{re.escape(str(path))}: {dotted}[.int8]* was {was} when this stage began"):
+        check_unchanged(before, "model", "train", "export", path=path)

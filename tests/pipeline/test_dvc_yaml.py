@@ -52,16 +52,20 @@ def test_a_stage_depends_on_the_code_that_shapes_its_results_and_on_no_other(sta
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory) -> dict[str, set[str]]:
-    """The parameters that each stage reads: the embedded data are made, own data go through all stages in windows."""
+def traced(tmp_path_factory) -> dict[str, dict[str, set[str]]]:
+    """The parameters that each stage reads, and those that it checks at its end.
+
+    The embedded data are made, own data go through all stages in windows.
+    """
     project = make_project(tmp_path_factory.mktemp("dvc_yaml") / "project")
-    found: dict[str, set[str]] = {stage: set() for stage in WORKING}
+    found: dict[str, dict[str, set[str]]] = {stage: {"read": set(), "checked": set()} for stage in WORKING}
 
     def trace(*stages: str) -> None:
         project.run("python", "stages/inputs.py")
         for stage in stages:
             project.run("python", str(ROOT / "tests/pipeline/tracing.py"), WORKING[stage], "read.json")
-            found[stage] |= set(json.loads((project.folder / "read.json").read_text()))
+            for kind, keys in json.loads((project.folder / "read.json").read_text()).items():
+                found[stage][kind] |= set(keys)
 
     trace("download")
     rng = np.random.default_rng(0)
@@ -86,11 +90,18 @@ def read(tmp_path_factory) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("stage", WORKING)
-def test_a_stage_depends_on_the_parameters_that_it_reads_and_on_no_others(stage, read):
+def test_a_stage_depends_on_the_parameters_that_it_reads_and_on_no_others(stage, traced):
     named = [name for name in STAGES[stage]["params"] if isinstance(name, str)]
     declared = {leaf for leaf in LEAVES if any(below(leaf, name) for name in named)}
-    known = {leaf for leaf in LEAVES if any(below(key, leaf) for key in read[stage])}
+    known = {leaf for leaf in LEAVES if any(below(key, leaf) for key in traced[stage]["read"])}
     assert declared == {leaf for leaf in known if not neutral(leaf)}
+
+
+@pytest.mark.parametrize("stage", WORKING)
+def test_a_stage_checks_at_its_end_what_it_depends_on(stage, traced):
+    """DVC reads params.yaml when a stage ends, and records what it finds there."""
+    named = [name for name in STAGES[stage]["params"] if isinstance(name, str)]
+    assert [name for name in named if not any(below(name, group) for group in traced[stage]["checked"])] == []
 
 
 def test_what_no_stage_depends_on_is_neutral():

@@ -20,6 +20,7 @@ from pipeline.project import Project, make_project
 from servers import free_port
 
 from bmn.model.weights import read_weights
+from bmn.recipes.edits import edit
 
 pytestmark = pytest.mark.xdist_group("train_stage")
 PATIENCE = 300.0  # seconds that a busy machine may need for what is waited for
@@ -156,6 +157,21 @@ def test_a_signal_stops_it_with_a_checkpoint(project, uninterrupted, devices, ho
     assert "resuming from iteration" in project.run("python", "stages/train.py").stdout
     same(project, uninterrupted)
     assert statuses(project) == ["FINISHED"]
+
+
+def test_a_parameter_that_changes_meanwhile_is_not_recorded_for_the_old_result(project):
+    """DVC reads params.yaml again at the end; with the old value back, nothing is trained again."""
+    project.set(train__epochs=20)
+    training = Training(project)
+    training.wait_for_checkpoint()
+    edit(project.folder / "params.yaml", {"train.learning_rate": 0.5, "proposals.alpha": 0.5})
+    code, _, errors = training.end()
+    assert code == 1
+    assert "params.yaml: train.learning_rate was 0.001 when this stage began and is 0.5 now" in errors
+    assert statuses(project) == ["FINISHED"]
+    edit(project.folder / "params.yaml", {"train.learning_rate": 0.001})
+    assert "resuming from iteration 60" in project.run("python", "stages/train.py").stdout
+    assert statuses(project) == ["FINISHED"]  # one run, the same one
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -1,4 +1,7 @@
-"""Runs a stage and notes which parameters it reads, all but where it only reports: ``tracing.py STAGE RESULT.json``."""
+"""``tracing.py STAGE RESULT.json`` runs a stage and notes the parameters that it reads, and that it checks at its end.
+
+What it reads only to report it does not count.
+"""
 
 import json
 import runpy
@@ -13,6 +16,7 @@ from bmn.base.schema import Group, Params
 from bmn.provenance import NEUTRAL_CODE, PACKAGE
 
 read: set[str] = set()
+checked: set[str] = set()
 places: dict[int, str] = {}  # of each group of the parameters that the stage loads, by its id
 kept: list[Params] = []
 
@@ -58,8 +62,13 @@ def dump(self: Group, **words: Any) -> dict[str, Any]:
     return dumped
 
 
+def check(_: Params, *groups: str) -> None:
+    checked.update(groups)
+
+
 load_params = params.load_params
 params.load_params = load
+params.check_unchanged = check
 original = Group.model_dump
 Group.__getattribute__ = get
 Group.model_dump = dump
@@ -67,4 +76,4 @@ stage, result = sys.argv[1:]
 sys.path.insert(0, str(Path(stage).parent))
 sys.argv = [stage]
 runpy.run_path(stage, run_name="__main__")
-Path(result).write_text(json.dumps(sorted(read)))
+Path(result).write_text(json.dumps({"read": sorted(read), "checked": sorted(checked)}))

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -141,3 +143,36 @@ def test_the_supervisor_leaves_a_run_that_recorded_how_it_ended(params, status):
 
 def test_the_name_lists_what_differs_from_the_preset():
     assert runs.run_name(given(train={"epochs": 7})).startswith("embedded strict=False epochs=7")
+
+
+@pytest.mark.parametrize("cut", ["", "schema: '2.0'\n", "schema: '2.0'\nstages:\n  conv"])
+def test_a_dvc_lock_that_is_just_being_written_gives_no_tags(cut):
+    Path("dvc.lock").write_text(cut)
+    assert [key for key in runs.origin() if key.startswith("dvc.")] == []
+
+
+def test_how_a_training_ended_is_recorded_before_anything_is_waited_for(params, monkeypatch):
+    """A server that does not answer may keep it until it is killed."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def deliver(folder):
+        asked.set()
+        answered.wait()
+
+    monkeypatch.setattr("bmn.tracking.outbox.deliver", deliver)
+
+    def stopped():
+        with pytest.raises(Stopped), tracking.training_run(params, Path("run.json"), []):
+            asked.wait()
+            raise Stopped("by a signal")
+
+    training = threading.Thread(target=stopped)
+    training.start()
+    deadline = time.monotonic() + 120
+    while not (found := any(b"KILLED" in path.read_bytes() for path in outboxes().rglob("*") if path.is_file())):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    answered.set()
+    training.join()
+    assert found

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 from video.films import film, second
@@ -9,6 +10,12 @@ from video.films import film, second
 from bmn.base.errors import BmnError
 from bmn.video.decoder import Bounds, Decoder, Wanted
 
+IMPATIENT = """
+import signal
+timer, alarm = signal.setitimer, signal.alarm
+signal.setitimer = lambda which, seconds: timer(which, seconds / 20)
+signal.alarm = lambda seconds: alarm(seconds // 20)
+"""
 WANTED = Wanted(seconds=0.5, frames=2, size=16)
 
 
@@ -77,13 +84,27 @@ def test_a_refusal_leaves_the_process_ready(decoder, tmp_path):
 def test_a_process_that_dies_is_named_and_the_next_video_gets_another(decoder, tmp_path):
     path = film(tmp_path / "clip.mp4", seconds=10)
     large = Wanted(0.5, 2, 512)  # more than the pipe holds: it cannot have ended
-    for number, sentence in ((signal.SIGSEGV, r"ends the decoder \(SIGSEGV\)"), (signal.SIGALRM, "no frame for 60 s")):
+    late = "no frame in 60 s of processor time"
+    for number, sentence in ((signal.SIGSEGV, r"ends the decoder \(SIGSEGV\)"), (signal.SIGPROF, late)):
         decoded = decoder.open(path, large)
         next(decoded.images)
         os.kill(decoder._process.pid, number)
         with pytest.raises(BmnError, match=rf"clip\.mp4: .*{sentence}.*; get it again"):
             list(decoded.images)
     assert len(list(decoder.open(path, WANTED).images)) == 20
+
+
+def test_the_time_that_it_waits_does_not_count(decoder, tmp_path, monkeypatch):
+    """Stopped by Ctrl-Z, or waiting for a slow disk, for longer than a frame may take."""
+    (tmp_path / "sitecustomize.py").write_text(IMPATIENT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    decoded = decoder.open(film(tmp_path / "clip.mp4", seconds=10), Wanted(0.5, 2, 512))
+    for _ in range(10):  # as fast as they come: it is decoding then, and not waiting to be read
+        next(decoded.images)
+    os.kill(decoder._process.pid, signal.SIGSTOP)
+    time.sleep(4)
+    os.kill(decoder._process.pid, signal.SIGCONT)
+    assert len(list(decoded.images)) == 10
 
 
 def test_a_video_that_is_left_in_the_middle_does_not_show_up_in_the_next(decoder, tmp_path):

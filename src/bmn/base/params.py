@@ -31,6 +31,27 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     return validate_params(read_yaml(path), str(path))
 
 
+def check_unchanged(params: Params, *groups: str, path: Path = Path("params.yaml")) -> None:
+    """Refuse a result whose parameters have changed in the file since it was begun.
+
+    DVC reads the file again when a stage ends, and would record the new values for what the old ones made.
+
+    Args:
+        params: that the result was made from.
+        groups: dotted keys, or the beginnings of dotted keys, that affect it.
+
+    Raises:
+        BmnError: one of them has another value now, or the file is no longer valid.
+    """
+    before, now = (dict(flatten(values.model_dump())) for values in (params, load_params(path)))
+    for key in now | before:
+        if before.get(key) != now.get(key) and any(f"{key}.".startswith(f"{group}.") for group in groups):
+            raise BmnError(
+                f"{path}: {key} was {before.get(key)!r} when this stage began and is {now.get(key)!r} now; set it back "
+                f"to keep the result, or run the stage again with the new value"
+            )
+
+
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The dotted keys of nested parameters and their values."""
     for key, value in values.items():

@@ -20,7 +20,7 @@ def main() -> None:
     """Remove what is cut short, and say so."""
     for path, whole in ((Path(".dvc/tmp/rwlock"), _is_json), (Path("dvc.lock"), _is_lock)):
         if _is_cut_short(path, whole):
-            path.unlink()
+            path.unlink(missing_ok=True)  # another make may have removed it
             print(f"{path}: cut short when dvc was killed; removed, dvc makes it anew")
 
 

@@ -16,7 +16,8 @@ from bmn.base.runtime import child_environment
 from bmn.runtimes.descriptions import describe
 from bmn.runtimes.engines import open_engine
 
-SECONDS = 60
+SECONDS = 120  # of processor time, all threads together; a BMN of the published size takes a few
+WAIT = 900  # seconds for that on a busy machine
 MEMORY = 4 << 30  # bytes; a BMN of the published size takes half a GiB
 REFUSED = 3  # exit code: the reason is the last line on stderr
 
@@ -25,20 +26,24 @@ def try_out(program: Path) -> None:
     """Open and run a program once on the CPU, in a separate process that cannot write files.
 
     Raises:
-        BmnError: it is refused, crashes, needs more than ``SECONDS`` or ``MEMORY``, or does not return maps of
-            probabilities.
+        BmnError: it is refused, crashes, needs more than ``SECONDS``, ``WAIT`` or ``MEMORY``, or does not return maps
+            of probabilities.
     """
     describe(program)  # cheap, and refuses most without a process
     words = [sys.executable, "-m", "bmn.runtimes.trial", str(program)]
     try:
         done = subprocess.run(
             words, env=child_environment(), capture_output=True, text=True, errors="replace", check=False,
-            timeout=SECONDS, stdin=subprocess.DEVNULL,
+            timeout=WAIT, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise BmnError(f"{program}: does not finish within {SECONDS} s; it is damaged, export it again") from error
+        raise BmnError(
+            f"{program}: does not finish within {WAIT} s; try again when the machine is less busy"
+        ) from error
     if done.returncode == REFUSED:
         raise BmnError(done.stderr.splitlines()[-1])
+    if done.returncode == -signal.SIGXCPU:
+        raise BmnError(f"{program}: needs more than {SECONDS} s of processor time; it is damaged, export it again")
     if done.returncode != 0:
         reason = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit code {done.returncode}"
         raise BmnError(f"{program}: crashes its runtime ({reason}); it is damaged, export it again")
@@ -46,9 +51,9 @@ def try_out(program: Path) -> None:
 
 def main() -> None:
     """Try one program."""
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))  # the first ends it by SIGXCPU, the second surely
     for limit, most in (
         (resource.RLIMIT_DATA, MEMORY),
-        (resource.RLIMIT_CPU, SECONDS * 8),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):

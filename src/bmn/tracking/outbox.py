@@ -84,9 +84,9 @@ class Outbox:
 
     def close(self, status: str) -> None:
         """End the run with a status and send what is left; if that fails, say how to send it later."""
+        self._status(status)  # first, because a server that is down may keep the thread until this process is killed
         self._closing.set()
         self._thread.join()
-        self._status(status)
         if not self._send():
             _say(
                 f"{store_uri()}: MLflow does not respond; the unsent part of run {self.run_id} is kept. "

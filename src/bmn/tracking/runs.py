@@ -16,10 +16,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking.context.registry import resolve_tags
-from ruamel.yaml import YAML
 
-from bmn.base.errors import Stopped, without_passwords
-from bmn.base.files import read_json, write_json
+from bmn.base.errors import BmnError, Stopped, without_passwords
+from bmn.base.files import read_json, read_yaml, write_json
 from bmn.base.params import flatten
 from bmn.base.schema import Params
 from bmn.data.subset import Subset
@@ -84,9 +83,9 @@ def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> I
         status = "KILLED"
         raise
     finally:
+        outbox.close(status)
         if monitor:
             monitor.finish()
-        outbox.close(status)
 
 
 def mark_failed(run_file: Path) -> None:
@@ -134,11 +133,18 @@ def origin() -> dict[str, str]:
     for tag, variable in (("dvc.stage", "DVC_STAGE"), ("dvc.exp", "DVC_EXP_NAME")):
         if variable in os.environ:
             tags[tag] = os.environ[variable]
-    lock = Path("dvc.lock")
-    if lock.exists():
-        outs = YAML(typ="safe").load(lock)["stages"].get("convert", {}).get("outs", [])
-        tags |= {f"dvc.{out['path']}": out["md5"] for out in outs}
+    match _dvc_lock():
+        case {"stages": {"convert": {"outs": list(outs)}}}:
+            tags |= {f"dvc.{out['path']}": out["md5"] for out in outs}
     return tags
+
+
+def _dvc_lock() -> Any:
+    """What dvc.lock holds; None where there is none, or another process is just writing it."""
+    try:
+        return read_yaml(Path("dvc.lock"))
+    except BmnError:
+        return None
 
 
 def _git(*words: str) -> str:

@@ -42,8 +42,8 @@ class Checkpoints:
             self._lock.acquire()
         except Timeout as error:
             raise BmnError(
-                f"{self.folder}: process {holder.read_text()} is running this training; wait until it ends or stop "
-                f"it, then run the same command to resume"
+                f"{self.folder}: {_who(holder)} is running this training; wait until it ends or stop it, then run the "
+                f"same command to resume"
             ) from error
         holder.write_text(f"{os.getpid()} on {platform.node()}")
         return self
@@ -93,6 +93,14 @@ class Checkpoints:
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.npz"))
+
+
+def _who(holder: Path) -> str:
+    """Who holds a lock; it may be just beginning or ending."""
+    try:
+        return f"process {holder.read_text() or '?'}"
+    except FileNotFoundError:
+        return "another process"
 
 
 def pack(network: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer) -> Arrays:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from bmn.base.errors import BmnError
 from bmn.base.prefetch import prefetch
 
-PATIENCE = 60  # seconds without a frame
+PATIENCE = 60  # seconds of processor time, for each thread, without a frame; a slow disk or busy machine costs none
 MEMORY = 4 << 30  # bytes of address space
 AHEAD = 16 << 20  # bytes of frames that wait to be read
 IMAGE, REFUSAL = b"I", b"R"  # what an answer begins with
@@ -109,8 +110,9 @@ class Decoder:
         process = self.start()
         request = {"path": str(path), "seconds": wanted.seconds, "frames": wanted.frames, "size": wanted.size}
         assert process.stdin is not None
-        process.stdin.write(json.dumps(request).encode() + b"\n")
-        process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has died since: the answer, which is none, says how
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
         answer = self._answer(path, IMAGE)
         duration, snippets = json.loads(answer)
         if duration > self._bounds.duration:
@@ -151,7 +153,8 @@ class Decoder:
             raise BmnError(answer.decode())
         ended = -self._process.wait()
         self.close()
-        reason = f"gives no frame for {PATIENCE} s" if ended == signal.SIGALRM else f"ends the decoder ({_name(ended)})"
+        late = f"gives no frame in {PATIENCE} s of processor time"
+        reason = late if ended == signal.SIGPROF else f"ends the decoder ({_name(ended)})"
         raise BmnError(f"{path}: {reason}; get it again or encode it anew")
 
 
@@ -171,14 +174,16 @@ def _serve(threads: int, asked: IO[bytes], answers: IO[bytes]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes no file
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
+    allow = partial(signal.setitimer, signal.ITIMER_PROF)  # seconds of processor time, after which SIGPROF ends it
+
     def answer(kind: bytes, content: bytes) -> None:
-        signal.alarm(0)  # who reads may take as long as it likes
+        allow(0)  # without end: who reads may take as long as it likes
         answers.write(kind + len(content).to_bytes(8, "little") + content)
         answers.flush()
-        signal.alarm(PATIENCE)
+        allow(PATIENCE * threads)
 
     for line in asked:
-        signal.alarm(PATIENCE)
+        allow(PATIENCE * threads)
         wanted = json.loads(line)
         path = Path(wanted["path"])
         try:
@@ -192,7 +197,7 @@ def _serve(threads: int, asked: IO[bytes], answers: IO[bytes]) -> None:
                 answer(IMAGE, snippet)
         except BmnError as error:
             answer(REFUSAL, str(error).encode())
-        signal.alarm(0)
+        allow(0)
 
 
 if __name__ == "__main__":
