@@ -52,3 +52,23 @@ def test_a_signal_unwinds_it(how, code, tmp_path):
     _, error = process.communicate(timeout=30)
     assert (process.returncode, error) == (code, b"")
     assert (tmp_path / "unwound").exists()
+
+
+@pytest.mark.parametrize(("how", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "type('Finalized', (), {'__del__': raised})()",
+        "os.register_at_fork(after_in_parent=raised); os.fork() or os._exit(0)",
+    ],
+)
+def test_a_signal_where_python_ignores_exceptions_is_not_lost(how, code, where):
+    body = (
+        "import os, signal\n"
+        f"    def raised(*_): signal.raise_signal(signal.{how}); [None for _ in range(9)]\n"
+        f"    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"    {where}\n"
+        "    time.sleep(600)"
+    )
+    done = run(body)
+    assert (done.returncode, done.stderr) == (code, "")

@@ -1,8 +1,10 @@
 """What wraps every command: fast settings, and one sentence instead of a traceback on bad input."""
 
 import functools
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import ParamSpec
@@ -25,6 +27,7 @@ def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         tune_process()
         signal.signal(signal.SIGTERM, _unwind)
+        before, sys.unraisablehook = sys.unraisablehook, _repeat
         try:
             end_with_ancestors()
             main(*args, **kwargs)
@@ -34,6 +37,7 @@ def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
             sys.exit(130)
         finally:
             ignore_signals()
+            sys.unraisablehook = before
 
     return wrapped
 
@@ -41,3 +45,19 @@ def command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
 def _unwind(number: int, _: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
+
+
+def _repeat(ignored: "sys.UnraisableHookArgs") -> None:
+    """Where Python ignores exceptions (finalizers, callbacks of a fork) a signal's is lost too: send it once more."""
+    match ignored.exc_value:
+        case KeyboardInterrupt():
+            number = signal.SIGINT
+        case SystemExit(code=code) if code == 128 + signal.SIGTERM:
+            number = signal.SIGTERM
+            signal.signal(number, _unwind)
+        case _:
+            sys.__unraisablehook__(ignored)
+            return
+    later = threading.Timer(0.05, os.kill, (os.getpid(), number))
+    later.daemon = True
+    later.start()
