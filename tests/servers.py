@@ -97,11 +97,11 @@ def postgres(password=""):
     call("initdb", "--username=mlflow", "--no-sync", *how)
     port = free_port()
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c unix_socket_directories={folder}"
-    call("pg_ctl", "-w", "-l", folder / "log", "-o", options, "start")
+    call("pg_ctl", "-w", "-t", "600", "-l", folder / "log", "-o", options, "start")
     try:
         yield f"postgresql+psycopg://mlflow@127.0.0.1:{port}/postgres"
     finally:
-        call("pg_ctl", "-m", "immediate", "stop")
+        call("pg_ctl", "-t", "600", "-m", "immediate", "stop")
         shutil.rmtree(folder)
 
 

@@ -133,7 +133,7 @@ def test_what_was_killed_goes_on_where_it_was(place):
         film(place / f"clips/more{number}.mp4", seconds=8 + number / 4)
     code = KILLED.format(paths=[path for path in sys.path if path])
     job = subprocess.Popen([sys.executable, "-c", code, str(place)])
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     folder = place / "cache/features"
     while len(list(folder.rglob("[!.]*.npy"))) < 3 and time.monotonic() < deadline and job.poll() is None:
         time.sleep(0.01)

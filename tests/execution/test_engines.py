@@ -156,7 +156,7 @@ def test_a_lost_node_loses_no_job(ray_cluster, tmp_path, capsys):
     waits = (Job(f"job {number}", "execution.work:wait", {"file": str(file)}) for number in range(1, 4))
     with open_engine(ExecutionParams(engine="ray", address=ray_cluster.address, devices="cpu")) as engine:
         assert engine.jobs == 2
-        ends, told, removed, printed, end = {}, set(), False, "", time.monotonic() + 180
+        ends, told, removed, printed, end = {}, set(), False, "", time.monotonic() + 1200
         for event in run(engine, itertools.chain([count("job 0")], waits)):
             if event is not None and event.kind == "told":
                 told.add(event.job)

@@ -24,7 +24,7 @@ def main():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         Path("pid").write_text(str(os.getpid()))
-        time.sleep(60)
+        time.sleep(3600)
     finally:
         Path("unwound").touch()
 
@@ -49,7 +49,7 @@ def write_command(folder: Path, before: str = "") -> None:
 
 def begun(folder: Path) -> psutil.Process:
     """The command, once it is at work."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while not (folder / "pid").exists() or not (folder / "pid").read_text():
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -57,7 +57,7 @@ def begun(folder: Path) -> psutil.Process:
 
 
 def gone(process: psutil.Process) -> bool:
-    return psutil.wait_procs([process], timeout=15)[1] == []
+    return psutil.wait_procs([process], timeout=300)[1] == []
 
 
 @pytest.mark.parametrize("victim", ["beginner", "shell"])
@@ -96,14 +96,14 @@ def test_a_command_whose_beginner_is_gone_before_it_looks_does_not_begin(tmp_pat
         beginner = subprocess.Popen(
             [sys.executable, "-c", BEGINNER], cwd=tmp_path, env=environment, stderr=errors, start_new_session=True
         )  # where it shared a session with the first process of a container, this could not be told from its child
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while len(family := psutil.Process(beginner.pid).children(recursive=True)) < 2:
         assert time.monotonic() < until
         time.sleep(0.01)
     beginner.kill()
     beginner.wait()
     (tmp_path / "go").touch()
-    assert psutil.wait_procs(family, timeout=15)[1] == []
+    assert psutil.wait_procs(family, timeout=300)[1] == []
     assert not (tmp_path / "pid").exists()
     assert (tmp_path / "errors").read_text().startswith("error: the process that started this command has ended; ")
 
@@ -127,7 +127,7 @@ import os, subprocess, time
 from bmn.launch.lifetime import die_with
 child = subprocess.Popen(["sleep", "60"], preexec_fn=die_with({parent}))
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
     with subprocess.Popen(
         [sys.executable, "-c", code.format(parent="os.getpid()")], stdout=subprocess.PIPE, text=True
@@ -147,7 +147,7 @@ try:
 except subprocess.SubprocessError:
     pass
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "60.125"]]
 

@@ -51,7 +51,7 @@ def post(address, body, **headers):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(address, data, {"Content-Type": "application/json", **headers})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -190,7 +190,7 @@ def test_every_answer_names_the_model_and_prometheus_is_told(server, features):
     place = address.removesuffix("/invocations")
 
     def scraped():
-        with urllib.request.urlopen(f"{place}/metrics", timeout=60) as answer:
+        with urllib.request.urlopen(f"{place}/metrics", timeout=600) as answer:
             assert answer.headers["BMN-Model"] == "bmn/1"
             families = text_string_to_metric_families(answer.read().decode())
             return {(one.name, *sorted(one.labels.values())): one.value for each in families for one in each.samples}
@@ -198,7 +198,7 @@ def test_every_answer_names_the_model_and_prometheus_is_told(server, features):
     before = scraped()
     body = json.dumps({"inputs": [features[0].T.tolist()]}).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=600) as answer:
         assert answer.headers["BMN-Model"] == "bmn/1"
     assert post(address, {})[0] == 400
     for number in range(3):
@@ -384,5 +384,5 @@ def wait_until_at_work(port, answer):
     told = ""
     while "bmn_requests_at_work 1.0" not in told:
         assert not answer.done()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as metrics:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=600) as metrics:
             told = metrics.read().decode()

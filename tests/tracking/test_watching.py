@@ -73,7 +73,7 @@ def kept(process):
 def post(port, body, kind="video/mp4", path="/videos"):
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": kind})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())["message"]

@@ -63,8 +63,9 @@ def test_the_lock_of_a_driver_is_held_outside_of_transactions(url, tmp_path):
             only_driver(storage, "alone", tmp_path / "elsewhere").__enter__()
 
 
-def test_a_driver_waits_for_the_lock_of_one_that_is_ending(url, tmp_path):
+def test_a_driver_waits_for_the_lock_of_one_that_is_ending(url, tmp_path, monkeypatch):
     """A server notices late, on a busy machine, that the process of a connection has ended."""
+    monkeypatch.setattr("bmn.tuning.study.PATIENCE", 300)
     storage = open_storage(url)
     with ExitStack() as first, ThreadPoolExecutor(1) as pool:
         first.enter_context(only_driver(storage, "handed on", tmp_path / "here"))
