@@ -52,7 +52,7 @@ def uninterrupted(converted):
 def copy(project, folder) -> Project:
     """The project with its converted data; its store holds one run, that of ``uninterrupted``."""
     shutil.copytree(project.folder, folder, ignore=shutil.ignore_patterns(".git"))
-    return Project(folder, project.environment | {"PYTHONPATH": str(folder / "src")})
+    return project.at(folder)
 
 
 @pytest.fixture

@@ -83,9 +83,11 @@ def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> I
         status = "KILLED"
         raise
     finally:
-        outbox.close(status)
-        if monitor:
-            monitor.finish()
+        try:
+            outbox.close(status)
+        finally:
+            if monitor:
+                monitor.finish()
 
 
 def mark_failed(run_file: Path) -> None:
