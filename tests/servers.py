@@ -3,12 +3,10 @@
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 from filelock import FileLock
+from shell import wait_for
 
 PORTS: list[FileLock] = []
-PATIENCE = 300.0  # seconds; a server's first start is slow on a busy machine
 
 
 def free_port() -> int:
@@ -35,15 +33,14 @@ def free_port() -> int:
 
 def wait_until_healthy(url: str, process: subprocess.Popen, log: Path) -> None:
     """Until a server answers there, and with no error."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:  # errors of HTTP too
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
+
+    def healthy() -> bool:
+        with suppress(OSError):  # errors of HTTP too
+            urllib.request.urlopen(url, timeout=10).close()
+            return True
+        return False
+
+    wait_for(healthy, process, log)
 
 
 class Server:
@@ -68,7 +65,8 @@ class Server:
     def stop(self) -> None:
         family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
         for process in family:
-            process.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):  # its parent, which is killed first, may take it along
+                process.kill()
         self.process.wait()
 
 

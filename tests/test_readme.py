@@ -12,7 +12,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,8 @@ import pytest
 from mlflow import MlflowClient
 from pipeline.project import ROOT, SMALL, Project, make_project
 from readme import TEXT, block_commands, blocks, command, commands, section, spans
-from servers import free_port
+from servers import free_port, wait_until_healthy
+from shell import PATIENCE
 
 from bmn.base.params import load_params
 from bmn.base.schema import ModelParams
@@ -33,7 +33,6 @@ from bmn.conversion.dialects import read_annotations
 from bmn.model.network import BMN
 
 pytestmark = pytest.mark.xdist_group("readme")
-PATIENCE = 300.0  # seconds; a server's first start is slow on a busy machine
 
 # README's words → what is run instead.
 SUBSTITUTES = {
@@ -135,23 +134,11 @@ def server(project: Project, words: str, path: str) -> Iterator[tuple[str, str]]
             stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
-        ask(f"{address}{path}", process, log)
+        wait_until_healthy(f"{address}{path}", process, log)
         yield address, log.read_text()
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def ask(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            urllib.request.urlopen(address, timeout=10).close()
-            return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
 
 
 def shapes(text: str) -> set[str]:
