@@ -1,10 +1,6 @@
 """Sweeps in a folder, and what they leave in Optuna and MLflow."""
 
-import json
 import shutil
-import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from tuning.cheap import ENTRY, ROOT, TESTS
 
+from bmn.base.files import write_json
 from bmn.base.schema import Params
 from bmn.tracking.store import connect
 from bmn.tuning.driver import tune
@@ -41,6 +38,14 @@ class Project:
             return self.study(params).trials
         except KeyError:
             return []
+
+    def finished(self, params: Params) -> int:
+        return sum(trial.state.is_finished() for trial in self.trials(params))
+
+    def calls(self) -> int:
+        """How many jobs have begun."""
+        path = self.path / "calls"
+        return path.stat().st_size if path.exists() else 0
 
     def client(self) -> MlflowClient:
         return MlflowClient(f"sqlite:///{self.path}/mlruns/mlflow.db")
@@ -91,11 +96,4 @@ def project(tmp_path: Path, processed: Path, empty_store: Path, monkeypatch: pyt
 
 def options(project: Project, **words: float) -> None:
     """Say how jobs behave, as ``cheap.py`` has it."""
-    (project.path / "options.json").write_text(json.dumps({key.replace("_", " "): word for key, word in words.items()}))
-
-
-def wait_for(process: "subprocess.Popen[str]", check: Callable[[], bool]) -> None:
-    """Wait until something is so, while a driver runs."""
-    while not check():
-        assert process.poll() is None
-        time.sleep(0.02)
+    write_json(project.path / "options.json", {key.replace("_", " "): word for key, word in words.items()})

@@ -2,9 +2,10 @@
 
 import pytest
 from optuna.trial import TrialState
+from shell import wait_for
 from tuning.cheap import make_params, start
 from tuning.sweeps import empty_store as empty_store
-from tuning.sweeps import options, wait_for
+from tuning.sweeps import options
 from tuning.sweeps import project as project
 
 from bmn.base.errors import BmnError
@@ -109,7 +110,7 @@ def test_a_trial_whose_job_dies_is_tried_once_more(project, deaths, state, capsy
     assert study.trials[0].state.name == state
     printed = capsys.readouterr().out
     assert "trial 0: its process was killed by SIGKILL (perhaps out of memory); retrying" in printed
-    assert len((project.path / "calls").read_text().splitlines()) == 3 + 1 + 4  # each once, one twice, four confirm
+    assert project.calls() == 3 + 1 + 4  # each once, one twice, four confirm
 
 
 def test_when_the_time_is_up_no_trial_begins(project, capsys):
@@ -120,16 +121,15 @@ def test_when_the_time_is_up_no_trial_begins(project, capsys):
 
 
 def test_a_driver_that_is_killed_with_two_jobs_at_work_ends_right(project):
-    options(project, seconds=0.3)
     params = make_params(jobs=2, trials=8)
-    for number in range(2):
+    for begun in (4, 8):  # the second driver's first two take up what the first one left at work
+        options(project, most=begun - 2)
         process = start(project.path, params, project.data)
-        wait_for(process, lambda: sum(t.state.is_finished() for t in project.trials(params)) >= 3 * (number + 1))  # noqa: B023
-        wait_for(process, lambda: any(t.state == TrialState.RUNNING for t in project.trials(params)))
+        wait_for(lambda: project.finished(params) == begun / 2 and project.calls() == begun, process)  # noqa: B023
         process.kill()
         process.wait()
     before = {trial.number: trial.params for trial in project.trials(params) if trial.params}
-    options(project, seconds=0.05)
+    options(project)
     assert start(project.path, params, project.data).wait() == 0
     project.check(params)
     after = {trial.number: trial.params for trial in project.trials(params)}
@@ -137,10 +137,10 @@ def test_a_driver_that_is_killed_with_two_jobs_at_work_ends_right(project):
 
 
 def test_one_that_is_stopped_says_so_and_goes_on(project):
-    options(project, seconds=5)
+    options(project, most=0)
     params = make_params(jobs=2, trials=2)
     process = start(project.path, params, project.data)
-    wait_for(process, lambda: sum(bool(trial.params) for trial in project.trials(params)) == 2)
+    wait_for(lambda: sum(bool(trial.params) for trial in project.trials(params)) == 2, process)
     process.terminate()
     assert process.wait() != 0
     [parent], runs = project.runs()
@@ -151,10 +151,10 @@ def test_one_that_is_stopped_says_so_and_goes_on(project):
 
 
 def test_a_study_has_one_driver(project):
-    options(project, seconds=5)
+    options(project, most=0)
     params = make_params(trials=2)
     process = start(project.path, params, project.data)
-    wait_for(process, lambda: project.trials(params))
+    wait_for(lambda: project.trials(params), process)
     with pytest.raises(BmnError, match=r"tune.study is 'bmn'; another bmn tune is running it"):
         project.tune(params)
     process.kill()
@@ -187,15 +187,17 @@ def test_the_engine_does_not_change_a_sweep(project, tmp_path_factory, ray_clust
     local = project.tune(here)
     other = tmp_path_factory.mktemp("ray")
     there = type(project)(other, project.data)
-    options(there, seconds=0.1)
+    options(there, most=2)
     params = make_params(engine="ray", address=ray_cluster.address, trials=8)
     process = start(other, params, project.data)
-    wait_for(process, lambda: sum(trial.state.is_finished() for trial in there.trials(params)) >= 2)
+    wait_for(lambda: there.finished(params) == 2 and there.calls() == 3, process)
     process.kill()
     process.wait()
+    options(there, most=5)
     process = start(other, params, project.data)
-    wait_for(process, lambda: sum(trial.state.is_finished() for trial in there.trials(params)) >= 4)
+    wait_for(lambda: there.finished(params) == 4 and there.calls() == 6, process)
     ray_cluster.remove_node(ray_cluster.other, allow_graceful=False)
+    options(there)
     assert process.wait() == 0
     there.check(params)
     assert [(trial.params, trial.values) for trial in there.trials(params)] == [

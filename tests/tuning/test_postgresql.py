@@ -6,10 +6,11 @@ from contextlib import ExitStack
 
 import pytest
 from servers import postgres
+from shell import wait_for
 from sqlalchemy import text
 from tuning.cheap import make_params, start
 from tuning.sweeps import empty_store as empty_store
-from tuning.sweeps import options, wait_for
+from tuning.sweeps import options
 from tuning.sweeps import project as project
 
 from bmn.base.errors import BmnError
@@ -30,14 +31,15 @@ def url():
 
 
 def test_a_killed_driver_loses_and_doubles_no_trial(project, url):
-    options(project, seconds=0.05)
+    options(project, most=4)
     params = make_params(jobs=2, trials=12, storage=url)
     process = start(project.path, params, project.data)
-    wait_for(process, lambda: sum(trial.state.is_finished() for trial in project.trials(params)) >= 4)
+    wait_for(lambda: project.finished(params) == 4, process)
     with pytest.raises(BmnError, match=r"tune.study is 'bmn'; another bmn tune is running it"):
         project.tune(params)
     process.kill()
     process.wait()
+    options(project)
     project.tune(params)
     project.check(params)
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
-from shell import BMN
+from shell import BMN, wait_for
 
 from bmn.tuning.study import open_storage
 
@@ -42,6 +41,10 @@ class Folder:
         names = [found.study_name for found in storage.get_all_studies()]
         return optuna.load_study(study_name=study, storage=storage).trials if study in names else []
 
+    def under_way(self) -> int:
+        """How many trials have done an epoch or ended."""
+        return sum(len(trial.intermediate_values) > 0 or trial.state.is_finished() for trial in self.trials())
+
 
 @pytest.fixture(scope="module")
 def folder(params, processed, tmp_path_factory):
@@ -55,9 +58,7 @@ def folder(params, processed, tmp_path_factory):
 def test_a_driver_that_is_killed_three_times_loses_and_doubles_nothing(folder):
     for done in (0, 1, 2):
         process = folder.start("run")
-        while sum(len(trial.intermediate_values) > 0 or trial.state.is_finished() for trial in folder.trials()) <= done:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
+        wait_for(lambda: folder.under_way() > done, process)  # noqa: B023
         process.send_signal(signal.SIGKILL)
         process.communicate()
     printed = folder.run("run")
@@ -103,9 +104,7 @@ def test_data_that_change_midway_end_the_sweep(folder, processed):
     """The trials before and after would be compared on different data."""
     data = folder.path / "data/processed"
     process = folder.start("run", "--study", "moving", "--trials", "40")
-    while not folder.trials("moving"):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.2)
+    wait_for(lambda: folder.trials("moving"), process)
     data.unlink()
     shutil.copytree(processed, data)
     annotations = json.loads((data / "annotations.json").read_text())
