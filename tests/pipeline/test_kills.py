@@ -16,13 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 from pipeline.project import Project, make_project
+from shell import PATIENCE, command_line
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # it takes minutes: large groups begin first
 RUNS = int(os.environ.get("BMN_TEST_KILLED_RUNS", "1"))
 STAGES = ("download", "convert", "train", "train", "evaluate", "export")  # each is killed in once, training twice
 OURS = "key NOT LIKE 'system/%'"
 COMPUTED = f"{OURS} AND key NOT LIKE '%latency%' AND key NOT LIKE '%per_second'"
-PATIENCE = 300.0  # seconds for what a killed process leaves behind to end
 
 
 @pytest.fixture(scope="module")
@@ -95,21 +95,19 @@ class Pipeline:
     def stage(self) -> psutil.Process | None:
         """The process that runs a stage now."""
         for process in self.family():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                words = process.cmdline()  # none where it has just ended
-                if words and words[0] == "python" and words[-1].startswith("stages/"):
+            match command_line(process):
+                case ["python", *_, last] if last.startswith("stages/"):
                     return process
         return None
 
     def wait_for(self, name: str) -> bool:
         """Whether a stage came to run before the pipeline ended."""
-        deadline = time.monotonic() + 900
+        deadline = time.monotonic() + PATIENCE
         while self.dvc.poll() is None:
             assert time.monotonic() < deadline
             stage = self.stage()
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if stage is not None and stage.cmdline()[-1:] == [f"stages/{name}.py"]:
-                    return True
+            if stage is not None and command_line(stage)[-1:] == [f"stages/{name}.py"]:
+                return True
             time.sleep(0.01)
         return False
 
@@ -138,7 +136,7 @@ class Pipeline:
         if how in ("dvc", "group"):
             self.dvc.wait()
         _, left = psutil.wait_procs(family, timeout=PATIENCE)
-        assert [process.cmdline() for process in left] == [], f"after a kill of {how}"
+        assert [command_line(process) for process in left] == [], f"after a kill of {how}"
         self.dvc.wait(PATIENCE)
         self.log.close()
         return how
