@@ -7,13 +7,12 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import golden
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
-from shell import bmn, start
+from shell import PATIENCE, bmn, start, wait_for
 
 from bmn.base.params import load_params
 from bmn.base.schema import ExportParams, ModelParams
@@ -164,7 +163,7 @@ def test_a_signal_ends_it_quietly_and_the_same_command_resumes(files, exported):
     job = start(files, "predict", *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert job.stdout.readline().startswith("BMN Inference results of ")
     job.terminate()
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=PATIENCE)
     assert job.returncode == 128 + signal.SIGTERM
     assert "FatalError" not in errors
     assert "Traceback" not in errors
@@ -199,11 +198,11 @@ def test_labels_that_a_model_does_not_have_end_with_a_sentence(files, exported):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory, exported):
-    """A folder with 130 feature files, their results by one process, and a function that starts a prediction there."""
+    """A folder with 1000 feature files, their results by one process, and a function that starts a prediction there."""
     folder = tmp_path_factory.mktemp("many")
     rng = np.random.default_rng(0)
     (folder / "features").mkdir()
-    for number in range(130):
+    for number in range(1000):
         np.save(folder / f"features/{number:03}.npy", rng.normal(size=(16, 8)))
 
     def begin(output, *words):
@@ -218,9 +217,7 @@ def many(tmp_path_factory, exported):
 
 
 def wait_for_results(process, part, number):
-    while not part.exists() or len(part.read_bytes().splitlines()) <= number:
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_for(lambda: part.exists() and len(part.read_bytes().splitlines()) > number, process)
 
 
 def test_in_jobs_with_the_driver_killed_the_bytes_are_those_of_one_process(many):
