@@ -80,7 +80,7 @@ def serve(site: Site) -> Iterator[Site]:
                 self.wfile.write(body[: len(body) // 2])
                 self.wfile.flush()
                 if fault == "stall":
-                    quiet.wait(10)
+                    quiet.wait()  # until the block ends: longer than anybody's patience
                 self.close_connection = True
                 return
             self.wfile.write(body)

@@ -46,7 +46,7 @@ def test_a_file_arrives_whole(path):
 @pytest.mark.parametrize("fault", [500, 502, 503, 429, 408, "reset", "stall"])
 def test_what_passes_is_attempted_again(path, fault):
     with serve(Site(CONTENT, faults=[fault, fault])) as site:
-        fetch(site.url, path, None, replace(HURRY, answer=1.0) if fault == "stall" else HURRY)
+        fetch(site.url, path, None, replace(HURRY, answer=5.0) if fault == "stall" else HURRY)
     assert path.read_bytes() == CONTENT
     assert len(site.requests) == 3
     if isinstance(fault, str):  # half, then half of the rest had arrived
