@@ -66,7 +66,7 @@ SERVER, DATABASE = "http://me:secret@127.0.0.1:1", "postgresql+psycopg://me:secr
 def test_a_store_that_does_not_answer_is_told_soon_and_without_its_password(project, store, words):
     given = environment() | {"MLFLOW_TRACKING_URI": store, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     done = subprocess.run(
-        [BMN, *words], cwd=project, env=given, capture_output=True, text=True, check=False, timeout=60
+        [BMN, *words], cwd=project, env=given, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
