@@ -11,6 +11,7 @@ import paddle
 import pytest
 from hypothesis import settings
 from random_weights import random_classifier, write_random_weights
+from shell import PATIENCE
 
 from bmn.acquire.raw import Raw
 from bmn.acquire.synthetic import make_synthetic
@@ -110,11 +111,14 @@ def validation(processed):
 def ray_head():
     """A Ray cluster of one node with one core."""
     utils = pytest.importorskip("ray.cluster_utils", reason="needs Ray: pip install -r requirements-ray.txt")
+    from execution.patience import be_patient
+
     tests = Path(__file__).parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{tests.parent / 'src'}:{tests}")
+        be_patient(patch.setattr)
         urgent = {"_system_config": {"worker_niceness": 0}}  # at Ray's 15, a busy machine would hardly run them
-        node = {"num_cpus": 1, "include_dashboard": False}
+        node = {"num_cpus": 1, "include_dashboard": False, "wait": False}
         cluster = utils.Cluster(initialize_head=True, head_node_args=node | urgent)
         cluster.other = None
         yield cluster
@@ -125,6 +129,6 @@ def ray_head():
 def ray_cluster(ray_head):
     """A Ray cluster of two nodes with one core each; ``remove_node(other)`` loses the second."""
     if ray_head.other not in ray_head.worker_nodes:
-        ray_head.other = ray_head.add_node(num_cpus=1)
-    ray_head.wait_for_nodes(timeout=300)  # that a node is gone is noticed late
+        ray_head.other = ray_head.add_node(num_cpus=1, wait=False)  # for half a minute only
+    ray_head.wait_for_nodes(timeout=PATIENCE)  # that a node is gone is noticed late
     return ray_head
