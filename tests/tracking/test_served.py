@@ -20,7 +20,7 @@ import mlflow
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from shell import BMN
+from shell import BMN, PATIENCE
 from tracking.serving import EVALUATED, FILED, SRC, environment, filed_model, serving
 
 from bmn.data.subset import open_subset
@@ -349,23 +349,24 @@ def test_clients_that_do_not_take_their_answers_keep_nobody_out(server, features
 
 
 def test_stopped_it_refuses_what_is_new_and_answers_what_has_come(filed, features):
-    body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 100}).encode()
-    with serving(filed[0], "--grace", "60") as (_, port, process), ThreadPoolExecutor(1) as pool:
-        unfinished = socket.create_connection(("127.0.0.1", port))
+    body = json.dumps({"inputs": features.transpose(0, 2, 1).tolist() * 400}).encode()
+    with serving(filed[0], "--grace", "600") as (_, port, process), ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(post, f"http://127.0.0.1:{port}/invocations", body)
+        wait_until_at_work(port, answer)
+        unfinished = socket.create_connection(("127.0.0.1", port))  # not before: it is given half a minute
         unfinished.sendall(
             b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
         )
-        answer = pool.submit(post, f"http://127.0.0.1:{port}/invocations", body)
-        wait_until_at_work(port, answer)
+        wait_until_at_work(port, answer)  # and so until the server has taken the connection
         process.terminate()
         assert re.match(
-            r"stopping: no new requests are accepted; [01] left to answer within 60 s", process.stdout.readline()
+            r"stopping: no new requests are accepted; [01] left to answer within 600 s", process.stdout.readline()
         )
         assert unfinished.recv(100) == b""
         with pytest.raises(ConnectionError):
             socket.create_connection(("127.0.0.1", port))
         assert answer.result()[0] == 200
-        assert process.wait(60) == 128 + signal.SIGTERM
+        assert process.wait(PATIENCE) == 128 + signal.SIGTERM
 
 
 def test_at_the_end_of_the_grace_period_it_ends(filed, features):
@@ -376,7 +377,7 @@ def test_at_the_end_of_the_grace_period_it_ends(filed, features):
         process.terminate()
         with suppress(OSError):
             assert answer.result()[0] == 503
-        assert process.wait(60) == 128 + signal.SIGTERM
+        assert process.wait(PATIENCE) == 128 + signal.SIGTERM
 
 
 def wait_until_at_work(port, answer):

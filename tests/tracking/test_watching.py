@@ -18,6 +18,7 @@ import psutil
 import pytest
 from hostile.mutations import damaged
 from random_weights import random_classifier, write_random_weights
+from shell import command_line
 from tracking.serving import EVALUATED, filed_model, serving
 from video.films import film
 from video.seeing import PARAMS, write_seeing
@@ -129,7 +130,8 @@ def test_while_a_video_is_decoded_features_are_answered_and_a_killed_decoder_har
     _, port, process = server
     body = film(tmp_path / "clip.mp4", seconds=4).read_bytes()
     assert post(port, body)[0] == 200
-    [decoder] = [child for child in psutil.Process(process.pid).children() if "bmn.video.decoder" in child.cmdline()]
+    children = psutil.Process(process.pid).children()
+    [decoder] = [child for child in children if "bmn.video.decoder" in command_line(child)]
     decoder.suspend()
     answers = []
     client = threading.Thread(target=lambda: answers.append(post(port, body)))
