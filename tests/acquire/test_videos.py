@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -137,7 +136,7 @@ def test_what_was_killed_goes_on_where_it_was(place):
     folder = place / "cache/features"
     while len(list(folder.rglob("[!.]*.npy"))) < 3 and time.monotonic() < deadline and job.poll() is None:
         time.sleep(0.01)
-    os.kill(job.pid, signal.SIGKILL)
+    job.kill()
     job.wait()
     before = stamps(place)
     assert len(before) >= 3

@@ -180,7 +180,7 @@ def test_a_clone_without_a_store_compares_and_serves_and_tunes(team, people, pro
             json.dumps({"inputs": features.tolist()}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             assert json.load(answer)["predictions"][0]["proposals"]
 
     clone.set(model__num_sample=8, tune__storage=team.studies, tune__confirm__top=1, tune__confirm__seeds=2)

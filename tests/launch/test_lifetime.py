@@ -125,7 +125,7 @@ def test_a_child_dies_with_its_parent():
     code = """
 import os, subprocess, time
 from bmn.launch.lifetime import die_with
-child = subprocess.Popen(["sleep", "60"], preexec_fn=die_with({parent}))
+child = subprocess.Popen(["sleep", "3600"], preexec_fn=die_with({parent}))
 print(child.pid, flush=True)
 time.sleep(3600)
 """
@@ -169,7 +169,7 @@ main()
 
 @pytest.mark.parametrize(
     ("body", "code"),
-    [("pass", 0), ("raise BmnError('no')", 1), ("time.sleep(60)", 143)],
+    [("pass", 0), ("raise BmnError('no')", 1), ("time.sleep(3600)", 143)],
     ids=["done", "error", "asked"],
 )
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -87,7 +87,7 @@ def test_processes_count_together_what_one_counts_alone(seed, batch):
     """Two threads stand for two processes: what each sums is the sum of both."""
     _, labels, uniform = random_case(seed, batch, 8, 6)
     labels, uniform = as_tensors(labels), paddle.to_tensor(uniform)
-    together, given = Barrier(2, timeout=60), [None, None]
+    together, given = Barrier(2, timeout=600), [None, None]
 
     def count(rank):
         def all_sum(tensor):

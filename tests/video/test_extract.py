@@ -88,7 +88,7 @@ def test_a_backbone_that_cannot_be_opened_is_refused_and_leaves_no_process(seein
     before = psutil.Process().children()  # not theirs: a Ray of other tests begins and ends workers
     with pytest.raises(BmnError, match=r"seeing\.onnx: "):
         only(paths, extractor)
-    assert psutil.Process().children() == before
+    assert set(psutil.Process().children()) <= set(before)
 
 
 MEASURED = """
