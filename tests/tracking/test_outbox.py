@@ -87,8 +87,8 @@ def test_killed_again_and_again_it_logs_every_point_once(seed):
     [run] = client.search_runs([client.get_experiment_by_name("bmn").experiment_id])
     assert run.info.status == "FINISHED"
     for name in ("train/loss", "train/videos_per_second"):
-        assert sorted(steps(run.info.run_id, name)) == list(range(1, 91))
-    assert sorted(steps(run.info.run_id, "val/AUC")) == list(range(10, 91, 10))
+        assert sorted(steps(run.info.run_id, name)) == list(range(1, 301))
+    assert sorted(steps(run.info.run_id, "val/AUC")) == list(range(10, 301, 10))
     assert len(client.search_logged_models([run.info.experiment_id])) == 1
 
 

@@ -1,4 +1,4 @@
-"""Log a training of 90 iterations in a process that can be killed: ``training.py [SECONDS]``.
+"""Log a training of 300 iterations in a process that can be killed: ``training.py [SECONDS]``.
 
 It writes a checkpoint every 7 iterations and is killed (SIGKILL) SECONDS after its first iteration.
 """
@@ -18,7 +18,7 @@ from bmn.base.files import read_json, write_json
 from bmn.base.params import validate_params
 from bmn.tracking import outbox
 
-ITERATIONS = 90
+ITERATIONS = 300  # more than the kills leave time for
 outbox.EVERY = 0.05
 
 
