@@ -3,15 +3,20 @@
 import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import mlflow
 import pytest
+from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 from shell import BMN
 from tracking.serving import environment
 
 from bmn import tracking
 from bmn.base.errors import BmnError
+from bmn.tracking.champions import promote, roll_back
+from bmn.tracking.compare import choose
 from bmn.tracking.runs import settings
-from bmn.tracking.store import open_store
+from bmn.tracking.store import answering, open_store
 
 pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("project")]
 
@@ -73,6 +78,37 @@ def test_a_store_that_does_not_answer_is_told_soon_and_without_its_password(proj
     assert "me:***@127.0.0.1:1" in done.stderr.splitlines()[-1]
     assert "does not respond" in done.stderr.splitlines()[-1]
     assert "secret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"), [(choose, ([], "bmn")), (promote, ("1", "better")), (roll_back, ("1", "slow"))]
+)
+def test_a_store_that_goes_away_while_a_command_uses_it_is_told(project, monkeypatch, ask, words):
+    tracking.connect("bmn")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", SERVER)
+    mlflow.set_tracking_uri(SERVER)
+    with pytest.raises(BmnError, match=r"me:\*\*\*@127\.0\.0\.1:1: MLflow does not respond"):
+        ask(*words)
+
+
+def test_a_file_that_a_proxy_refuses_is_told(project, tmp_path):
+    """It answers itself, and not as MLflow does."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_PUT(self):
+            self.send_error(413)
+
+    (tmp_path / "BMN.onnx").write_bytes(b"large")
+    with HTTPServer(("127.0.0.1", 0), Refusing) as proxy, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(proxy.handle_request)
+        place = HttpArtifactRepository(f"http://127.0.0.1:{proxy.server_port}/api/2.0/mlflow-artifacts/artifacts")
+        with (
+            pytest.raises(BmnError, match=r"MLflow does not respond \(413 Client Error: Request Entity Too Large"),
+            answering(),
+        ):
+            place.log_artifact(str(tmp_path / "BMN.onnx"))
+        served.result()
 
 
 def test_tags_hold_no_password(params):

@@ -1,7 +1,10 @@
 """What a driver does with trials, told by a study and by MLflow."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from optuna.trial import TrialState
+from servers import Server
 from shell import wait_for
 from tuning.cheap import make_params, start
 from tuning.sweeps import empty_store as empty_store
@@ -9,6 +12,7 @@ from tuning.sweeps import options
 from tuning.sweeps import project as project
 
 from bmn.base.errors import BmnError
+from bmn.tracking.store import connect
 from bmn.tuning.figures import page
 from bmn.tuning.study import describe, status
 
@@ -61,6 +65,30 @@ def test_with_two_objectives_no_trial_is_stopped_early(project):
     study = project.tune(make_params(trials=5, cost=True))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
     assert study.trials[0].values == pytest.approx([72.999 - 2, 0.1])
+
+
+def test_a_server_that_goes_away_is_told_and_the_same_command_resumes(project, tmp_path, monkeypatch):
+    connect("bmn")  # so that the store follows its project
+    options(project, most=1)
+    params = make_params(trials=4)
+    server = Server(f"sqlite:///{tmp_path}/mlruns/mlflow.db", tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+    def stop():
+        wait_for(lambda: project.finished(params) == 1 and project.calls() == 2, server.process)
+        server.stop()
+        options(project)
+
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(stop)
+        with pytest.raises(BmnError, match=r"MLflow does not respond \(.*; the same command resumes"):
+            project.tune(params)
+        stopped.result()
+    server.start()
+    project.tune(params)
+    server.stop()
+    project.check(params)
 
 
 def test_the_same_trials_are_drawn_in_a_sweep_that_was_interrupted(project, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """A sweep in a real PostgreSQL, where one is installed."""
 
+import re
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -53,6 +55,22 @@ def test_another_space_is_refused_there_too(project, url):
 def test_a_wrong_database_is_told(url):
     with pytest.raises(BmnError, match=r'cannot be opened \(.*"nothing" does not exist'):
         open_storage(url.replace("/postgres", "/nothing"))
+
+
+def test_a_database_that_goes_away_is_told(project):
+    """Its driver ends with a sentence, and its run has ended, too."""
+    options(project, most=2)
+    with postgres() as url:
+        params = make_params(trials=4, storage=url)
+        process = start(project.path, params, project.data, stderr=subprocess.PIPE)
+        wait_for(lambda: project.finished(params) == 2 and project.calls() == 3, process)
+    options(project)
+    told = process.communicate()[1]
+    assert process.returncode == 1
+    assert re.search(r"^error: params.yaml: tune.storage is .*; it no longer responds \(.*; .* resumes\n\Z", told, re.M)
+    assert "Traceback" not in told
+    [parent], _ = project.runs()
+    assert parent.info.status == "FAILED"
 
 
 def test_the_lock_of_a_driver_is_held_outside_of_transactions(url, tmp_path):

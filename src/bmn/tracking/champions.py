@@ -17,6 +17,7 @@ from bmn.tracking.delivery import outboxes
 from bmn.tracking.evaluations import evaluation_on
 from bmn.tracking.logged_models import validation_data
 from bmn.tracking.models import CHAMPION, DATA, REGISTERED, VALIDATED, alias, champion_of
+from bmn.tracking.store import answering
 
 REMEMBERED = 100  # champions of each data set
 DISMISSED = "rolled back"  # tag of a version: only a person makes it the champion again
@@ -26,7 +27,7 @@ ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 @contextmanager
 def _in_turn() -> Iterator[None]:
     """Of the project's processes one at a time compares a model with the champion and changes who it is."""
-    with turn(outboxes().with_name("champions")):
+    with turn(outboxes().with_name("champions")), answering():
         yield
 
 

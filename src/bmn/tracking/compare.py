@@ -20,7 +20,7 @@ from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.report.figures import fill
 from bmn.tracking.evaluations import evaluated_on, read_videos
 from bmn.tracking.models import CHAMPION, champion_runs
-from bmn.tracking.store import store_uri
+from bmn.tracking.store import answering, store_uri
 
 LAST = 10
 METRICS = {f"evaluate/{name}": name.replace("_", "@") for name in ("AUC", "AR_1", "AR_5", "AR_10", "AR_100")} | {
@@ -57,6 +57,7 @@ class Group:
     reference: str | None
 
 
+@answering()
 def choose(names: list[str], experiment: str) -> list[Run]:
     """The runs with these ids, beginnings of ids or names; without any, the last ten runs that are not trials of a
     sweep, and the champions.
@@ -97,6 +98,7 @@ def differing(runs: list[Run]) -> list[dict[str, str]]:
     return [{name: _short(found.get(name, "")) for name in different} for found in values]
 
 
+@answering()
 def grouped(runs: list[Run]) -> list[Group]:
     """The runs by the data that they were evaluated on, in the order of each group's newest run."""
     champions = champion_runs()
@@ -152,6 +154,7 @@ def _aligned(rows: pd.DataFrame) -> str:
     return "\n".join(line.rstrip() for line in shown.splitlines())
 
 
+@answering()
 def draw(runs: list[Run]) -> Figure:
     """Training loss and validation AUC over the iterations, and AR over AN."""
     client = MlflowClient()

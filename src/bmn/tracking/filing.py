@@ -12,7 +12,6 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunTag
-from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from bmn.base.schema import Params
@@ -25,7 +24,7 @@ from bmn.tracking.journal import Journal, metric_name, milliseconds
 from bmn.tracking.models import exported_content, log_inference_model
 from bmn.tracking.outbox import dataset_message
 from bmn.tracking.runs import find_run, origin, run_name, settings
-from bmn.tracking.store import connect, no_answer
+from bmn.tracking.store import answering, connect
 
 TRAINED_IN = "bmn.trained_in_run"  # tag of a run that stands in for one in another store
 Curve = tuple[Iterable[int], Iterable[float]]
@@ -116,7 +115,7 @@ def log_data_report(params: Params, subsets: Iterable[Subset], metrics: Mapping[
     Raises:
         BmnError: MLflow does not respond.
     """
-    with _readable_errors():
+    with answering():
         experiment = connect(f"{params.tracking.experiment} data")
         client = MlflowClient()
         own = {key: str(value) for key, value in (settings(params, "data") | origin()).items()}
@@ -132,7 +131,7 @@ def log_data_report(params: Params, subsets: Iterable[Subset], metrics: Mapping[
 @contextmanager
 def _run_of(params: Params, run_id: str) -> Iterator[tuple[MlflowClient, Run]]:
     """The run of a finished training; if this store does not have it, one that stands in for it."""
-    with _readable_errors():
+    with answering():
         experiment = connect(params.tracking.experiment)
         client = MlflowClient()
         deliver(outboxes() / run_id)  # what the training could not send while MLflow was down
@@ -152,14 +151,6 @@ def _ended(client: MlflowClient, run_id: str) -> Iterator[None]:
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    try:
-        yield
-    except MlflowException as error:
-        raise no_answer(error) from error
 
 
 def _first_logged(client: MlflowClient, run: Run, tag: str, content: str) -> int:

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from bmn.tracking.delivery import outboxes
-from bmn.tracking.store import is_local, open_store, project_root
+from bmn.tracking.store import answering, is_local, open_store, project_root
 
 PAGE = 1000  # runs or models asked for at a time
 
@@ -34,6 +34,7 @@ class Garbage:
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file() and not file.is_symlink())
 
 
+@answering()
 def of_deleted_runs() -> list[Garbage]:
     """Artifacts, models and journals of deleted runs in the project's own store; what is registered is kept.
 

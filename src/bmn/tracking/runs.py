@@ -25,7 +25,7 @@ from bmn.data.subset import Subset
 from bmn.provenance import NEUTRAL_PARAMETERS
 from bmn.recipes.presets import differences
 from bmn.tracking.outbox import Outbox, end_as_failed
-from bmn.tracking.store import connect, no_answer
+from bmn.tracking.store import answering, connect
 
 START = "bmn.start"  # tag of a run: a token that was saved before the run was created
 PARENT = "mlflow.parentRunId"
@@ -62,10 +62,8 @@ def training_run(params: Params, run_file: Path, subsets: Iterable[Subset]) -> I
         BmnError: MLflow does not respond at the start.
     """
     experiment = connect(params.tracking.experiment)
-    try:
+    with answering():
         outbox = Outbox(_run_of(run_file, experiment, run_name(params)))
-    except MlflowException as error:
-        raise no_answer(error) from error
     status, monitor = "FAILED", None
     try:
         # MLflow's parameters are immutable; what may change when a training resumes becomes a tag.

@@ -11,6 +11,7 @@ import mlflow
 from alembic.migration import MigrationContext
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from requests import RequestException
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -52,33 +53,26 @@ def open_store() -> None:
         if store_uri().startswith(DATABASES):
             _check_schema(store_uri())
         if not is_local():
-            _check_answer()
+            with answering():
+                MlflowClient().search_experiments(max_results=1)
         if is_local() and os.access(database, os.W_OK):
             follow_project(database, project_root())
 
 
 def _check_schema(uri: str) -> None:
     """Check that this MLflow knows the tables of a database; MLflow itself takes newer ones for outdated ones."""
-    engine = create_engine(uri)
-    try:
-        with engine.connect() as connection:
-            revision = MigrationContext.configure(connection).get_current_revision()
-    except SQLAlchemyError as error:  # MLflow itself would try again for minutes
-        raise no_answer(error) from error
-    finally:
-        engine.dispose()
+    with answering():  # MLflow itself would try again for minutes
+        engine = create_engine(uri)
+        try:
+            with engine.connect() as connection:
+                revision = MigrationContext.configure(connection).get_current_revision()
+        finally:
+            engine.dispose()
     if revision and not any(SCHEMAS.glob(f"{revision}_*.py")):
         raise BmnError(
             f"{uri}: was written by a newer MLflow than this one ({mlflow.__version__} does not know its schema "
             f"{revision}); install that version, or set MLFLOW_TRACKING_URI to another store"
         )
-
-
-def _check_answer() -> None:
-    try:
-        MlflowClient().search_experiments(max_results=1)
-    except MlflowException as error:
-        raise no_answer(error) from error
 
 
 def connect(experiment: str) -> str:
@@ -88,13 +82,10 @@ def connect(experiment: str) -> str:
         BmnError: the store does not respond.
     """
     open_store()
-    try:
-        with store_lock():
-            if mlflow.get_experiment_by_name(experiment) is None:
-                _create(experiment)
-            return str(mlflow.set_experiment(experiment).experiment_id)
-    except MlflowException as error:
-        raise no_answer(error) from error
+    with answering(), store_lock():
+        if mlflow.get_experiment_by_name(experiment) is None:
+            _create(experiment)
+        return str(mlflow.set_experiment(experiment).experiment_id)
 
 
 def _create(experiment: str) -> None:
@@ -106,12 +97,20 @@ def _create(experiment: str) -> None:
             raise
 
 
-def no_answer(error: Exception) -> BmnError:
-    """The error for a store that does not respond."""
-    return BmnError(
-        f"{store_uri()}: MLflow does not respond ({first_line(error)}); start the server, or correct or unset "
-        f"MLFLOW_TRACKING_URI"
-    )
+@contextmanager
+def answering() -> Iterator[None]:
+    """What only works while the store responds; also a decorator.
+
+    Raises:
+        BmnError: it does not, or it refuses a request.
+    """
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError) as error:
+        raise BmnError(
+            f"{store_uri()}: MLflow does not respond ({first_line(error)}); start the server, or correct or unset "
+            f"MLFLOW_TRACKING_URI; the same command resumes"
+        ) from error
 
 
 def first_line(error: Exception) -> str:

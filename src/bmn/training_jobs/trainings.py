@@ -12,6 +12,7 @@ from bmn.base.schema import Dimension, Params
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Engine, Event, Job, run
 from bmn.provenance import identity
+from bmn.tracking.store import answering
 from bmn.tracking.trials import Record
 from bmn.training_jobs.data import DataChangedError, digest_of_data
 
@@ -152,6 +153,7 @@ class Progress:
         return words
 
 
+@answering()
 def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> dict[str, dict[str, float]]:
     """Train with several seeds and evaluate each; returns the metrics of each, in percent.
 

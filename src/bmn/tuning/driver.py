@@ -21,6 +21,7 @@ from bmn.base.schema import Params
 from bmn.data.subset import open_subset
 from bmn.execution.engines import open_engine
 from bmn.execution.jobs import Event
+from bmn.tracking.store import answering
 from bmn.tracking.trials import Record
 from bmn.training_jobs.data import digest_of_data
 from bmn.training_jobs.folders import SWEEPS
@@ -34,6 +35,7 @@ HOPELESS = 3  # failed trials, with none successful, after which the sweep stops
 ENDS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
 
 
+@answering()
 def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tuning.job:trial") -> None:
     """Search for better parameters, or resume a search.
 

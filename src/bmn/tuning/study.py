@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -35,7 +36,7 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = SWEEPS) -> Itera
     """Lock a study for one driver; the lock dies with its process.
 
     Raises:
-        BmnError: another driver holds it.
+        BmnError: another driver holds it, or the study's database stops responding.
     """
     taken = (
         f"params.yaml: tune.study is {name!r}; another bmn tune is running it: stop that one, or start "
@@ -43,6 +44,8 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = SWEEPS) -> Itera
     )
     with ExitStack() as held:
         held.enter_context(turn(folder / f"{name}.study", taken))
+        if isinstance(storage, RDBStorage):
+            held.enter_context(_responding(storage.url))
         if isinstance(storage, RDBStorage) and storage.engine.dialect.name in LOCKS:
             autocommit = storage.engine.execution_options(isolation_level="AUTOCOMMIT")  # servers end idle transactions
             connection = held.enter_context(autocommit.connect())
@@ -56,6 +59,17 @@ def only_driver(storage: BaseStorage, name: str, folder: Path = SWEEPS) -> Itera
         yield
 
 
+@contextmanager
+def _responding(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise BmnError(
+            f"params.yaml: tune.storage is {url}; it no longer responds ({_cause(error)}): start the database; the "
+            f"same command resumes"
+        ) from error
+
+
 def open_storage(url: str | None, folder: Path = SWEEPS) -> BaseStorage:
     """The storage of all studies: a journal file in a folder, or the database at a URL.
 
@@ -67,12 +81,15 @@ def open_storage(url: str | None, folder: Path = SWEEPS) -> BaseStorage:
         return _open_journal(folder / "journal.log")
     try:
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    except (SQLAlchemyError, ImportError, optuna.exceptions.StorageInternalError, ValueError, RuntimeError) as error:
-        cause = str(error.__cause__ or error).strip().splitlines()[0]
+    except (SQLAlchemyError, ImportError, StorageInternalError, ValueError, RuntimeError) as error:
         raise BmnError(
-            f"params.yaml: tune.storage is {url}; it cannot be opened ({cause}): start the "
+            f"params.yaml: tune.storage is {url}; it cannot be opened ({_cause(error)}): start the "
             f"database, name a database of Optuna's own, or set null for a file"
         ) from error
+
+
+def _cause(error: Exception) -> str:
+    return str(error.__cause__ or error).strip().splitlines()[0]
 
 
 def _open_journal(path: Path) -> BaseStorage:
