@@ -26,7 +26,11 @@ ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 @contextmanager
 def _in_turn() -> Iterator[None]:
-    """Of the project's processes one at a time compares a model with the champion and changes who it is."""
+    """Of the project's processes one at a time compares a model with the champion and changes who it is.
+
+    Raises:
+        BmnError: MLflow does not respond.
+    """
     with turn(outboxes().with_name("champions")), answering():
         yield
 
@@ -40,6 +44,9 @@ def register(client: MlflowClient, run_id: str, model_id: str) -> None:
 
     Args:
         run_id: the training run.
+
+    Raises:
+        BmnError: MLflow does not respond.
     """
     points = client.get_metric_history(run_id, VALIDATED)
     data = validation_data(client.get_run(run_id))
@@ -77,7 +84,7 @@ def promote(number: str, reason: str) -> str:
         What was done.
 
     Raises:
-        BmnError: there is no such version, or it is the champion already.
+        BmnError: there is no such version, it is the champion already, or MLflow does not respond.
     """
     client = MlflowClient()
     version = _registered(client, number)
@@ -101,7 +108,7 @@ def roll_back(number: str, reason: str) -> str:
         What was done.
 
     Raises:
-        BmnError: the version is not a champion, or there was none before it.
+        BmnError: the version is not a champion, there was none before it, or MLflow does not respond.
     """
     client = MlflowClient()
     version = _registered(client, number)

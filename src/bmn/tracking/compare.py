@@ -63,7 +63,7 @@ def choose(names: list[str], experiment: str) -> list[Run]:
     sweep, and the champions.
 
     Raises:
-        BmnError: a run does not exist, or there are none.
+        BmnError: a run does not exist, there are none, or MLflow does not respond.
     """
     client = MlflowClient()
     number = mlflow.get_experiment_by_name(experiment).experiment_id
@@ -100,7 +100,11 @@ def differing(runs: list[Run]) -> list[dict[str, str]]:
 
 @answering()
 def grouped(runs: list[Run]) -> list[Group]:
-    """The runs by the data that they were evaluated on, in the order of each group's newest run."""
+    """The runs by the data that they were evaluated on, in the order of each group's newest run.
+
+    Raises:
+        BmnError: MLflow does not respond.
+    """
     champions = champion_runs()
     by_data: dict[str, list[Run]] = {}
     for run in runs:
@@ -156,7 +160,11 @@ def _aligned(rows: pd.DataFrame) -> str:
 
 @answering()
 def draw(runs: list[Run]) -> Figure:
-    """Training loss and validation AUC over the iterations, and AR over AN."""
+    """Training loss and validation AUC over the iterations, and AR over AN.
+
+    Raises:
+        BmnError: MLflow does not respond.
+    """
     client = MlflowClient()
     figure = Figure(figsize=(11, 4), layout="constrained")
     labels = [

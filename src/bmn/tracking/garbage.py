@@ -39,6 +39,9 @@ def of_deleted_runs() -> list[Garbage]:
     """Artifacts, models and journals of deleted runs in the project's own store; what is registered is kept.
 
     A server's artifacts are its own: ``mlflow gc`` deletes them there.
+
+    Raises:
+        BmnError: MLflow does not respond.
     """
     open_store()
     if not is_local():

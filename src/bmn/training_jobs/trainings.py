@@ -162,7 +162,8 @@ def train_seeds(params: Params, seeds: list[int], data: Path, folder: Path) -> d
         folder: for all trainings.
 
     Raises:
-        BmnError: the data or engine is unusable, another process is at it, or a training failed.
+        BmnError: the data or engine is unusable, another process is at it, MLflow stops responding, or a training
+            failed.
     """
     digest = digest_of_data(data)
     plans = []

@@ -46,7 +46,7 @@ def tune(params: Params, timeout: float | None, data: Path, entry: str = "bmn.tu
 
     Raises:
         BmnError: the space, data, storage, study or engine is unusable; another driver runs the study; the data
-            changed during the sweep; or no trial succeeds.
+            changed during the sweep; MLflow or the storage stops responding; or no trial succeeds.
     """
     current = check_space(params).defaults
     data_digest = digest_of_data(data)
