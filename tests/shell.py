@@ -28,11 +28,12 @@ def bmn(folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def wait_for(check: Callable[[], object], process: subprocess.Popen, log: Path | None = None) -> None:
-    """Wait until something is so while a process runs; where it has ended, fail at once with what it printed."""
+def wait_for(check: Callable[[], object], process: subprocess.Popen | None = None, log: Path | None = None) -> None:
+    """Wait until something is so, while a process runs if one is given; where it has ended, fail with its output."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        assert process.poll() is None, (process.returncode, log.read_text() if log else process.communicate())
+        if process:
+            assert process.poll() is None, (process.returncode, log.read_text() if log else process.communicate())
         if check():
             return
         assert time.monotonic() < deadline, log and log.read_text()

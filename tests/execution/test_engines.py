@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from shell import PATIENCE
+from shell import PATIENCE, wait_for
 
 from bmn.base.errors import BmnError
 from bmn.base.schema import ExecutionParams
@@ -41,17 +41,10 @@ def process_of(event):
     return psutil.Process(int(event.content.rpartition(" ")[2]))
 
 
-def wait_until(check):
-    end = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def wait_until_gone(process):
     """Or that only its parent has not noticed yet."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_job_tells_and_gives_its_result(engine):
@@ -104,7 +97,7 @@ def test_a_cancelled_job_leaves_its_ray_worker(ray_cluster):
         worker = process.parent()
         [reserve] = set(worker.children()) - {process}
         engine.cancel("quiet")
-        wait_until(lambda: worker.children() == [reserve])  # the other one is dead, and its worker knows
+        wait_for(lambda: worker.children() == [reserve])  # the other one is dead, and its worker knows
 
 
 def test_a_job_is_cancelled_even_while_ray_takes_an_event_of_it(paths, monkeypatch):
@@ -175,7 +168,7 @@ def test_a_lost_node_loses_no_job(ray_cluster, tmp_path, capsys):
             if "; retrying" in printed:  # whatever Ray sees first; of a lost node a job may live on for a while
                 file.touch()
             assert time.monotonic() < end, (printed, event, engine.running, told, ends)
-        wait_until(lambda: engine.jobs == 1)
+        wait_for(lambda: engine.jobs == 1)
     assert ends == {f"job {number}": 1 for number in range(4)}
 
 
