@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 from shell import BMN
 from tracking.serving import environment
@@ -15,6 +16,7 @@ from bmn import tracking
 from bmn.base.errors import BmnError
 from bmn.tracking.champions import promote, roll_back
 from bmn.tracking.compare import choose
+from bmn.tracking.models import evaluated_settings
 from bmn.tracking.runs import settings
 from bmn.tracking.store import answering, open_store
 
@@ -81,16 +83,39 @@ def test_a_store_that_does_not_answer_is_told_soon_and_without_its_password(proj
     assert "secret" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("ask", "words"), [(choose, ([], "bmn")), (promote, ("1", "better")), (roll_back, ("1", "slow"))]
-)
-def test_a_store_that_goes_away_while_a_command_uses_it_is_told(project, monkeypatch, ask, words):
+@pytest.fixture
+def gone(project, monkeypatch):
+    """The store was there when the command began."""
     tracking.connect("bmn")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", SERVER)
     mlflow.set_tracking_uri(SERVER)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"), [(choose, ([], "bmn")), (promote, ("1", "better")), (roll_back, ("1", "slow"))]
+)
+def test_a_store_that_goes_away_while_a_command_uses_it_is_told(gone, ask, words):
     with pytest.raises(BmnError, match=r"me:\*\*\*@127\.0\.0\.1:1: MLflow does not respond"):
         ask(*words)
+
+
+@pytest.fixture
+def stranger(project):
+    """A downloaded model whose run this store has never had."""
+    tracking.connect("bmn")
+    (project / "MLmodel").write_text(f"run_id: {32 * 'f'}\nflavors: {{}}\n")
+    return project
+
+
+def test_a_model_of_another_store_has_no_evaluation_here(stranger):
+    assert evaluated_settings(stranger) == {}
+
+
+def test_a_store_that_goes_away_is_not_taken_for_another_store(stranger, gone):
+    """The model would be served with settings that its evaluation has replaced."""
+    with pytest.raises(MlflowException, match="Max retries exceeded"):
+        evaluated_settings(stranger)
 
 
 def test_a_file_that_a_proxy_refuses_is_told(project, tmp_path):

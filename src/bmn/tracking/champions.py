@@ -16,12 +16,11 @@ from bmn.metrics.intervals import difference
 from bmn.tracking.delivery import outboxes
 from bmn.tracking.evaluations import evaluation_on
 from bmn.tracking.logged_models import validation_data
-from bmn.tracking.models import CHAMPION, DATA, REGISTERED, VALIDATED, alias, champion_of
+from bmn.tracking.models import ABSENT, CHAMPION, DATA, REGISTERED, VALIDATED, alias, champion_of
 from bmn.tracking.store import answering
 
 REMEMBERED = 100  # champions of each data set
 DISMISSED = "rolled back"  # tag of a version: only a person makes it the champion again
-ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @contextmanager

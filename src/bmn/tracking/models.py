@@ -29,6 +29,7 @@ SETTINGS = "proposals."  # tags of a run
 DATA = "validation data"  # tag of a version: digest of its validation data
 SERVED = Path(__file__).with_name("served.py")
 LOADER = "mlflow.pyfunc.loaders.code_model"  # of models whose code is a file
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's errors about what a store does not have
 
 
 def exported_content(folder: Path, proposals: Mapping[str, float]) -> str:
@@ -101,14 +102,19 @@ def evaluated_settings(folder: Path) -> dict[str, float | None]:
     """The ``proposals.*`` of the newest evaluation of a downloaded model's training; empty if the store has none.
 
     Evaluating other settings needs no new export, so the evaluation can be newer than the model here.
+
+    Raises:
+        MlflowException: the store does not respond.
     """
     run_id = Model.load(folder).run_id
     client = MlflowClient()
     try:
         tags = client.get_run(run_id).data.tags if run_id else {}
         tags = client.get_run(tags[NEWEST]).data.tags if NEWEST in tags else tags
-    except MlflowException:  # a model from another store
-        return {}
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        return {}  # a model from another store
     given = {key.removeprefix(SETTINGS): value for key, value in tags.items() if key.startswith(SETTINGS)}
     return {key: None if value == "None" else json.loads(value) for key, value in given.items()}
 
@@ -152,7 +158,7 @@ def champion_of(data: str) -> ModelVersion | None:
     try:
         return MlflowClient().get_model_version_by_alias(REGISTERED, alias(data))
     except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code not in ABSENT:
             raise
         return None
 

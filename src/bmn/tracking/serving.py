@@ -35,7 +35,7 @@ from bmn.tracking.models import (
     evaluated_settings,
     served_name,
 )
-from bmn.tracking.store import first_line, open_store
+from bmn.tracking.store import answering, first_line, open_store
 from bmn.tracking.watching import PATH, videos_endpoint
 
 EXAMPLE = "serving_input_example.json"
@@ -60,25 +60,21 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
         grace: the grace period in seconds.
 
     Raises:
-        BmnError: there is no such model, it is not one of ours, or there is no champion.
+        BmnError: there is no such model, it is not one of ours, there is no champion, or MLflow does not respond.
     """
     open_store()
-    address, about = (model, model) if model else champion()
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(address))
-    except (MlflowException, OSError) as error:
-        raise BmnError(
-            f"{address}: no such model ({first_line(error)}); make repro makes one, --model names another"
-        ) from error
-    check_exported(address, folder)
-    settings = evaluated_settings(folder)
+    with answering():
+        address, about = (model, model) if model else champion()
+        folder = _downloaded(address)
+        settings = evaluated_settings(folder)
+        name = served_name(address)
     served = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
     application = scoring_server.init(served)
     for kind in (RecursionError, ValueError, TypeError, OverflowError, MemoryError):  # raised by json and NumPy
         application.add_exception_handler(kind, _unreadable)
     ours = served.unwrap_python_model()
     videos = videos_endpoint(ours.predictor, ours.alone)
-    gate = MeteredGate(served_name(address), _features_endpoint(application), {PATH: videos})
+    gate = MeteredGate(name, _features_endpoint(application), {PATH: videos})
     server = f"http://{host}:{port}"
     print(ours.predictor, file=sys.stderr)
     print(f"{about} answers at {server}/invocations (stop it with Ctrl-C). Try:", flush=True)
@@ -86,6 +82,17 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
     if ours.predictor.extractor:
         print(f"curl -H 'Content-Type: video/mp4' --data-binary @clip.mp4 {server}{PATH}", flush=True)
     asyncio.run(_serve(gate, host, port, grace))
+
+
+def _downloaded(address: str) -> Path:
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(address))
+    except (MlflowException, OSError) as error:
+        raise BmnError(
+            f"{address}: no such model ({first_line(error)}); make repro makes one, --model names another"
+        ) from error
+    check_exported(address, folder)
+    return folder
 
 
 def _features_endpoint(application: FastAPI) -> Endpoint:
