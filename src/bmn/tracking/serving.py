@@ -18,6 +18,7 @@ import mlflow
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from mlflow.environment_variables import MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
@@ -44,6 +45,7 @@ LARGEST_BODY = 32 * 2**20  # bytes of a request; about forty videos of the publi
 LARGEST_SUM = 8 * LARGEST_BODY  # bytes of all requests and answers in memory
 BODY_SECONDS = 30.0  # for a request to arrive
 AT_ONCE = 2  # requests in the model: one is computed while the next is parsed
+NEVER = 2**31  # seconds until MLflow gives up an answer; what it does not wait for is computed all the same
 REFUSING = 1.0  # seconds to send refusals when the grace period has ended
 DATA = Path("data/processed")
 
@@ -69,6 +71,7 @@ def serve(model: str | None, host: str, port: int, grace: float) -> None:
         settings = evaluated_settings(folder)
         name = served_name(address)
     served = mlflow.pyfunc.load_model(str(folder), model_config={"proposals": settings} if settings else None)
+    MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.set(NEVER)
     application = scoring_server.init(served)
     for kind in (RecursionError, ValueError, TypeError, OverflowError, MemoryError):  # raised by json and NumPy
         application.add_exception_handler(kind, _unreadable)
