@@ -7,9 +7,9 @@ from bmn.report.results import read_proposals, write_proposals
 
 def test_proposals_survive_a_round_trip(tmp_path):
     rows = np.array([[0.5, 3.25, 0.9], [1.0, 2.0, 0.1]])
-    write_proposals(tmp_path / "proposals.json", {"a": rows, "b": np.empty((0, 3))})
+    write_proposals(tmp_path / "proposals.json", {"v_UmAH95xls": rows, "b": np.empty((0, 3))})
     found = read_proposals(tmp_path / "proposals.json")
-    assert {video: proposals.tolist() for video, proposals in found.items()} == {"a": rows.tolist(), "b": []}
+    assert {video: proposals.tolist() for video, proposals in found.items()} == {"v_UmAH95xls": rows.tolist(), "b": []}
 
 
 def test_names_are_brought_to_ids_and_a_video_given_twice_is_refused(tmp_path):
