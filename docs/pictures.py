@@ -97,6 +97,12 @@ def draw_triangle(axes: Axes, cells: Floats, title: str, colours: str | Colormap
     axes.set_title(title, fontsize=10)
 
 
+def shade_segments(axes: Axes) -> None:
+    """Shade the true segments, over an axis of snippets."""
+    for segment in SEGMENTS * TSCALE:
+        axes.axvspan(*segment, color=TRUTH, alpha=0.2)
+
+
 def sampling(tscale: int = 24, num_sample: int = 8, duration: int = 8, start: int = 9) -> Figure:
     """The cells that are computed, and where the marked one samples the sequence."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -129,14 +135,13 @@ def labels() -> Figure:
     iou, start, end = label_maps(SEGMENTS[None], TSCALE, TSCALE)
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     axes = figure.subplot_mosaic([["boundaries", "boundaries"], ["tIoU", "levels"]], height_ratios=[1, 2.6])
-    snippets = np.arange(TSCALE)
-    axes["boundaries"].step(snippets, start[0].numpy(), where="post", color=TRAINING, label="start")
-    axes["boundaries"].step(snippets, end[0].numpy(), where="post", color=VALIDATION, label="end")
-    axes["boundaries"].set(xlim=(0, TSCALE), xlabel="snippet")
-    axes["boundaries"].set_title("boundary labels (green: true segments)", fontsize=10)
-    axes["boundaries"].legend(loc="center", fontsize=8)
-    for segment in SEGMENTS * TSCALE:
-        axes["boundaries"].axvspan(*segment, color=TRUTH, alpha=0.2)
+    boundaries, snippets = axes["boundaries"], np.arange(TSCALE)
+    boundaries.step(snippets, start[0].numpy(), where="post", color=TRAINING, label="start")
+    boundaries.step(snippets, end[0].numpy(), where="post", color=VALIDATION, label="end")
+    boundaries.set(xlim=(0, TSCALE), xlabel="snippet")
+    boundaries.set_title("boundary labels (green: true segments)", fontsize=10)
+    boundaries.legend(loc="center", fontsize=8)
+    shade_segments(boundaries)
     high, middle, low = (level[0].numpy() for level in levels(iou))
     valid = high + middle + low > 0
     draw_triangle(axes["tIoU"], np.where(valid, iou[0].numpy(), np.nan), "tIoU with the best segment", "viridis")
@@ -164,8 +169,7 @@ def draw_proposals(axes: Axes, proposals: Proposals, shown: int) -> None:
         left, right = TSCALE * proposals.starts[0, rank], TSCALE * proposals.ends[0, rank]
         alpha = 0.1 + 0.9 * proposals.scores[0, rank] / proposals.scores[0, 0]
         axes.add_patch(Rectangle((left, rank + 0.6), right - left, 0.8, fc=TRAINING, alpha=alpha))
-    for segment in SEGMENTS * TSCALE:
-        axes.axvspan(*segment, color=TRUTH, alpha=0.2)
+    shade_segments(axes)
     axes.set(xlim=(0, TSCALE), ylim=(shown + 0.5, 0.5), xlabel="snippet", ylabel="rank")
 
 
