@@ -67,7 +67,7 @@ def test_with_two_objectives_no_trial_is_stopped_early(project):
     assert study.trials[0].values == pytest.approx([72.999 - 2, 0.1])
 
 
-def test_a_server_that_goes_away_is_told_and_the_same_command_resumes(project, tmp_path, monkeypatch):
+def test_a_server_that_goes_away_is_told_and_the_same_command_resumes(project, tmp_path, monkeypatch, capsys):
     connect("bmn")  # so that the store follows its project
     options(project, most=1)
     params = make_params(trials=4)
@@ -89,6 +89,8 @@ def test_a_server_that_goes_away_is_told_and_the_same_command_resumes(project, t
     project.tune(params)
     server.stop()
     project.check(params)
+    [link] = [line for line in capsys.readouterr().out.splitlines() if "View run" in line]
+    assert "View run sweep bmn at: " in link  # those of the trials would bury their results
 
 
 def test_the_same_trials_are_drawn_in_a_sweep_that_was_interrupted(project, tmp_path, monkeypatch):

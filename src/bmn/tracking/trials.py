@@ -1,7 +1,9 @@
 """Many trainings under one run: a sweep and a child for each trial, or seeds; written by one process, the driver."""
 
+import io
 import time
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 from mlflow import MlflowClient
@@ -55,20 +57,20 @@ class Record:
 
     @postponed()
     def end(self, run: str, status: str, metrics: Row, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-        """End a run: FINISHED, KILLED or FAILED; with its figures, the parameters it found, what else is known."""
+        """End a child: FINISHED, KILLED or FAILED; with its figures, the parameters it found, what else is known."""
         self.metrics(run, metrics)
         self._client.log_batch(
             run,
             params=[Param(key, str(value)) for key, value in params.items()],
             tags=[RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()],
         )
-        self._client.set_terminated(run, status)
+        self._end_child(run, status)
 
     @postponed()
     def close(self, status: str) -> None:
         """End the parent; children that are still open were stopped with it, one perhaps while it was begun."""
         for run in self.open_children():
-            self._client.set_terminated(run, "KILLED")
+            self._end_child(run, "KILLED")
         self._client.set_terminated(self.run, status)
 
     def open_children(self, tag: str = START) -> dict[str, str]:
@@ -105,3 +107,7 @@ class Record:
         self._client.log_batch(run, params=[Param(key, str(value)) for key, value in params.items()])
         self._filed[run] = 0
         return run
+
+    def _end_child(self, run: str, status: str) -> None:
+        with redirect_stdout(io.StringIO()):  # with a server, MLflow prints links; that of the parent is enough
+            self._client.set_terminated(run, status)
